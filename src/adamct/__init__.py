@@ -1,0 +1,53 @@
+"""Reproducible experiments for "Continuous-Time Analysis of Adaptive Optimization and Normalization".
+
+One notation serves the whole package. The paper writes pairs as (β, γ), torch writes (γ, β):
+
+| symbol | in code | meaning | torch's name |
+|---|---|---|---|
+| β | ``beta`` | decay of the second-moment average v | ``betas[1]`` |
+| γ | ``gamma`` | decay of the first-moment average m | ``betas[0]`` |
+| η | ``lr`` | learning rate | ``lr`` |
+| λ | ``weight_decay`` | weight decay | ``weight_decay`` |
+| ε | ``eps`` | added to √v before bias correction | ``eps`` (torch adds it after) |
+| n | ``n`` | step index 0, 1, 2, …; bias correction at step n uses n + 1 | ``step`` − 1 |
+| u_n | ``u`` | update direction: θ_{n+1} = θ_n − η u_n when λ = 0 | |
+| ‖u_n‖∞ | ``max_update`` | max-update: the largest component of u_n over all parameters | |
+| C(β, γ) | ``stability_coefficient`` | 2/γ − 1/β − 1; the paper's B₊ is C > 0 | |
+| D_n(β, γ) | ``discrete_max_update_bound`` | exact bound of ‖u_n‖∞; stable iff γ² < β | |
+
+A map, along the one arrow ``conf → spec → run → record → figure → claim``:
+
+- ``spec``: frozen specifications and ``run_id``; ``compose``: Hydra configuration → specs.
+- ``theory``: stability, curves, norm growth (numpy only).
+- ``optim``: ``KAdam``, its float64 reference, the strategies.
+- ``models``, ``data``: what is trained, and on what.
+- ``train``: the loop, schedules, observables, checkpoints.
+- ``store``: run folders, locks, resume, and the tidy table of records.
+- ``plotting``, ``claims``: panels of the figures, and verdicts with intervals.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adamct.optim import KAdam as KAdam
+
+__version__ = "0.1.0"
+
+# Loaded on first use: `import adamct.theory` and `run.py --help` must not pay for torch.
+_LAZY = {"KAdam": "adamct.optim"}
+__all__ = ["KAdam", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used (PEP 562)."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names, the lazily loaded ones included."""
+    return sorted({*globals(), *__all__})
