@@ -1,4 +1,4 @@
-"""Reproducible experiments for "Continuous-Time Analysis of Adaptive Optimization and Normalization".
+"""Experiments for "Continuous-Time Analysis of Adaptive Optimization and Normalization".
 
 One notation serves the whole package. The paper writes pairs as (β, γ), torch writes (γ, β):
 

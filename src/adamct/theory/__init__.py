@@ -1,0 +1,58 @@
+"""The mathematics of the project, in numpy alone.
+
+- ``stability``: C(β, γ), r = γ²/β, the regions and growth rates of both theories.
+- ``bounds``: Eq. (5), and the exact bound D_n.
+- ``slopes``: measured and predicted slopes of ln ‖u_n‖∞, the riding share.
+- ``curves``: level curves of C and their normal curves, sampled in arc length.
+- ``norm_growth``: Eq. (8) for ‖W‖², its correction, the exact recursion.
+
+Pairs are (β, γ) as in the paper; torch writes ``betas=(γ, β)``. Logarithms are natural, rates
+are per step, and updates u_n are in units of the learning rate.
+"""
+
+from adamct.theory.bounds import (
+    discrete_max_update_bound,
+    discrete_max_update_limit,
+    max_update_bound,
+)
+from adamct.theory.curves import Curve, level_curve, normal_curve
+from adamct.theory.norm_growth import (
+    exact_squared_norm,
+    mean_age,
+    memory_factor,
+    squared_norm_growth,
+    update_scale,
+)
+from adamct.theory.slopes import local_slopes, log_slope, predicted_slope, riding_share
+from adamct.theory.stability import (
+    discrete_growth_rate,
+    exactly_stable,
+    growth_rate,
+    log_ratio,
+    region,
+    stability_coefficient,
+)
+
+__all__ = [
+    "Curve",
+    "discrete_growth_rate",
+    "discrete_max_update_bound",
+    "discrete_max_update_limit",
+    "exact_squared_norm",
+    "exactly_stable",
+    "growth_rate",
+    "level_curve",
+    "local_slopes",
+    "log_ratio",
+    "log_slope",
+    "max_update_bound",
+    "mean_age",
+    "memory_factor",
+    "normal_curve",
+    "predicted_slope",
+    "region",
+    "riding_share",
+    "squared_norm_growth",
+    "stability_coefficient",
+    "update_scale",
+]

@@ -1,0 +1,237 @@
+"""Level curves of C(β, γ) and the curves normal to them, sampled uniformly in arc length."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from adamct.theory.arc_length import ArcLength
+from adamct.theory.domain import FloatArray, Values, open_decay, plain
+
+# Maths libraries differ in the last bits. A sampled pair becomes part of a run's specification,
+# hence of its name, so it is rounded here, once, to digits on which machines agree (all but
+# the one value in some thousands that lies within those last bits of a tie).
+DIGITS = 12
+
+# A difference that rounding alone can make, as along a curve that touches and does not cross.
+_CROSSING_NOISE = 1e-14
+
+
+class Curve(ABC):
+    """A curve γ(β), monotone where it crosses the square (0, 1)²."""
+
+    @abstractmethod
+    def gamma(self, beta: ArrayLike) -> Values:
+        """γ on the curve at β, not restricted to (0, 1)."""
+
+    @abstractmethod
+    def beta(self, gamma: ArrayLike) -> Values:
+        """β on the curve at γ, not restricted to (0, 1)."""
+
+    @abstractmethod
+    def slope(self, beta: ArrayLike) -> Values:
+        """dγ/dβ on the curve at β."""
+
+    @property
+    @abstractmethod
+    def beta_interval(self) -> tuple[float, float]:
+        """The open interval of β on which the curve lies inside the square (0, 1)²."""
+
+    def arc_length(self, beta_start: float, beta_stop: float) -> float:
+        """Length of the curve between two values of β, ∫ √(1 + γ'(β)²) dβ.
+
+        Raises:
+            ValueError: an end leaves the square (0, 1)².
+
+        >>> round(level_curve(1.0).arc_length(0.2, 0.7), 6)
+        0.587219
+        """
+        ends = self._inside("beta_start", beta_start), self._inside("beta_stop", beta_stop)
+        return ArcLength(self.slope, *ends).total
+
+    def sample(
+        self, num: int, beta_start: float, beta_stop: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """``num`` points from ``beta_start`` to ``beta_stop``, uniform in arc length.
+
+        Both coordinates are rounded to 12 decimals, so that they are the same on every machine.
+
+        Args:
+            num: number of points ≥ 1; 1 gives the start alone.
+            beta_start: β of the first point.
+            beta_stop: β of the last point, smaller or larger than ``beta_start``.
+
+        Returns:
+            (beta, gamma), each of shape (num,).
+
+        Raises:
+            ValueError: num < 1, or an end leaves the square (0, 1)².
+
+        >>> beta, gamma = normal_curve(0.999, 0.9).sample(3, 0.952, 0.999)
+        >>> beta.tolist(), gamma.tolist()
+        ([0.952, 0.976960972215, 0.999], [0.999133643643, 0.950260258145, 0.9])
+        """
+        if num < 1:
+            raise ValueError(f"num = {num} points cannot be sampled; ask for at least 1")
+        start = self._inside("beta_start", beta_start)
+        stop = self._inside("beta_stop", beta_stop)
+        arc = ArcLength(self.slope, start, stop)
+        beta = np.round(arc.invert(np.linspace(0.0, arc.total, num)), DIGITS)
+        # γ from the rounded β: the pair is then as close to the curve as γ's rounding allows.
+        gamma: FloatArray = np.round(np.asarray(self.gamma(beta)), DIGITS)
+        return beta, gamma
+
+    def level_crossing(self, c: float = 0.0) -> tuple[float, float]:
+        """The point (β, γ) where the curve meets C = c, by default the boundary of B+.
+
+        Raises:
+            ValueError: the curve does not meet it inside the square (0, 1)².
+
+        >>> tuple(round(x, 6) for x in normal_curve(0.999, 0.9).level_crossing())
+        (0.96192, 0.980591)
+        """
+        # C − c times βγ, which has no poles.
+        return self._crossing(lambda β, γ: 2 * β * (1 - γ) - γ * (1 - β) - c * β * γ, f"C = {c}")
+
+    def exact_crossing(self) -> tuple[float, float]:
+        """The point (β, γ) where the curve meets the exact boundary γ² = β.
+
+        Raises:
+            ValueError: the curve does not meet it inside the square (0, 1)².
+
+        >>> tuple(round(x, 6) for x in normal_curve(0.999, 0.9).exact_crossing())
+        (0.961844, 0.980737)
+        """
+        return self._crossing(lambda β, γ: β - γ**2, "γ² = β")
+
+    def _crossing(
+        self, difference: Callable[[float, float], float], name: str
+    ) -> tuple[float, float]:
+        low, high = self.beta_interval
+        # A curve's ends, such as (1, 1), may lie on the boundary without crossing it.
+        margin = 1e-9 * (high - low)
+        low, high = low + margin, high - margin
+        ends = difference(low, self.gamma(low)), difference(high, self.gamma(high))
+        if min(ends) > -_CROSSING_NOISE or max(ends) < _CROSSING_NOISE:
+            raise ValueError(f"{self} does not cross {name} inside the square (0, 1)²")
+        # Bisection down to neighbouring floats: the function is cheap, and nothing can go wrong.
+        while low < (middle := 0.5 * (low + high)) < high:
+            if ends[0] * difference(middle, self.gamma(middle)) > 0:
+                low = middle
+            else:
+                high = middle
+        return middle, self.gamma(middle)
+
+    def _inside(self, name: str, beta: float) -> float:
+        rounded = round(float(beta), DIGITS)
+        low, high = self.beta_interval
+        # γ is checked too: within 1e-12 of the interval's end it may round to 1.
+        if not (low < rounded < high and 0 < round(float(self.gamma(rounded)), DIGITS) < 1):
+            with np.errstate(divide="ignore"):
+                γ = float(self.gamma(beta))
+            raise ValueError(
+                f"{name} = {beta} leaves the square (0, 1)²: the curve is at γ = {γ:.6g} there; "
+                f"on {self} choose β inside ({low:.6g}, {high:.6g})"
+            )
+        return rounded
+
+
+@dataclass(frozen=True)
+class NormalCurve(Curve):
+    """γ(β) = (k − 2β³)^{1/3}, perpendicular to every level curve of C (Appendix F)."""
+
+    k: float
+
+    def gamma(self, beta: ArrayLike) -> Values:
+        """γ on the curve at β, not restricted to (0, 1)."""
+        return plain(np.cbrt(self.k - 2 * np.asarray(beta, dtype=np.float64) ** 3))
+
+    def beta(self, gamma: ArrayLike) -> Values:
+        """β on the curve at γ, not restricted to (0, 1)."""
+        return plain(np.cbrt((self.k - np.asarray(gamma, dtype=np.float64) ** 3) / 2))
+
+    def slope(self, beta: ArrayLike) -> Values:
+        """dγ/dβ = −2β²/γ² = (∂C/∂γ) / (∂C/∂β)."""
+        β = np.asarray(beta, dtype=np.float64)
+        return plain(-2 * (β / self.gamma(β)) ** 2)
+
+    @property
+    def beta_interval(self) -> tuple[float, float]:
+        """The open interval of β: from γ = 1 (or β = 0) down to γ = 0 (or β = 1)."""
+        low, high = self.beta(1.0), self.beta(0.0)
+        return max(0.0, float(low)), min(1.0, float(high))
+
+
+@dataclass(frozen=True)
+class LevelCurve(Curve):
+    """γ(β) = 2β / (1 + β(1 + c)), on which C(β, γ) = c."""
+
+    c: float
+
+    def gamma(self, beta: ArrayLike) -> Values:
+        """γ on the curve at β, not restricted to (0, 1)."""
+        β = np.asarray(beta, dtype=np.float64)
+        return plain(2 * β / (1 + β * (1 + self.c)))
+
+    def beta(self, gamma: ArrayLike) -> Values:
+        """β on the curve at γ, not restricted to (0, 1)."""
+        γ = np.asarray(gamma, dtype=np.float64)
+        return plain(γ / (2 - γ * (1 + self.c)))
+
+    def slope(self, beta: ArrayLike) -> Values:
+        """dγ/dβ = 2 / (1 + β(1 + c))²."""
+        return plain(2 / (1 + np.asarray(beta, dtype=np.float64) * (1 + self.c)) ** 2)
+
+    @property
+    def beta_interval(self) -> tuple[float, float]:
+        """The open interval of β: from the origin to γ = 1 (c < 0) or β = 1."""
+        return 0.0, 1.0 if self.c >= 0 else 1 / (1 - self.c)
+
+
+def normal_curve(beta0: float, gamma0: float) -> Curve:
+    """The curve through (β₀, γ₀) perpendicular to the level curves of C.
+
+    γ(β) = (k − 2β³)^{1/3}, k = 2β₀³ + γ₀³ (Appendix F). C increases along it with β.
+
+    Args:
+        beta0: β₀ in (0, 1) (torch's ``betas[1]``).
+        gamma0: γ₀ in (0, 1) (torch's ``betas[0]``).
+
+    Returns:
+        The curve.
+
+    Raises:
+        ValueError: the point lies outside the open square.
+
+    >>> curve = normal_curve(0.999, 0.9)
+    >>> round(curve.beta(1.0), 5)
+    0.95152
+    """
+    remedy = "choose a point inside the square"
+    β0 = float(open_decay("beta", beta0, "normal_curve", remedy))
+    γ0 = float(open_decay("gamma", gamma0, "normal_curve", remedy))
+    return NormalCurve(2 * β0**3 + γ0**3)
+
+
+def level_curve(c: float) -> Curve:
+    """The curve on which C(β, γ) = c: γ(β) = 2β / (1 + β(1 + c)).
+
+    Args:
+        c: the value of C; 0 is the boundary of B+.
+
+    Returns:
+        The curve.
+
+    Raises:
+        ValueError: c is not finite.
+
+    >>> level_curve(0.0).gamma(0.5) == 2 / 3
+    True
+    """
+    if not np.isfinite(c):
+        raise ValueError(f"level_curve needs a finite value of C, got c = {c}")
+    return LevelCurve(float(c))

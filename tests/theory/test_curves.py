@@ -1,0 +1,189 @@
+"""Level and normal curves: orthogonality, reference crossings, arc length against quadrature."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+
+from adamct.theory import level_curve, normal_curve, stability_coefficient
+from adamct.theory.arc_length import ArcLength
+
+pytestmark = pytest.mark.filterwarnings("error")
+deterministic = settings(derandomize=True, deadline=None)
+inner = st.floats(0.05, 0.95)
+
+
+def gradient_of_C(beta: float, gamma: float, h: float = 1e-6) -> np.ndarray:
+    C = stability_coefficient
+    return np.array(
+        [
+            (C(beta + h, gamma) - C(beta - h, gamma)) / (2 * h),
+            (C(beta, gamma + h) - C(beta, gamma - h)) / (2 * h),
+        ]
+    )
+
+
+def length(curve, start: float, stop: float) -> float:
+    speed = lambda beta: np.hypot(1, curve.slope(beta))  # noqa: E731
+    return abs(quad(speed, start, stop, epsabs=0, epsrel=1e-13, limit=500)[0])
+
+
+def test_reference_values():
+    curve = normal_curve(0.999, 0.9)
+    assert curve.gamma(0.999) == pytest.approx(0.9, abs=1e-15)
+    assert curve.beta(1.0) == pytest.approx(0.95152, abs=5e-6)
+    assert curve.level_crossing() == pytest.approx((0.961920, 0.980591), abs=5e-7)
+    assert curve.exact_crossing() == pytest.approx((0.961844, 0.980737), abs=5e-7)
+    assert normal_curve(0.95, 0.9).beta(1.0) == pytest.approx(0.89706, abs=5e-6)
+
+
+@deterministic
+@given(inner, inner)
+def test_curves_pass_through_their_point_and_cross_at_right_angles(beta, gamma):
+    normal, level = normal_curve(beta, gamma), level_curve(stability_coefficient(beta, gamma))
+    assert normal.gamma(beta) == pytest.approx(gamma, abs=1e-12)
+    assert level.gamma(beta) == pytest.approx(gamma, abs=1e-10)
+    across, along = np.array([1, normal.slope(beta)]), np.array([1, level.slope(beta)])
+    gradient = gradient_of_C(beta, gamma)
+    norms = np.linalg.norm(gradient), np.linalg.norm(across), np.linalg.norm(along)
+    assert abs(gradient @ along) <= 1e-6 * norms[0] * norms[2]
+    # Parallel to the gradient: the cross product vanishes.
+    assert abs(across[0] * gradient[1] - across[1] * gradient[0]) <= 1e-6 * norms[0] * norms[1]
+
+
+@deterministic
+@given(inner, inner)
+def test_slopes_and_inverses_against_the_curves_themselves(beta, gamma):
+    h = 1e-7
+    for curve in (normal_curve(beta, gamma), level_curve(2 / gamma - 1 / beta - 1)):
+        difference = (curve.gamma(beta + h) - curve.gamma(beta - h)) / (2 * h)
+        assert curve.slope(beta) == pytest.approx(difference, rel=1e-5)
+        assert curve.beta(curve.gamma(beta)) == pytest.approx(beta, abs=1e-10)
+
+
+@pytest.mark.parametrize("point", [(0.999, 0.9), (0.95, 0.9), (0.5, 0.3), (0.3, 0.9)])
+def test_coefficient_increases_along_a_normal_curve(point):
+    curve = normal_curve(*point)
+    low, high = curve.beta_interval
+    margin = 1e-3 * (high - low)
+    beta, gamma = curve.sample(200, low + margin, high - margin)
+    assert np.all(np.diff(stability_coefficient(beta, gamma)) > 0)
+    assert np.all(np.diff(gamma) < 0)
+
+
+@pytest.mark.parametrize("c", [-2.5, -1.0, -0.1, 0.0, 0.221221, 1.0, 5.0])
+def test_coefficient_is_constant_along_a_level_curve(c):
+    curve = level_curve(c)
+    low, high = curve.beta_interval
+    beta, gamma = curve.sample(50, max(0.1 * high, 0.05), 0.99 * high)
+    assert stability_coefficient(beta, gamma) == pytest.approx(np.full(50, c), abs=1e-8)
+    if c < 0:
+        assert curve.gamma(high) == pytest.approx(1, abs=1e-12)
+    assert low == 0
+
+
+SECTIONS = [
+    (normal_curve(0.999, 0.9), 0.952, 0.999),
+    (normal_curve(0.95, 0.9), 0.8971, 0.999),
+    (level_curve(0.0), 0.5, 0.9999),
+    (level_curve(0.221221), 0.05, 0.999),
+    (level_curve(-3.0), 0.2499, 0.0001),
+]
+
+
+@pytest.mark.parametrize(("curve", "start", "stop"), SECTIONS)
+def test_arc_length_and_its_inverse_against_quadrature(curve, start, stop):
+    arc = ArcLength(curve.slope, start, stop)
+    assert curve.arc_length(start, stop) == arc.total
+    assert arc.total == pytest.approx(length(curve, start, stop), rel=1e-13)
+    wanted = np.linspace(0, arc.total, 9)
+    reached = [length(curve, start, beta) for beta in arc.invert(wanted)]
+    assert reached == pytest.approx(wanted, abs=1e-13)
+
+
+@pytest.mark.parametrize(("curve", "start", "stop"), SECTIONS)
+def test_samples_are_uniform_rounded_and_keep_their_ends(curve, start, stop):
+    beta, gamma = curve.sample(33, start, stop)
+    assert (beta[0], beta[-1]) == (start, stop)
+    assert beta.tolist() == [round(x, 12) for x in beta.tolist()]
+    assert gamma.tolist() == [round(x, 12) for x in gamma.tolist()]
+    assert gamma == pytest.approx(curve.gamma(beta), abs=6e-13)
+    pieces = [length(curve, a, b) for a, b in pairwise(beta)]
+    steepest = np.hypot(1, curve.slope(beta)).max()
+    assert pieces == pytest.approx(np.full(32, np.mean(pieces)), abs=2e-12 * steepest)
+    backwards, _ = curve.sample(33, stop, start)
+    assert backwards[::-1] == pytest.approx(beta, abs=2e-12)
+
+
+def test_arc_length_where_the_curve_turns_vertical():
+    # At γ → 0 a normal curve is vertical in β, so the reference integrates over γ instead.
+    curve = normal_curve(0.3, 0.3)
+    stop = curve.beta_interval[1] - 1e-10
+    sideways = lambda g: np.hypot(1, g**2 / (2 * curve.beta(g) ** 2))  # noqa: E731
+    expected = quad(sideways, curve.gamma(round(stop, 12)), 0.3, epsabs=0, epsrel=1e-13)[0]
+    assert curve.arc_length(0.3, stop) == pytest.approx(expected, rel=1e-10)
+
+
+def test_one_point_is_the_start():
+    beta, gamma = normal_curve(0.999, 0.9).sample(1, 0.96, 0.999)
+    assert (beta.tolist(), gamma.shape) == ([0.96], (1,))
+    with pytest.raises(ValueError, match="num = 0"):
+        normal_curve(0.999, 0.9).sample(0, 0.96, 0.999)
+
+
+@pytest.mark.parametrize(
+    ("curve", "start", "stop", "message"),
+    [
+        (normal_curve(0.999, 0.9), 0.95, 0.99, r"beta_start = 0\.95 .*\(0\.951522, 1\)"),
+        (normal_curve(0.999, 0.9), 0.96, 1.0, r"beta_stop = 1\.0 .*\(0\.951522, 1\)"),
+        (normal_curve(0.3, 0.3), 0.3, 0.4, r"beta_stop = 0\.4 .*\(0, 0\.343414\)"),
+        (level_curve(-1.0), 0.6, 0.2, r"beta_start = 0\.6 .*γ = 1\.2 .*\(0, 0\.5\)"),
+        (level_curve(1.0), 0.0, 0.5, r"beta_start = 0\.0 "),
+        (level_curve(-2.0), 0.2, 1.0, r"beta_stop = 1\.0 .*γ = inf "),
+        (level_curve(0.0), 0.2, float("nan"), r"beta_stop = nan "),
+    ],
+)
+def test_sections_that_leave_the_square_name_the_end_and_the_interval(curve, start, stop, message):
+    with pytest.raises(ValueError, match=message):
+        curve.sample(5, start, stop)
+    with pytest.raises(ValueError, match=message):
+        curve.arc_length(start, stop)
+
+
+def test_an_end_that_rounds_onto_the_edge_is_refused():
+    curve = level_curve(-1.0)  # γ = 2β
+    with pytest.raises(ValueError, match="beta_stop"):
+        curve.sample(5, 0.2, 0.5 - 1e-13)
+
+
+@pytest.mark.parametrize("point", [(0.999, 0.9), (0.5, 0.3), (0.3, 0.9), (0.05, 0.05)])
+def test_every_normal_curve_crosses_both_boundaries(point):
+    curve = normal_curve(*point)
+    beta, gamma = curve.level_crossing()
+    assert gamma == pytest.approx(2 * beta / (1 + beta), abs=1e-14)
+    beta_exact, gamma_exact = curve.exact_crossing()
+    assert gamma_exact**2 == pytest.approx(beta_exact, abs=1e-14)
+    assert beta_exact < beta  # the strip lies between
+    beta_inner, gamma_inner = curve.level_crossing(0.1)
+    assert stability_coefficient(beta_inner, gamma_inner) == pytest.approx(0.1, abs=1e-10)
+
+
+def test_level_curves_cross_only_the_exact_boundary_and_only_below_zero():
+    beta, gamma = level_curve(-0.1).exact_crossing()
+    assert gamma**2 == pytest.approx(beta, abs=1e-14)
+    for c in (0.0, 0.5):
+        with pytest.raises(ValueError, match="does not cross γ² = β"):
+            level_curve(c).exact_crossing()
+    for c in (-0.1, 0.0, 0.5):
+        with pytest.raises(ValueError, match="does not cross C = 0"):
+            level_curve(c).level_crossing()
+
+
+def test_points_and_levels_that_are_none_are_refused():
+    with pytest.raises(ValueError, match=r"normal_curve: gamma = 1\.0 is outside \(0, 1\)"):
+        normal_curve(0.9, 1.0)
+    with pytest.raises(ValueError, match="finite value of C"):
+        level_curve(float("nan"))

@@ -1,0 +1,129 @@
+"""Slopes and the riding share, on exponentials and on Adam left to decay freely."""
+
+import numpy as np
+import pytest
+
+from adamct.theory import (
+    discrete_growth_rate,
+    discrete_max_update_bound,
+    local_slopes,
+    log_slope,
+    max_update_bound,
+    normal_curve,
+    predicted_slope,
+    riding_share,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def test_slope_of_exponentials_for_scalars_arrays_and_runs():
+    n = np.arange(100, 200)
+    rates = np.array([0.02, -0.3, 0.0])
+    values = np.exp(np.outer(n, rates))
+    assert log_slope(n, values[:, 0], 150) == pytest.approx(0.02, rel=1e-12)
+    assert type(log_slope(n, values[:, 0], 150)) is float
+    assert log_slope(n, values, 150) == pytest.approx(rates, rel=1e-12)
+    assert log_slope(n, values, [120, 150], half_width=20) == pytest.approx(np.tile(rates, (2, 1)))
+    assert log_slope(n, np.outer(n, rates), 150, log=True) == pytest.approx(rates, rel=1e-12)
+
+
+def test_slope_uses_the_two_ends_alone():
+    n = np.array([0, 7, 995, 1000, 1005])  # a sparse record will do
+    values = np.array([1.0, 1.0, 2.0, np.nan, 8.0])
+    assert log_slope(n, values, 1000) == pytest.approx(np.log(4) / 10, rel=1e-15)
+
+
+@pytest.mark.parametrize("broken", [0.0, -1.0, np.inf, np.nan])
+def test_slope_of_a_diverged_run_is_nan(broken):
+    values = np.ones(20)
+    values[15] = broken
+    assert np.isnan(log_slope(np.arange(20), values, 10))
+    assert log_slope(np.arange(20), values, 9) == 0
+
+
+@pytest.mark.parametrize(("at", "end"), [(1000, 1005), (598, 603), (3, -2)])
+def test_a_record_that_does_not_reach_is_named(at, end):
+    n = np.arange(601)
+    with pytest.raises(ValueError, match=rf"slope at n = {at} needs .* n = {end}, .* 0 … 600"):
+        log_slope(n, np.ones(601), at)
+
+
+def test_records_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"\(3,\) and \(2, 3\)"):
+        log_slope(np.arange(3), np.ones((2, 3)), 1, half_width=1)
+    with pytest.raises(ValueError, match="at least one step"):
+        log_slope([], [], 1)
+    with pytest.raises(ValueError, match="increase strictly"):
+        log_slope([0, 1, 1, 2], np.ones(4), 1, half_width=1)
+    with pytest.raises(ValueError, match="half_width = 0"):
+        log_slope(np.arange(3), np.ones(3), 1, half_width=0)
+    with pytest.raises(ValueError, match="no step has"):
+        local_slopes(np.arange(10), np.ones(10))
+    with pytest.raises(ValueError, match="needs at ≥ 5, got at = 4"):
+        predicted_slope([4, 100], 0.9, 0.5)
+
+
+# The table of measured slopes at n = 1000 on the normal curve through (0.999, 0.9).
+@pytest.mark.parametrize(
+    ("beta", "paper", "exact"), [(0.9550, 0.01715, 0.01663), (0.9525, 0.02279, 0.02219)]
+)
+def test_predicted_slopes_of_both_theories(beta, paper, exact):
+    gamma = normal_curve(0.999, 0.9).gamma(beta)
+    got = predicted_slope(1000, beta, gamma, bound=max_update_bound)
+    assert got == pytest.approx(paper, abs=6e-6)
+    assert predicted_slope(1000, beta, gamma) == pytest.approx(exact, abs=6e-6)
+
+
+def test_prediction_is_the_slope_of_the_bound():
+    n, beta, gamma = np.arange(2000), 0.9525, 0.998
+    for bound in (discrete_max_update_bound, max_update_bound):
+        expected = log_slope(n, bound(n, beta, gamma), at=[500, 1500], half_width=8)
+        got = predicted_slope([500, 1500], beta, gamma, bound=bound, half_width=8)
+        assert got == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.fixture(scope="module")
+def free_decay(adam_updates):
+    """ln u_n of a parameter whose gradient vanishes after 50 steps, at a point in B−."""
+    beta, gamma = 0.9525, normal_curve(0.999, 0.9).gamma(0.9525)
+    gradients = np.random.default_rng(0).standard_normal(1200)
+    gradients[50:] = 0
+    return beta, gamma, np.log(np.abs(adam_updates(gradients, beta, gamma)))
+
+
+def test_free_decay_grows_by_the_exact_rate_and_the_prefactor(free_decay):
+    beta, gamma, ln_u = free_decay
+    n = np.arange(100, 1200)
+    prefactor = 0.5 * np.log1p(-(beta ** (n + 1))) - np.log1p(-(gamma ** (n + 1)))
+    growth = np.diff(ln_u[n])
+    rate = discrete_growth_rate(beta, gamma)
+    assert growth == pytest.approx(rate + np.diff(prefactor), abs=1e-10)
+
+
+def test_free_decay_rides_the_exact_prediction_and_not_the_papers(free_decay):
+    beta, gamma, ln_u = free_decay
+    n = np.arange(500, 1200)
+    slope = log_slope(n, ln_u[n], 1000, log=True)
+    assert slope == pytest.approx(predicted_slope(1000, beta, gamma), rel=1e-4)
+    assert riding_share(n, np.exp(ln_u[n]), beta, gamma) == 1
+    assert riding_share(n, ln_u[n], beta, gamma, bound=max_update_bound, log=True) == 0
+
+
+def test_riding_share_counts_steps_run_by_run():
+    n = np.arange(1010)
+    beta, gamma = np.array([0.9, 0.95, 0.9]), np.array([0.99, 0.999, 0.99])
+    values = discrete_max_update_bound(n[:, None], beta, gamma, log=True)
+    values[505:, 2] = values[505, 2]  # the third run stops growing half way
+    share = riding_share(n, values, beta, gamma, log=True)
+    assert share[:2].tolist() == [1, 1]
+    assert share[2] == pytest.approx(0.5, abs=0.01)
+    values[300:, 0] = np.inf  # diverged: its steps ride no more
+    assert riding_share(n, values, beta, gamma, log=True)[0] == pytest.approx(0.29, abs=0.01)
+
+
+def test_local_slopes_skip_gaps():
+    n = np.concatenate([np.arange(20), np.arange(40, 60)])
+    centres, slopes = local_slopes(n, np.exp(0.1 * n))
+    assert centres.tolist() == [*range(5, 15), *range(45, 55)]
+    assert slopes == pytest.approx(np.full(20, 0.1), rel=1e-9)
