@@ -1,0 +1,252 @@
+"""The language model of Appendix H: a decoder-only transformer of about 30M parameters.
+
+One block maps x (batch, time, d_model) to
+
+    x ← x + W_O · concat_h softmax(q_h k_hᵀ / √d_head, causal) v_h,   q_h = W_Q[h] LN(x), …
+    x ← x + W_2 · gelu(W_1 LN(x)),
+
+and the logits are W_E LN(x), with W_E the token embedding when the two are tied. W_Q and W_K
+have shape (n_head, d_head, d_model): one head's matrix is a thing of its own, because scale
+invariance (Section 4, Theorem 2) holds head by head. Under qk-norm, q_h and k_h pass through a
+layer norm over d_head, so that the loss does not change when W_Q[h] or W_K[h] is rescaled, and
+⟨W, ∂loss/∂W⟩ = 0 for each of these matrices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+INIT_STD = 0.02
+# Layer norm divides by √(var + eps), and any eps > 0 breaks the scale invariance by eps / var.
+# This one lies 18 orders of magnitude below the variances met (0.01 and more), beyond even
+# float64's rounding; unlike 0, it keeps 0/0 out, and float32 can hold it.
+QK_NORM_EPS = 1e-20
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """Shape of a ``GPT``; the defaults are Appendix H's (30.02M parameters).
+
+    Args:
+        vocab_size: number of tokens; 50257 is GPT-2's vocabulary.
+        block_size: longest sequence, in tokens.
+        n_layer: number of blocks.
+        n_head: attention heads per block; divides ``d_model``.
+        d_model: width of the residual stream.
+        dropout: probability, in [0, 1), on embeddings, attention and both branches of a block.
+        bias: whether linear maps and layer norms carry biases.
+        tied: whether the output matrix is the token embedding.
+        qk_norm: layer norm over d_head on queries and keys, with a learnable gain per coordinate,
+            shared by the heads of a layer, and no bias. Excludes ``bias``.
+
+    Raises:
+        ValueError: for a shape or a combination that cannot work.
+
+    >>> GPTConfig().d_head
+    64
+    """
+
+    vocab_size: int = 50257
+    block_size: int = 256
+    n_layer: int = 6
+    n_head: int = 6
+    d_model: int = 384
+    dropout: float = 0.2
+    bias: bool = False
+    tied: bool = True
+    qk_norm: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "block_size", "n_layer", "n_head", "d_model"):
+            value = getattr(self, name)
+            if value < 1:
+                raise ValueError(f"{name} is {value}, but must be at least 1")
+        if self.d_model % self.n_head:
+            raise ValueError(
+                f"d_model = {self.d_model} is not a multiple of n_head = {self.n_head}: "
+                "choose a width that the heads can share equally"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}, but must lie in [0, 1)")
+        if self.qk_norm and self.bias:
+            raise ValueError(
+                "qk_norm=True with bias=True: a biased query is not scale-invariant in W_Q; "
+                "set bias=False"
+            )
+        if self.qk_norm and self.d_head < 2:
+            raise ValueError(
+                f"qk_norm=True needs d_model / n_head >= 2, got {self.d_head}: "
+                "a layer norm over one coordinate is constant"
+            )
+
+    @property
+    def d_head(self) -> int:
+        """Width of one attention head."""
+        return self.d_model // self.n_head
+
+
+class HeadMatrix(NamedTuple):
+    """One head's query or key matrix, ``parameter[head]`` of shape (d_head, d_model)."""
+
+    name: str
+    parameter: nn.Parameter
+    head: int
+
+
+class Attention(nn.Module):
+    """Causal self-attention whose W_Q and W_K have shape (n_head, d_head, d_model)."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        d, h, d_head, bias = config.d_model, config.n_head, config.d_head, config.bias
+        self.query = nn.Parameter(torch.empty(h, d_head, d))
+        self.key = nn.Parameter(torch.empty(h, d_head, d))
+        self.query_bias = nn.Parameter(torch.empty(h, d_head)) if bias else None
+        self.key_bias = nn.Parameter(torch.empty(h, d_head)) if bias else None
+        self.value = skip_init(nn.Linear, d, d, bias=bias)
+        self.output = skip_init(nn.Linear, d, d, bias=bias)
+        self.query_norm: nn.Module = nn.Identity()
+        self.key_norm: nn.Module = nn.Identity()
+        if config.qk_norm:
+            self.query_norm = nn.LayerNorm(d_head, eps=QK_NORM_EPS, bias=False)
+            self.key_norm = nn.LayerNorm(d_head, eps=QK_NORM_EPS, bias=False)
+        self.n_head, self.dropout = h, config.dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, time, d_model) to the same shape; position t sees positions up to t."""
+        q = self.query_norm(self._per_head(x, self.query, self.query_bias))
+        k = self.key_norm(self._per_head(x, self.key, self.key_bias))
+        v = self.value(x).unflatten(-1, (self.n_head, -1))
+        y = F.scaled_dot_product_attention(
+            q.transpose(1, 2),
+            k.transpose(1, 2),
+            v.transpose(1, 2),
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=True,
+        )  # (batch, n_head, time, d_head)
+        return self.output(y.transpose(1, 2).flatten(2))
+
+    @staticmethod
+    def _per_head(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """(batch, time, d_model) to (batch, time, n_head, d_head), in one matrix product."""
+        flat_bias = None if bias is None else bias.flatten()
+        return F.linear(x, weight.flatten(0, 1), flat_bias).unflatten(-1, weight.shape[:2])
+
+
+class MLP(nn.Module):
+    """Two linear maps around a GELU, four times as wide as the residual stream."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        d = config.d_model
+        self.hidden = skip_init(nn.Linear, d, 4 * d, bias=config.bias)
+        self.output = skip_init(nn.Linear, 4 * d, d, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, time, d_model) to the same shape, position by position."""
+        return self.output(F.gelu(self.hidden(x)))
+
+
+class Block(nn.Module):
+    """Attention and MLP, each behind a layer norm and beside a residual connection."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.attention = Attention(config)
+        self.mlp_norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.mlp = MLP(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, time, d_model) to the same shape."""
+        x = x + self.dropout(self.attention(self.attention_norm(x)))
+        return x + self.dropout(self.mlp(self.mlp_norm(x)))
+
+
+class GPT(nn.Module):
+    """Decoder-only transformer with pre-norm blocks and learned positions (Appendix H).
+
+    Weights start as N(0, 0.02²), those that write into the residual stream (W_O and W_2) as
+    N(0, 0.02² / (2 n_layer)), biases as 0 and gains as 1. They are drawn on the CPU, in the order
+    of ``named_parameters()``, so one seed gives the same model whatever device it then moves to,
+    and the same matrices with and without qk-norm.
+
+    Dropout draws from torch's global generator: whoever trains seeds it.
+
+    Args:
+        config: the shape.
+        generator: a CPU generator for the initial weights; torch's global one by default.
+
+    >>> config = GPTConfig(vocab_size=11, block_size=8, n_layer=1, n_head=2, d_model=4, dropout=0)
+    >>> model = GPT(config, torch.Generator().manual_seed(0))
+    >>> tokens = torch.zeros(3, 8, dtype=torch.int64)
+    >>> model(tokens).shape
+    torch.Size([3, 8, 11])
+    >>> [name for name, _, _ in model.head_matrices()][:2]
+    ['blocks.0.attention.query[0]', 'blocks.0.attention.query[1]']
+    """
+
+    def __init__(self, config: GPTConfig, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.token_embedding = skip_init(nn.Embedding, config.vocab_size, config.d_model)
+        self.position_embedding = skip_init(nn.Embedding, config.block_size, config.d_model)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.norm = nn.LayerNorm(config.d_model, bias=config.bias)
+        self.head = skip_init(nn.Linear, config.d_model, config.vocab_size, bias=False)
+        if config.tied:
+            self.head.weight = self.token_embedding.weight
+        self._initialize(generator)
+
+    @torch.no_grad()
+    def _initialize(self, generator: torch.Generator | None) -> None:
+        residual_std = INIT_STD / math.sqrt(2 * self.config.n_layer)
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
+            elif parameter.dim() > 1:  # gains of layer norms are vectors, and 1 already
+                std = residual_std if name.endswith("output.weight") else INIT_STD
+                parameter.normal_(0.0, std, generator=generator)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (batch, time, vocab_size) of the token after each of ``tokens`` (batch, time)."""
+        n_time = tokens.shape[1]
+        if n_time > self.config.block_size:
+            raise ValueError(
+                f"a sequence of {n_time} tokens exceeds block_size = {self.config.block_size}: "
+                "shorten it, or build the model with a larger block_size"
+            )
+        x = self.dropout(self.token_embedding(tokens) + self.position_embedding.weight[:n_time])
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy, in nats, of ``targets`` given ``tokens``, each (batch, time)."""
+        return F.cross_entropy(self(tokens).flatten(0, 1), targets.flatten())
+
+    def query_key_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """W_Q and W_K of every layer, each (n_head, d_head, d_model), by name."""
+        for name, parameter in self.named_parameters():
+            if name.endswith(("attention.query", "attention.key")):
+                yield name, parameter
+
+    def head_matrices(self) -> Iterator[HeadMatrix]:
+        """Every head's query and key matrix: the weights that qk-norm makes scale-invariant.
+
+        There are 2 n_layer n_head, 72 at paper scale. The paper's "32 query/key matrices" fits
+        neither these nor the 12 whole matrices; per head is where the invariance holds.
+        """
+        for name, parameter in self.query_key_parameters():
+            for head in range(self.config.n_head):
+                yield HeadMatrix(f"{name}[{head}]", parameter, head)

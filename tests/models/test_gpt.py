@@ -1,0 +1,268 @@
+"""The transformer against a loop-by-loop reference, its invariances and its initialization."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import erf, log_softmax, softmax
+
+from adamct.models import GPT, GPTConfig
+
+SMALL = GPTConfig(
+    vocab_size=29, block_size=12, n_layer=2, n_head=4, d_model=16, dropout=0.0, qk_norm=False
+)
+
+
+def small(seed: int = 0, **changes: object) -> GPT:
+    """A small model in float64, its gains and biases moved off their initial 1 and 0."""
+    generator = torch.Generator().manual_seed(seed)
+    model = GPT(dataclasses.replace(SMALL, **changes), generator).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def batch(n_batch: int = 3, n_time: int = 12, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    windows = torch.randint(SMALL.vocab_size, (n_batch, n_time + 1), generator=generator)
+    return windows[:, :-1], windows[:, 1:]
+
+
+# --- Architecture
+
+
+def _norm(x: np.ndarray, gain: np.ndarray, bias: np.ndarray | float, eps: float) -> np.ndarray:
+    centred = x - x.mean()
+    return gain * centred / np.sqrt((centred**2).mean() + eps) + bias
+
+
+def reference_logits(model: GPT, tokens: np.ndarray) -> np.ndarray:
+    """One sequence through the architecture, head by head and position by position."""
+    p = {name: value.detach().numpy() for name, value in model.state_dict().items()}
+    config = model.config
+    h = p["token_embedding.weight"][tokens] + p["position_embedding.weight"][: len(tokens)]
+
+    def norm(name: str, x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
+        return _norm(x, p[f"{name}.weight"], p.get(f"{name}.bias", 0.0), eps)
+
+    def linear(name: str, x: np.ndarray) -> np.ndarray:
+        return p[f"{name}.weight"] @ x + p.get(f"{name}.bias", 0.0)
+
+    for layer in range(config.n_layer):
+        at, mlp = f"blocks.{layer}.attention", f"blocks.{layer}.mlp"
+        x = np.stack([norm(f"{at}_norm", row) for row in h])
+        attended = np.zeros_like(h)
+        for head in range(config.n_head):
+            rows = slice(head * config.d_head, (head + 1) * config.d_head)
+            q, k = (
+                x @ p[f"{at}.{role}"][head].T + p.get(f"{at}.{role}_bias", np.zeros((99, 1)))[head]
+                for role in ("query", "key")
+            )
+            if config.qk_norm:
+                q = np.stack([norm(f"{at}.query_norm", row, 0.0) for row in q])
+                k = np.stack([norm(f"{at}.key_norm", row, 0.0) for row in k])
+            v = np.stack([linear(f"{at}.value", row)[rows] for row in x])
+            for t in range(len(tokens)):
+                weights = softmax(k[: t + 1] @ q[t] / math.sqrt(config.d_head))
+                attended[t, rows] = weights @ v[: t + 1]
+        h = h + np.stack([linear(f"{at}.output", row) for row in attended])
+        hidden = np.stack([linear(f"{mlp}.hidden", norm(f"{mlp}_norm", row)) for row in h])
+        gelu = hidden * (1 + erf(hidden / math.sqrt(2))) / 2
+        h = h + np.stack([linear(f"{mlp}.output", row) for row in gelu])
+    return np.stack([p["head.weight"] @ norm("norm", row) for row in h])
+
+
+@pytest.mark.parametrize("changes", [{}, {"bias": True}, {"qk_norm": True}, {"tied": False}])
+def test_logits_and_loss_equal_the_reference(changes: dict[str, bool]) -> None:
+    model = small(**changes)
+    tokens, targets = batch()
+    expected = np.stack([reference_logits(model, row) for row in tokens.numpy()])
+    torch.testing.assert_close(model(tokens).detach().numpy(), expected, rtol=0, atol=1e-12)
+    log_p = np.take_along_axis(log_softmax(expected, -1), targets.numpy()[..., None], -1)
+    assert model.loss(tokens, targets).item() == pytest.approx(-log_p.mean(), abs=1e-13)
+
+
+def test_parameter_counts() -> None:
+    def count(config: GPTConfig) -> int:
+        return sum(parameter.numel() for parameter in GPT(config).parameters())
+
+    assert count(GPTConfig()) == 30_018_816
+    assert count(GPTConfig(tied=False)) == 30_018_816 + 50_257 * 384  # 49.3M
+    assert count(GPTConfig(qk_norm=True)) == 30_018_816 + 6 * 2 * 64
+    # GPT-2's smallest model, as published, has biases and 12 layers of width 768.
+    gpt2 = GPTConfig(block_size=1024, n_layer=12, n_head=12, d_model=768, bias=True)
+    assert count(gpt2) == 124_439_808
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("qk_norm", [False, True])
+def test_no_logit_depends_on_a_later_input(dropout: float, qk_norm: bool) -> None:
+    model = small(dropout=dropout, qk_norm=qk_norm)
+    tokens, _ = batch()
+    inputs: list[torch.Tensor] = []
+
+    def expose(_: object, arguments: tuple[torch.Tensor]) -> torch.Tensor:
+        inputs.append(arguments[0].detach().requires_grad_())
+        return inputs[-1]
+
+    model.blocks[0].register_forward_pre_hook(expose)
+    logits = model(tokens)
+    for t in range(tokens.shape[1]):
+        weights = torch.randn(SMALL.vocab_size, generator=torch.Generator().manual_seed(t))
+        target = (logits[:, t] @ weights.double()).sum()
+        [gradient] = torch.autograd.grad(target, inputs, retain_graph=True)
+        assert torch.all(gradient[:, t + 1 :] == 0)
+        assert torch.all(gradient[:, : t + 1].abs().amax(-1) > 0)
+
+
+def test_shorter_sequences_are_prefixes() -> None:
+    model = small()
+    tokens, _ = batch()
+    torch.testing.assert_close(model(tokens[:, :5]), model(tokens)[:, :5], rtol=0, atol=1e-13)
+
+
+def test_dropout_follows_the_global_generator_and_evaluation_has_none() -> None:
+    model = small(dropout=0.3)
+    tokens, targets = batch()
+
+    def loss(seed: int) -> float:
+        torch.manual_seed(seed)
+        return model.loss(tokens, targets).item()
+
+    assert loss(0) == loss(0)
+    assert loss(0) != loss(1)
+    model.eval()
+    assert loss(0) == loss(1) == small().loss(tokens, targets).item()
+
+
+# --- Scale invariance per head
+
+
+def alignment(model: GPT) -> list[float]:
+    """|⟨W, g_W⟩| / (‖W‖ ‖g_W‖) for every head's query and key matrix."""
+    model.zero_grad()
+    model.loss(*batch()).backward()
+    pairs = [(p[head].detach(), p.grad[head]) for _, p, head in model.head_matrices()]
+    return [abs(float((w * g).sum() / (w.norm() * g.norm()))) for w, g in pairs]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 1e4])
+def test_gradient_is_orthogonal_to_each_head_matrix_under_qk_norm(scale: float) -> None:
+    model = small(qk_norm=True)
+    with torch.no_grad():
+        for _, parameter in model.query_key_parameters():
+            parameter.mul_(scale)
+    values = alignment(model)
+    assert len(values) == 2 * 2 * 4
+    assert max(values) < 1e-10
+
+
+def test_gradient_is_not_orthogonal_without_qk_norm() -> None:
+    values = alignment(small(qk_norm=False))
+    assert np.median(values) > 1e-2
+    assert min(values) > 1e-5
+
+
+def test_loss_ignores_the_scale_of_each_head_matrix_under_qk_norm() -> None:
+    tokens, targets = batch()
+    for qk_norm in (True, False):
+        model = small(qk_norm=qk_norm)
+        before = model.loss(tokens, targets).item()
+        changes = []
+        for _, parameter, head in model.head_matrices():
+            rescaled = copy.deepcopy(parameter.data)
+            parameter.data[head] *= 3.7
+            changes.append(abs(model.loss(tokens, targets).item() / before - 1))
+            parameter.data.copy_(rescaled)
+        assert max(changes) < 1e-12 if qk_norm else min(changes) > 1e-6
+
+
+def test_qk_norm_is_exact_in_float32_too() -> None:
+    assert max(alignment(small(qk_norm=True).float())) < 1e-5
+
+
+def test_head_matrices_at_paper_scale() -> None:
+    model = GPT(GPTConfig())
+    parameters = dict(model.named_parameters())
+    matrices = list(model.head_matrices())
+    assert len({name for name, _, _ in matrices}) == len(matrices) == 72
+    for name, parameter, head in matrices:
+        assert parameter is parameters[name.removesuffix(f"[{head}]")]
+        assert parameter[head].shape == (64, 384)
+
+
+# --- Initialization
+
+
+def test_one_seed_gives_one_model_and_leaves_the_global_generator_alone() -> None:
+    def build(seed: int) -> dict[str, torch.Tensor]:
+        return GPT(SMALL, torch.Generator().manual_seed(seed)).state_dict()
+
+    state = torch.get_rng_state()
+    first, again, other = build(0), build(0), build(1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["token_embedding.weight"], other["token_embedding.weight"])
+
+
+@pytest.mark.parametrize("changes", [{"qk_norm": True}, {"tied": False}, {"bias": True}])
+def test_variants_start_from_the_same_matrices(changes: dict[str, bool]) -> None:
+    plain = GPT(SMALL, torch.Generator().manual_seed(0))
+    variant = GPT(dataclasses.replace(SMALL, **changes), torch.Generator().manual_seed(0))
+    others = dict(variant.named_parameters())
+    assert all(torch.equal(value, others[name]) for name, value in plain.named_parameters())
+
+
+def test_initial_distribution() -> None:
+    config = GPTConfig(vocab_size=500, block_size=100, n_layer=8, n_head=4, d_model=64, bias=True)
+    for name, parameter in GPT(config, torch.Generator().manual_seed(0)).named_parameters():
+        if name.endswith("bias"):
+            assert torch.all(parameter == 0), name
+        elif parameter.dim() == 1:
+            assert torch.all(parameter == 1), name
+        else:
+            std = 0.02 / 4 if name.endswith("output.weight") else 0.02  # 4 = √(2 n_layer)
+            tolerance = 5 * std / math.sqrt(parameter.numel())
+            assert abs(parameter.mean().item()) < tolerance, name
+            assert abs(parameter.std().item() - std) < tolerance, name
+
+
+def test_initial_loss_is_that_of_a_uniform_guess() -> None:
+    model = GPT(SMALL, torch.Generator().manual_seed(0))
+    assert model.loss(*batch()).item() == pytest.approx(math.log(SMALL.vocab_size), abs=0.02)
+
+
+def test_tied_embeddings_stay_tied_through_a_copy_and_a_cast() -> None:
+    model = copy.deepcopy(GPT(SMALL)).double()
+    assert model.head.weight is model.token_embedding.weight
+    assert GPT(dataclasses.replace(SMALL, tied=False)).head.weight.shape == (29, 16)
+
+
+# --- Refusals
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"d_model": 15}, "d_model = 15 is not a multiple of n_head = 4"),
+        ({"n_layer": 0}, "n_layer is 0"),
+        ({"vocab_size": -1}, "vocab_size is -1"),
+        ({"dropout": 1.0}, r"dropout is 1.0, but must lie in \[0, 1\)"),
+        ({"qk_norm": True, "bias": True}, "set bias=False"),
+        ({"qk_norm": True, "d_model": 4}, "needs d_model / n_head >= 2, got 1"),
+    ],
+)
+def test_impossible_shapes_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SMALL, **changes)
+
+
+def test_a_sequence_longer_than_the_block_is_refused() -> None:
+    with pytest.raises(ValueError, match="13 tokens exceeds block_size = 12"):
+        GPT(SMALL)(torch.zeros(1, 13, dtype=torch.int64))
