@@ -1,0 +1,152 @@
+"""Token files: a little-endian uint16 file per split, and a manifest that says what they hold.
+
+    c4/train.bin  c4/validation.bin  c4/manifest.json
+
+The manifest is written last, so a folder without one was never finished. Opening compares sizes;
+``verify_tokens`` reads every byte and compares hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from adamct.data.locations import DataError
+
+MANIFEST = "manifest.json"
+TOKEN_DTYPE = np.dtype("<u2")  # GPT-2's 50257 tokens fit in two bytes
+
+
+class Record(BaseModel):
+    """A frozen piece of a manifest; unknown or missing keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ShardRecord(Record):
+    """One raw file, and how many of its documents went into how many tokens."""
+
+    name: str
+    size: int
+    sha256: str
+    documents: int = 0
+    tokens: int = 0
+
+    def advanced(self, documents: int, tokens: int) -> ShardRecord:
+        """The same file, so much further."""
+        return self.model_copy(
+            update={"documents": self.documents + documents, "tokens": self.tokens + tokens}
+        )
+
+
+class SplitRecord(Record):
+    """One token file: how much it holds, the hash of its bytes, and the files it came from."""
+
+    tokens: int
+    documents: int
+    sha256: str
+    shards: list[ShardRecord]
+
+
+class Request(Record):
+    """What was asked for: preparations with equal requests and sources are interchangeable."""
+
+    encoding: str
+    vocab_size: int
+    end_token: int
+    tokens: dict[str, int]
+
+
+class Manifest(Record):
+    """What a folder of token files holds, and where it came from."""
+
+    format: Literal["adamct-tokens-1"]
+    request: Request
+    splits: dict[str, SplitRecord]
+    versions: dict[str, str]
+
+
+def token_file(folder: Path, split: str) -> Path:
+    """Path of one split's tokens."""
+    return folder / f"{split}.bin"
+
+
+def open_tokens(folder: Path) -> tuple[Manifest, dict[str, NDArray[np.uint16]]]:
+    """Memory maps of a prepared folder's splits, with their manifest.
+
+    Args:
+        folder: as written by ``adamct.data.preparation.prepare_tokens``.
+
+    Returns:
+        The manifest, and per split its tokens, 1-D uint16, read-only and not loaded.
+
+    Raises:
+        DataError: if the folder, its manifest or a token file is missing, foreign or truncated.
+    """
+    manifest = _read_manifest(folder)
+    maps: dict[str, NDArray[np.uint16]] = {}
+    for split, record in manifest.splits.items():
+        path = token_file(folder, split)
+        size = path.stat().st_size if path.is_file() else 0
+        expected = record.tokens * TOKEN_DTYPE.itemsize
+        if size != expected:
+            raise DataError(
+                f"{path} holds {size:,} bytes, but {MANIFEST} promises {expected:,} "
+                f"({record.tokens:,} tokens): {_remedy(folder)}"
+            )
+        maps[split] = np.memmap(path, dtype=TOKEN_DTYPE, mode="r")
+    return manifest, maps
+
+
+def verify_tokens(folder: Path) -> Manifest:
+    """Manifest of a prepared folder whose every byte has been compared with its hash.
+
+    Raises:
+        DataError: as ``open_tokens``, and where a file's hash differs.
+    """
+    manifest, _ = open_tokens(folder)
+    for split, record in manifest.splits.items():
+        path = token_file(folder, split)
+        found = sha256_of_file(path)
+        if found != record.sha256:
+            raise DataError(
+                f"{path} has sha256 {found}, but {MANIFEST} promises {record.sha256}: "
+                f"{_remedy(folder)}"
+            )
+    return manifest
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hash of a file's bytes, in hexadecimal, whatever its size."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder} does not exist, expected prepared tokens: "
+            f"run scripts/prepare_data.py {folder.name}"
+        )
+    if not path.is_file():
+        raise DataError(f"{path} does not exist, expected a manifest: {_remedy(folder)}")
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise DataError(
+            f"{path} is not a manifest of format adamct-tokens-1 ({error.error_count()} errors, "
+            f"the first: {error.errors()[0]['msg']}): {_remedy(folder)}"
+        ) from error
+
+
+def _remedy(folder: Path) -> str:
+    return f"delete {folder} and run scripts/prepare_data.py {folder.name}"
