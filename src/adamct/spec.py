@@ -1,0 +1,186 @@
+"""Frozen specifications: what a run is, exactly, and the name that follows from it.
+
+A :class:`RunSpec` holds everything that decides the numbers of a run, and nothing else: the same
+spec gives the same record, whoever asks for it. Hyperparameters stand in their canonical form (the
+decays of every level rather than a strategy's name), so that runs that coincide have one spec and
+are trained once. What decides only how a run is carried out is an :class:`Execution`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Frozen(BaseModel):
+    """Base of all specs: immutable, no unknown keys, no infinities or NaNs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def checked_decay(decay: float) -> float:
+    """Return a decay (β or γ) that lies in [0, 1); refuse any other."""
+    if not 0 <= decay < 1:
+        raise ValueError(
+            f"received {decay!r}, expected a decay in [0, 1): at 1 the average would never see a "
+            "gradient, beyond it would grow without one"
+        )
+    return decay
+
+
+class GPTSpec(Frozen):
+    """Architecture of the decoder-only transformer; the vocabulary comes from the data."""
+
+    kind: Literal["gpt"]
+    n_layer: int = Field(ge=1)
+    n_head: int = Field(ge=1)
+    d_model: int = Field(ge=1)
+    block_size: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    bias: bool = False
+    tied: bool = True
+    qk_norm: bool = False
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> GPTSpec:
+        if self.d_model % self.n_head:
+            raise ValueError(
+                f"d_model = {self.d_model} is no multiple of n_head = {self.n_head}; "
+                "every head needs the same width"
+            )
+        return self
+
+
+class TextData(Frozen):
+    """A token corpus, identified by the hash of its tokens and vocabulary."""
+
+    kind: Literal["text"]
+    corpus: Literal["pydoc_topics", "shakespeare", "c4"]
+    vocab_size: int | None = None  # filled in at composition, from the corpus itself
+    sha256: str | None = None  # likewise; None only where a spec is composed without its data
+
+
+class TaskSpec(Frozen):
+    """Model, data and batch size; the loss is the model's own."""
+
+    model: GPTSpec
+    data: TextData
+    batch_size: int = Field(ge=1)
+
+
+class OptimizerSpec(Frozen):
+    """k-Adam in canonical form: the decays (β_1…β_k) and (γ_1…γ_k); k = 1 is Adam."""
+
+    lr: float = Field(gt=0)
+    betas: tuple[float, ...]  # (β_1, …, β_k); torch's betas[1] at k = 1
+    gammas: tuple[float, ...]  # (γ_1, …, γ_k); torch's betas[0] at k = 1
+    eps: float = Field(default=1e-30, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    decoupled: bool = True
+    guard: bool = False
+    state_dtype: Literal["float32", "float64"] = "float32"
+
+    @field_validator("betas", "gammas")
+    @classmethod
+    def _decays_in_range(cls, decays: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(map(checked_decay, decays))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _canonical(cls, values: object) -> object:
+        # Without decay, coupled and decoupled are one run.
+        if isinstance(values, dict) and not values.get("weight_decay"):
+            return {**values, "decoupled": True}
+        return values
+
+    @model_validator(mode="after")
+    def _levels_match(self) -> OptimizerSpec:
+        if len(self.betas) != len(self.gammas) or not self.betas:
+            raise ValueError(
+                f"{len(self.betas)} betas and {len(self.gammas)} gammas; every level i = 1…k "
+                "(k ≥ 1) needs one β_i and one γ_i"
+            )
+        return self
+
+
+class ConstantSchedule(Frozen):
+    """η_n = η."""
+
+    kind: Literal["constant"] = "constant"
+
+
+class WarmupCosineSchedule(Frozen):
+    """Linear warm-up over ``warmup_steps``, then a cosine down to ``final_fraction``·η."""
+
+    kind: Literal["warmup_cosine"] = "warmup_cosine"
+    warmup_steps: int = Field(ge=0)
+    final_fraction: float = Field(ge=0, le=1)
+
+
+ScheduleSpec = Annotated[ConstantSchedule | WarmupCosineSchedule, Field(discriminator="kind")]
+
+
+class EvaluationSpec(Frozen):
+    """Loss on the held-out split, every ``every`` steps, over ``n_batches`` fixed batches."""
+
+    every: int = Field(ge=1)
+    n_batches: int = Field(ge=1)
+
+
+class RunSpec(Frozen):
+    """Everything that decides the numbers of one run."""
+
+    # Raised whenever the same spec would give other numbers than before, so that no record made
+    # by older code is taken for one of the new.
+    format: Literal[1] = 1
+    task: TaskSpec
+    optimizer: OptimizerSpec
+    schedule: ScheduleSpec
+    n_steps: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    observe: tuple[str, ...]
+    evaluation: EvaluationSpec | None = None
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run: the first 16 hex digits of the SHA-256 of its canonical JSON.
+
+        Floats enter with all their digits, so that neighbouring points of a sweep never share a
+        name. Raises ``ValueError`` for a spec composed without its data: which tokens it would
+        train on is then unknown.
+        """
+        if self.task.data.sha256 is None:
+            raise ValueError(
+                f"the spec on {self.task.data.corpus!r} was composed without its data, so it "
+                "names no run; compose it with the data at hand"
+            )
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()[:16]
+
+    def canonical_json(self) -> str:
+        """One line of JSON: keys sorted, floats as their shortest exact decimal."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
+class Execution(Frozen):
+    """How a run is carried out. Recorded, but no part of its name.
+
+    Attributes:
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …; ``"auto"`` takes a GPU where there is one.
+        threads: CPU threads of this run. 1 and 2 threads round differently.
+        compiled: ``KAdam``'s ``compiled``; compiled and eager code round differently.
+        deterministic: torch's deterministic algorithms. Switched off, a run on a GPU no longer
+            repeats bit for bit.
+        flush_every: steps between two flushes of the record; the only synchronization.
+        checkpoint_every: steps between two checkpoints; ``None`` keeps none, so that an
+            interrupted run starts again from its first step.
+    """
+
+    device: str = "auto"
+    threads: int = Field(default=1, ge=1)
+    compiled: bool | None = None
+    deterministic: bool = True
+    flush_every: int = Field(default=50, ge=1)
+    checkpoint_every: int | None = Field(default=None, ge=1)
