@@ -1,0 +1,220 @@
+"""Carries out one run: goes on where it stopped, leaves a record and an outcome."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adamct.spec import Execution, RunSpec
+from adamct.store import (
+    Line,
+    Outcome,
+    RecordWriter,
+    RunFolder,
+    StoreError,
+    non_finite,
+    write_atomically,
+)
+from adamct.train import Training, checkpoint, drain, observe
+
+VERSIONED = ("adamct", "torch", "numpy", "hydra-core", "datasets", "tiktoken", "scikit-learn")
+
+
+def carry_out(
+    spec: RunSpec,
+    execution: Execution,
+    *,
+    runs_dir: Path,
+    data_dir: Path | None = None,
+    cache_dir: Path = Path("data"),
+) -> Outcome:
+    """Train a run to its end, unless it has one.
+
+    A finished or diverged run is returned as it is; a failed one is tried again; one that another
+    process is training is waited for. An interrupted run goes on from its last checkpoint, and
+    ends bit for bit where it would have ended.
+
+    Returns:
+        The outcome, which is also in the folder.
+
+    Raises:
+        StoreError: if the folder cannot be read or written.
+        Exception: whatever the training itself raised, after the outcome ``failed`` is written.
+    """
+    folder = RunFolder.of(spec, runs_dir)
+    with folder.lock():
+        outcome = folder.outcome()
+        if outcome is not None and outcome.is_final:
+            return outcome
+        folder.clear_outcome()
+        folder.write_spec(spec)
+        try:
+            outcome = _train(spec, execution, folder, data_dir, cache_dir)
+        except Exception as error:
+            _note_failure(folder, error)
+            raise
+        folder.write_outcome(outcome)
+        folder.checkpoint_path.unlink(missing_ok=True)
+        return outcome
+
+
+def configure_process(execution: Execution) -> None:
+    """Set torch's process-wide switches as the execution says."""
+    torch.set_num_threads(execution.threads)
+    if execution.deterministic:
+        # cuBLAS reads this when it starts; without it, deterministic mode refuses to run.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(execution.deterministic)
+    # Filling fresh memory with NaN would cost a pass over every tensor, and we read none unwritten.
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
+
+
+def _train(
+    spec: RunSpec, execution: Execution, folder: RunFolder, data_dir: Path | None, cache_dir: Path
+) -> Outcome:
+    configure_process(execution)
+    training = Training(spec, execution, data_dir=data_dir, cache_dir=cache_dir)
+    start = 0
+    if folder.checkpoint_path.exists():
+        start, state = checkpoint.read(folder.checkpoint_path, spec.run_id, training.device)
+        training.load_state_dict(state)
+    began = time.monotonic()
+    environments = folder.environments()
+    environments.append(environment(execution, training, start))
+    folder.write_environments(environments)
+    writer = RecordWriter(folder.record_path, start)
+    try:
+        outcome = _advance(training, execution, folder, writer, start)
+    finally:
+        writer.close()
+    environments[-1]["wall_s"] = round(time.monotonic() - began, 3)
+    folder.write_environments(environments)
+    return outcome
+
+
+def _advance(
+    training: Training, execution: Execution, folder: RunFolder, writer: RecordWriter, start: int
+) -> Outcome:
+    """Take the steps from ``start`` on, and record them an interval at a time."""
+    spec = training.spec
+    pending: list[Mapping[str, Any]] = []
+    for n in range(start, spec.n_steps):
+        # Everything in line n is taken at θ_n, so the held-out loss comes before the step.
+        evaluated = _evaluate(training, n)
+        pending.append({"n": n, **observe(spec.observe, training.step(n)), **evaluated})
+        due = execution.checkpoint_every and (n + 1) % execution.checkpoint_every == 0
+        if due or len(pending) == execution.flush_every or n + 1 == spec.n_steps:
+            if diverged := _write(writer, drain(pending)):
+                return diverged
+            pending.clear()
+        if due and n + 1 < spec.n_steps:
+            state = checkpoint.to_bytes(spec.run_id, n + 1, training.state_dict())
+            write_atomically(folder.checkpoint_path, state)
+    last = _evaluate(training, spec.n_steps)
+    if last and (diverged := _write(writer, drain([{"n": spec.n_steps, **last}]))):
+        return diverged
+    return Outcome("finished", spec.n_steps)
+
+
+def _evaluate(training: Training, n: int) -> dict[str, torch.Tensor]:
+    """Return the held-out loss at θ_n if it is due there: every so many steps, and at the end."""
+    evaluation = training.spec.evaluation
+    if evaluation is None or (n % evaluation.every and n < training.spec.n_steps):
+        return {}
+    return {"test_loss": training.test_loss()}
+
+
+def _write(writer: RecordWriter, lines: list[Line]) -> Outcome | None:
+    """Write lines up to the first that is not finite; return the divergence it stands for."""
+    for position, line in enumerate(lines):
+        if name := non_finite(line):
+            writer.write(lines[: position + 1])
+            return Outcome("diverged", line["n"] + 1, f"{name} is not finite at step {line['n']}")
+    writer.write(lines)
+    return None
+
+
+def _note_failure(folder: RunFolder, error: Exception) -> None:
+    reason = f"{type(error).__name__}: {error}"
+    # A full disk cannot take the outcome either; without one, the run counts as unfinished.
+    with contextlib.suppress(StoreError, OSError):
+        folder.write_outcome(Outcome("failed", folder.steps_recorded(), reason))
+
+
+# ------------------------------------------------------------------------------- environment
+
+
+def environment(execution: Execution, training: Training, start: int) -> dict[str, Any]:
+    """Describe this process: what code, with which libraries, on which hardware, from which step.
+
+    ``wall_s`` is filled in when the process ends; it stays ``None`` for one that was killed.
+    """
+    device = training.device
+    return {
+        **_source(),
+        "command": shlex.join(sys.argv),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": _versions(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
+        "threads": execution.threads,
+        "deterministic": execution.deterministic,
+        "compiled": training.optimizer.uses_compiled,
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "first_step": start,
+        "wall_s": None,
+    }
+
+
+@lru_cache
+def _source() -> dict[str, Any]:
+    """Return the commit of the code and whether it was edited since; ``None`` outside git."""
+    root = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    commit = git("rev-parse", "HEAD")
+    # Run folders are ignored by git, so they do not make a tree dirty.
+    return {"commit": commit, "dirty": None if commit is None else bool(git("status", "--short"))}
+
+
+@lru_cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@lru_cache
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,155 @@
+"""The training loop: one step as a method, its whole state in one place.
+
+Everything random is a function of (seed, step): the initialization, the batches, the dropout. So a
+run can stop after any step, and go on from its state without a trace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adamct.data import open_corpus, text_batch
+from adamct.models import GPT, GPTConfig
+from adamct.optim import KAdam
+from adamct.spec import Execution, OptimizerSpec, RunSpec
+from adamct.train.observables import StepState
+from adamct.train.schedules import lr_factor
+
+Batch = tuple[Tensor, Tensor]
+
+
+def stream_seed(seed: int, stream: str) -> int:
+    """Derive the seed of one stream of randomness, so that no two share their numbers.
+
+    Example:
+        >>> stream_seed(0, "batches") != stream_seed(0, "initialization")
+        True
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}/{stream}".encode()).digest()[:8], "big")
+
+
+class Training:
+    """A model, its optimizer and its data, advanced one step at a time.
+
+    Args:
+        spec: what to train.
+        execution: on which device.
+        data_dir: raw data; ``None`` where the corpus needs none.
+        cache_dir: prepared data.
+    """
+
+    def __init__(
+        self, spec: RunSpec, execution: Execution, *, data_dir: Path | None, cache_dir: Path
+    ) -> None:
+        self.spec = spec
+        self.device = resolve_device(execution.device)
+        corpus = open_corpus(spec.task.data.corpus, source=data_dir, prepared=cache_dir)
+        if corpus.sha256 != spec.task.data.sha256:
+            raise ValueError(
+                f"the corpus {corpus.name!r} has sha256 {corpus.sha256}, the spec expects "
+                f"{spec.task.data.sha256}: the data changed since the spec was composed"
+            )
+        self._train_tokens, self._test_tokens = corpus.train, corpus.validation
+        model = spec.task.model
+        self.model = GPT(
+            GPTConfig(vocab_size=corpus.vocab_size, **model.model_dump(exclude={"kind"})),
+            generator=torch.Generator().manual_seed(stream_seed(spec.seed, "initialization")),
+        ).to(self.device)
+        self.optimizer = build_optimizer(spec.optimizer, self.model, execution.compiled)
+        self._dropout_seed = stream_seed(spec.seed, "dropout") if model.dropout else None
+
+    def step(self, n: int) -> StepState:
+        """Advance from θ_n to θ_{n+1}; the state holds the loss at θ_n."""
+        spec = self.spec
+        lr = spec.optimizer.lr * lr_factor(spec.schedule, n, spec.n_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        if self._dropout_seed is not None:
+            torch.manual_seed(_mix(self._dropout_seed, n))
+        self.model.train()
+        loss = self.model.loss(*self.batch(n))
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return StepState(n, lr, loss.detach(), self.model, self.optimizer)
+
+    def batch(self, n: int) -> Batch:
+        """Return the training batch of step n: the same for every run with this seed and data."""
+        return self._batch(self._train_tokens, stream_seed(self.spec.seed, "batches"), n)
+
+    @torch.no_grad()
+    def test_loss(self) -> Tensor:
+        """Return the mean loss over the fixed batches of the held-out split, on the device."""
+        assert self.spec.evaluation is not None
+        self.model.eval()
+        losses = [self.model.loss(*batch) for batch in self._test_batches()]
+        return torch.stack(losses).mean()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the next step depends on, beside its index."""
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a state that :meth:`state_dict` gave."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _test_batches(self) -> Iterator[Batch]:
+        # One stream for every seed: runs are compared on the same held-out batches.
+        assert self.spec.evaluation is not None
+        for index in range(self.spec.evaluation.n_batches):
+            yield self._batch(self._test_tokens, stream_seed(0, "evaluation"), index)
+
+    def _batch(self, tokens: np.ndarray, seed: int, step: int) -> Batch:
+        task = self.spec.task
+        return text_batch(
+            tokens,
+            seed=seed,
+            step=step,
+            batch_size=task.batch_size,
+            block_size=task.model.block_size,
+            device=self.device,
+        )
+
+
+def build_optimizer(
+    spec: OptimizerSpec, model: torch.nn.Module, compiled: bool | None = False
+) -> KAdam:
+    """Build the optimizer of a spec; it tracks the max-update."""
+    return KAdam(
+        model.parameters(),
+        lr=spec.lr,
+        level_betas=spec.betas,
+        level_gammas=spec.gammas,
+        eps=spec.eps,
+        weight_decay=spec.weight_decay,
+        decoupled=spec.decoupled,
+        guard=spec.guard,
+        compiled=compiled,
+        state_dtype=getattr(torch, spec.state_dtype),
+        track_max_update=True,
+    )
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device that an execution names; ``"auto"`` is a GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"execution.device = {name!r}, but torch finds no GPU here; "
+            "set execution.device=cpu (or auto)"
+        )
+    return device
+
+
+def _mix(seed: int, n: int) -> int:
+    return int(np.random.SeedSequence([seed, n]).generate_state(1, np.uint64)[0])

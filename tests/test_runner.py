@@ -1,0 +1,192 @@
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from adamct.compose import compose_cells
+from adamct.runner import carry_out
+from adamct.store import RunFolder, StoreError
+from adamct.train import Training
+from adamct.train.checkpoint import CheckpointError
+
+ROOT = Path(__file__).parents[1]
+TINY = ["scale=smoke", "n_steps=60", "execution.flush_every=7"]
+# Dropout on: its masks, too, must be those of an uninterrupted run.
+RESUMED = [
+    *TINY,
+    "n_steps=400",
+    "task.model.dropout=0.2",
+    "execution.checkpoint_every=20",
+    "evaluation={every:50,n_batches:2}",
+]
+
+
+def cell(*overrides):
+    return compose_cells(list(overrides), sweep=False)[0]
+
+
+def run(cell, runs_dir):
+    outcome = carry_out(cell.spec, cell.execution, runs_dir=runs_dir)
+    return outcome, RunFolder.of(cell.spec, runs_dir)
+
+
+def test_the_same_spec_gives_the_same_record(tmp_path):
+    first, second = (run(cell(*TINY), tmp_path / name)[1] for name in "ab")
+    assert first.record_path.read_bytes() == second.record_path.read_bytes()
+    lines = first.lines()
+    assert [line["n"] for line in lines] == list(range(60))
+    assert all(set(line) == {"n", "train_loss", "max_update", "lr"} for line in lines)
+    assert lines[0]["max_update"] == pytest.approx([1.0], abs=1e-6)
+    assert first.outcome().status == "finished"
+
+
+def test_flushing_more_often_changes_nothing(tmp_path):
+    records = [
+        run(cell(*TINY, f"execution.flush_every={every}"), tmp_path / str(every))[1]
+        for every in (1, 60)
+    ]
+    assert records[0].record_path.read_bytes() == records[1].record_path.read_bytes()
+
+
+def test_the_environment_is_on_record(tmp_path):
+    _, folder = run(cell(*TINY), tmp_path)
+    (entry,) = folder.environments()
+    assert torch.__version__.startswith(entry["versions"]["torch"])
+    assert entry["threads"] == 1
+    assert entry["compiled"] is False
+    assert entry["wall_s"] > 0
+    assert entry["first_step"] == 0
+    assert entry["device"]
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    _, folder = run(cell(*TINY), tmp_path)
+    before = {path.name: path.stat().st_mtime_ns for path in folder.path.iterdir()}
+    run(cell(*TINY), tmp_path)
+    after = {path.name: path.stat().st_mtime_ns for path in folder.path.iterdir()}
+    assert {**before, "lock": 0} == {**after, "lock": 0}
+
+
+def test_evaluation_is_recorded_at_the_parameters_of_its_line(tmp_path):
+    one = cell(*TINY, "evaluation={every:25,n_batches:3}")
+    _, folder = run(one, tmp_path)
+    lines = folder.lines()
+    assert [line["n"] for line in lines if "test_loss" in line] == [0, 25, 50, 60]
+    training = Training(one.spec, one.execution, data_dir=one.data_dir, cache_dir=one.cache_dir)
+    assert lines[0]["test_loss"] == float(training.test_loss())
+    for n in range(25):
+        training.step(n)
+    assert lines[25]["test_loss"] == float(training.test_loss())
+
+
+@pytest.mark.parametrize("attempt", range(2))
+def test_killed_at_a_random_step_it_ends_as_if_it_had_not_been(tmp_path, attempt):
+    one = cell(*RESUMED)
+    _, whole = run(one, tmp_path / "whole")
+    folder = RunFolder.of(one.spec, tmp_path / "killed")
+    kill_at = random.Random(attempt).randrange(40, 300)
+    command = [sys.executable, "scripts/run.py", *RESUMED, f"runs_dir={tmp_path / 'killed'}"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while process.poll() is None and folder.steps_recorded() < kill_at:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not folder.is_done()
+    assert folder.checkpoint_path.exists()
+    reached = folder.steps_recorded()
+    run(one, tmp_path / "killed")
+    assert folder.environments()[1]["first_step"] in range(20, reached + 20, 20)
+    assert folder.record_path.read_bytes() == whole.record_path.read_bytes()
+    assert (folder.path / "outcome.json").read_bytes() == (whole.path / "outcome.json").read_bytes()
+    assert not folder.checkpoint_path.exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "is no ch"),
+        (lambda path: torch.save({"run_id": "other", "n": 20, "state": {}}, path), "belongs to r"),
+        (lambda path: torch.save([1], path), "is no checkpoint"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_with_the_remedy(tmp_path, monkeypatch, damage, message):
+    one = cell(*RESUMED)
+    step = Training.step
+
+    def stop(self, n):
+        if n == 30:
+            raise KeyboardInterrupt
+        return step(self, n)
+
+    monkeypatch.setattr(Training, "step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(one, tmp_path)
+    damage(RunFolder.of(one.spec, tmp_path).checkpoint_path)
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match=message) as caught:
+        run(one, tmp_path)
+    assert re.search(r"delete .*checkpoint\.pt to start the run again", str(caught.value))
+
+
+def test_a_diverging_run_says_where_and_keeps_its_record(tmp_path):
+    one = cell(*TINY, "optimizer.lr=1e18")
+    outcome, folder = run(one, tmp_path)
+    assert outcome.status == "diverged"
+    lines = folder.lines()
+    assert len(lines) == outcome.step < 60
+    assert outcome.reason == f"train_loss is not finite at step {lines[-1]['n']}"
+    assert all(line["train_loss"] < float("inf") for line in lines[:-1])
+    assert run(one, tmp_path)[0] == outcome
+
+
+def test_a_failed_run_says_why_and_is_tried_again(tmp_path, monkeypatch):
+    one = cell(*TINY)
+
+    def broken(self, n):
+        raise ZeroDivisionError("no such luck")
+
+    monkeypatch.setattr(Training, "step", broken)
+    with pytest.raises(ZeroDivisionError):
+        run(one, tmp_path)
+    folder = RunFolder.of(one.spec, tmp_path)
+    assert folder.outcome().status == "failed"
+    assert folder.outcome().reason == "ZeroDivisionError: no such luck"
+    monkeypatch.undo()
+    assert run(one, tmp_path)[0].status == "finished"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True
+    )
+    if mount.returncode:
+        pytest.skip("this system does not let root mount a tmpfs")
+    try:
+        one = cell(*TINY, "n_steps=2000")
+        with pytest.raises(StoreError, match=r"no space left for .*scalars\.jsonl; free some and"):
+            run(one, small)
+        folder = RunFolder.of(one.spec, small)
+        assert not folder.is_done()
+        text = folder.record_path.read_text()
+        assert text.endswith("\n")
+        assert [json.loads(line)["n"] for line in text.splitlines()] == list(
+            range(text.count("\n"))
+        )
+        assert not [path for path in folder.path.iterdir() if path.name.startswith(".")]
+        subprocess.run(["mount", "-o", "remount,size=4m", str(small)], check=True)
+        assert run(one, small)[0].status == "finished"
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

@@ -1,0 +1,163 @@
+import errno
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from adamct import store
+from adamct.store import Outcome, RecordWriter, RunFolder, StoreError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "run"
+    path.mkdir()
+    return RunFolder(path)
+
+
+def lines(n):
+    return [{"n": i, "train_loss": 1.0 / (i + 1)} for i in range(n)]
+
+
+def write(folder, start, some):
+    writer = RecordWriter(folder.record_path, start)
+    writer.write(some)
+    writer.close()
+
+
+def test_floats_survive_the_record_exactly(folder):
+    values = [{"n": 0, "x": 0.1 + 0.2}, {"n": 1, "x": 5e-324}, {"n": 2, "x": float("inf")}]
+    write(folder, 0, values)
+    folder.write_outcome(Outcome("diverged", 3, "x is not finite at step 2"))
+    assert folder.lines() == values
+
+
+def test_a_record_is_cut_where_the_run_goes_on(folder):
+    write(folder, 0, lines(10))
+    with folder.record_path.open("a") as handle:
+        handle.write('{"n": 10, "train_l')  # torn by a kill
+    write(folder, 4, lines(12)[4:])
+    folder.write_outcome(Outcome("finished", 12))
+    assert folder.lines() == lines(12)
+
+
+def test_a_record_shorter_than_its_checkpoint_is_refused(folder):
+    write(folder, 0, lines(3))
+    with pytest.raises(StoreError, match="before the checkpoint's step 5"):
+        RecordWriter(folder.record_path, 5)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace('"n":3', '"n":4'),
+        lambda text: text.replace("{", "", 1),
+        lambda text: "\n".join(text.splitlines()[:-2]) + "\n",
+    ],
+)
+def test_a_damaged_record_is_named_with_the_remedy(folder, damage):
+    write(folder, 0, lines(6))
+    folder.write_outcome(Outcome("finished", 6))
+    folder.record_path.write_text(damage(folder.record_path.read_text()))
+    with pytest.raises(StoreError, match=r"scalars\.jsonl .*delete .*to train it again"):
+        folder.lines()
+
+
+def test_only_an_outcome_makes_a_run_done(folder):
+    write(folder, 0, lines(6))
+    assert not folder.is_done()
+    folder.write_outcome(Outcome("failed", 6, "why"))
+    assert not folder.is_done()
+    folder.write_outcome(Outcome("finished", 6))
+    assert folder.is_done()
+    (folder.path / "outcome.json").write_text('{"status": ')
+    with pytest.raises(StoreError, match="is no outcome of a run"):
+        folder.is_done()
+
+
+def test_steps_recorded_ignores_a_torn_line(folder):
+    assert folder.steps_recorded() == 0
+    write(folder, 0, lines(1000))
+    assert folder.steps_recorded() == 1000
+    with folder.record_path.open("a") as handle:
+        handle.write('{"n": 1000')
+    assert folder.steps_recorded() == 1000
+
+
+def test_an_atomic_write_leaves_the_old_file_or_the_new(tmp_path, monkeypatch):
+    path = tmp_path / "outcome.json"
+    store.write_atomically(path, "old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"no space left for .*free some and start again"):
+        store.write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_line_that_does_not_fit_is_taken_back(folder):
+    write(folder, 0, lines(3))
+    before = folder.record_path.read_bytes()
+    # A real limit of the kernel, in a process of its own: the write fails half way.
+    script = f"""
+        import resource, signal
+        from adamct.store import RecordWriter, RunFolder, StoreError
+        from pathlib import Path
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        writer = RecordWriter(Path({str(folder.record_path)!r}), 3)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before)} + 10, resource.RLIM_INFINITY))
+        try:
+            writer.write([{{"n": 3, "train_loss": 0.25}}])
+        except StoreError as error:
+            print(error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
+    )
+    assert "cannot write" in done.stdout
+    assert folder.record_path.read_bytes() == before
+
+
+def test_a_second_process_waits_for_the_lock(tmp_path):
+    script = f"""
+        import sys, time
+        from pathlib import Path
+        from adamct.store import RunFolder
+        with RunFolder(Path({str(tmp_path / "run")!r})).lock():
+            print("held", flush=True)
+            time.sleep(float(sys.argv[1]))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    first = subprocess.Popen([*command, "60"], stdout=subprocess.PIPE, text=True)
+    assert first.stdout.readline() == "held\n"
+    second = subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    assert second.poll() is None
+    first.kill()  # the kernel lets the lock go
+    assert second.communicate(timeout=60)[0] == "held\n"
+    first.wait()
+
+
+def test_a_foreign_spec_in_a_folder_is_refused(folder):
+    (folder.path / "spec.json").write_text(json.dumps({"format": 1}))
+
+    class Spec:
+        def canonical_json(self):
+            return "{}"
+
+    with pytest.raises(StoreError, match="holds another spec"):
+        folder.write_spec(Spec())
+
+
+def test_non_finite_names_the_scalar():
+    assert store.non_finite({"n": 3, "max_update": [1.0, 2.0]}) is None
+    assert store.non_finite({"n": 3, "max_update": [1.0, float("nan")]}) == "max_update"
+    assert store.non_finite({"n": 3, "train_loss": float("inf")}) == "train_loss"
