@@ -1,0 +1,20 @@
+"""Figure 11: Figure 3(a) for the points in B₊ alone, where both theories bound the max-update."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from adamct.plotting import panels
+from adamct.plotting.style import TEXT_WIDTH
+from adamct.records import Records
+
+READS = ("max_update_normal_curve",)
+
+
+def draw(records: Records) -> Figure:
+    """Draw ‖u_n‖∞ against n for C > 0, with Eq. (5) and D_n."""
+    figure = Figure(figsize=(TEXT_WIDTH, 3.4))
+    axes = figure.add_subplot()
+    panels.max_update_curves(axes, panels.stable(records.of(READS[0])), bounds_every=4)
+    axes.set_title("max-update in $\\mathcal{B}_+$ and its bounds", loc="left")
+    return figure

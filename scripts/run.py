@@ -1,0 +1,48 @@
+"""Train what an experiment asks for: a thin door from the command line to the runner.
+
+``-m`` launches every run of the experiment through Hydra's launcher; what is already finished is
+not trained again. See ``--help``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import hydra
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+# Hydra answers these itself, at once: nothing of ours may be imported before.
+ANSWERED_BY_HYDRA = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i"}
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+def job(cfg: DictConfig) -> None:
+    """Carry out the run of one Hydra job."""
+    from adamct.compose import cell_from_config
+    from adamct.runner import carry_out
+
+    cell = cell_from_config(cfg)
+    carry_out(
+        cell.spec,
+        cell.execution,
+        runs_dir=cell.runs_dir,
+        data_dir=cell.data_dir,
+        cache_dir=cell.cache_dir,
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Check every run before the first is trained, launch what is missing, and report."""
+    if any(a.split("=")[0] in ANSWERED_BY_HYDRA for a in arguments):
+        job()
+        return 0
+    from adamct.sweep import run_sweep
+
+    return run_sweep(arguments, launch=job)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

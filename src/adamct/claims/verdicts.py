@@ -1,0 +1,113 @@
+"""A claim is data; a verdict is what the records say of it, and how sure one can be."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from adamct.claims.statistics import Interval
+from adamct.records import Records
+
+Status = Literal["reproduced", "not reproduced", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a claim's statistic came to.
+
+    Attributes:
+        status: the verdict.
+        statistic: the number that the criterion is about; ``None`` if it cannot be computed.
+        interval: its 95 % bootstrap interval, where it has one.
+        n: how many points or steps it rests on.
+        detail: the numbers in words, with what stands beside them.
+    """
+
+    status: Status
+    statistic: float | None
+    interval: Interval | None
+    n: int
+    detail: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One checkable statement.
+
+    Attributes:
+        name: short and unique.
+        figure: the figure that shows it, ``"fig03"``.
+        reference: where the paper makes it, or ``"beyond the paper"``.
+        statement: what is claimed.
+        criterion: what decides.
+        experiment: whose records it reads.
+        evaluate: records of that experiment → finding.
+    """
+
+    name: str
+    figure: str
+    reference: str
+    statement: str
+    criterion: str
+    experiment: str
+    evaluate: Callable[[Records], Finding]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim's finding, with everything that it rests on."""
+
+    claim: Claim
+    finding: Finding
+    scale: str
+    seeds: tuple[int, ...]
+    corpora: tuple[str, ...]
+    devices: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for a file."""
+        claim = {k: v for k, v in asdict(self.claim).items() if k != "evaluate"}
+        basis = {"scale": self.scale, "seeds": list(self.seeds)}
+        basis |= {"corpora": list(self.corpora), "devices": list(self.devices)}
+        return {**claim, **asdict(self.finding), **basis}
+
+    def as_text(self, width: int = 96) -> str:
+        """Return a paragraph for the terminal."""
+        head = f"{self.finding.status.upper():<15} {self.claim.statement} ({self.claim.reference})"
+        indent = " " * 16
+        return "\n".join(
+            textwrap.fill(text, width, initial_indent=first, subsequent_indent=indent)
+            for text, first in (
+                (head, ""),
+                (self.finding.detail, indent),
+                (f"criterion: {self.claim.criterion}", indent),
+            )
+        )
+
+
+def judge(claim: Claim, records: Records) -> Verdict:
+    """Evaluate a claim on the records that it reads."""
+    own = records.of(claim.experiment)
+    runs = own.runs
+    return Verdict(
+        claim=claim,
+        finding=claim.evaluate(own),
+        scale=str(runs.scale.iloc[0]),
+        seeds=tuple(sorted({int(seed) for seed in runs.seed})),
+        corpora=tuple(sorted(set(runs.corpus))),
+        devices=tuple(sorted({str(device) for device in runs.device})),
+    )
+
+
+def inconclusive(reason: str, n: int = 0) -> Finding:
+    """Return the finding of a claim that these records cannot decide."""
+    return Finding("inconclusive", None, None, n, reason)
+
+
+def below(interval: Interval, threshold: float) -> Status:
+    """Decide whether a statistic is at most a threshold, by its whole interval."""
+    if interval[1] <= threshold:
+        return "reproduced"
+    return "not reproduced" if interval[0] > threshold else "inconclusive"

@@ -1,0 +1,1 @@
+"""The look of the figures, and the panels that they share."""

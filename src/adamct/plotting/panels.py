@@ -1,0 +1,112 @@
+"""Panels that several figures share: max-update against n, slope against C, the points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from adamct.plotting.style import EXACT, PAPER, stability_colours
+from adamct.records import Records
+from adamct.theory import (
+    discrete_max_update_bound,
+    log_slope,
+    max_update_bound,
+    predicted_slope,
+)
+
+
+def max_update_curves(axes: Axes, records: Records, *, bounds_every: int = 1) -> None:
+    """Draw ‖u_n‖∞ against n, coloured by C, before Eq. (5) (dotted) and D_n (dashed).
+
+    Args:
+        axes: where.
+        records: one experiment's.
+        bounds_every: draw the bounds of every so many points only, so that they stay readable.
+    """
+    runs = records.runs.sort_values("C", ascending=False)
+    colours = stability_colours(runs.C.to_numpy())
+    n = np.unique(np.geomspace(1, runs.n_steps.max(), 300).astype(int)) - 1
+    for position, run in enumerate(runs.itertuples()):
+        colour = colours.to_rgba(run.C)
+        if position % bounds_every == 0:
+            thin = {"linewidth": 0.6, "alpha": 0.6, "color": colour, "zorder": 1}
+            for bound, look in ((max_update_bound, PAPER), (discrete_max_update_bound, EXACT)):
+                with np.errstate(over="ignore"):
+                    axes.plot(n, bound(n, run.beta, run.gamma), **{**look, **thin})
+        steps, values = records.series(run.run_id, "max_update")
+        axes.plot(steps, values, color=colour, linewidth=0.7, zorder=2)
+    axes.set(yscale="log", xlabel="step $n$", ylabel=r"max-update $\|u_n\|_\infty$")
+    axes.set_xlim(0, runs.n_steps.max())
+    axes.figure.colorbar(colours, ax=axes, label=r"$C(\beta,\gamma)$", pad=0.01, aspect=30)
+    axes.legend(
+        handles=[
+            Line2D([], [], color="#444444", linewidth=0.9, label="measured"),
+            Line2D([], [], linewidth=0.9, label="Eq. (5), the paper's bound", **PAPER),
+            Line2D([], [], linewidth=0.9, label="$D_n$, the exact bound", **EXACT),
+        ],
+        loc="upper left",
+    )
+
+
+def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
+    """Draw the slope of ln ‖u_n‖∞ at one step against C, with the slopes of both theories."""
+    runs = records.runs.sort_values("C")
+    colours = stability_colours(runs.C.to_numpy())
+    n, values = records.where(runs).matrix("max_update")
+    C, beta, gamma = (runs[name].to_numpy() for name in ("C", "beta", "gamma"))
+    axes.axvline(0, color="0.85", linewidth=0.8, zorder=0)
+    line = np.array([C.min(), 0, C.max()])
+    axes.plot(line, np.maximum(0, -line / 2), label=r"$|C|/2$ (paper)", **PAPER)
+    exact = predicted_slope(at, beta, gamma)
+    axes.plot(C, exact, label=r"slope of $\ln D_n$ (exact)", **EXACT)
+    slopes = log_slope(n, values, at=at)
+    axes.scatter(C, slopes, c=colours.to_rgba(C), s=11, zorder=3, label="measured")
+    span = float(np.nanmax(exact)) or 1e-3
+    axes.set_ylim(-0.6 * span, 1.45 * span)
+    outside = np.flatnonzero(np.abs(slopes - 0.425 * span) > 1.025 * span)
+    mark_outside(axes, C[outside], slopes[outside])
+    axes.set(
+        xlabel=r"$C(\beta,\gamma)$",
+        ylabel=rf"slope $\mathrm{{d}}\ln\|u_n\|_\infty/\mathrm{{d}}n$ at $n={at}$",
+    )
+    axes.legend(loc="upper right")
+
+
+def mark_outside(axes: Axes, x: Sequence[float] | np.ndarray, y: Sequence[float]) -> None:
+    """Mark values beyond the axis at its edge, so that none is hidden."""
+    low, high = axes.get_ylim()
+    for at, value in zip(x, y, strict=True):
+        if np.isfinite(value):
+            edge, marker = (high, "^") if value > high else (low, "v")
+            axes.plot(at, edge, marker=marker, color="0.3", clip_on=False, markersize=3.5)
+
+
+def points(axes: Axes, records: Records) -> None:
+    """Draw the (β, γ) of the runs, coloured by C, with C = 0 and the exact boundary γ² = β."""
+    runs = records.runs
+    colours = stability_colours(runs.C.to_numpy())
+    pad_beta, pad_gamma = (0.08 * (runs[x].max() - runs[x].min() + 1e-3) for x in ("beta", "gamma"))
+    beta = np.linspace(runs.beta.min() - pad_beta, min(1.0, runs.beta.max() + pad_beta), 300)
+    axes.plot(beta, 2 * beta / (1 + beta), label="$C=0$", **PAPER)
+    axes.plot(beta, np.sqrt(beta), label=r"$\gamma^2=\beta$", **EXACT)
+    axes.scatter(runs.beta, runs.gamma, c=colours.to_rgba(runs.C.to_numpy()), s=9, zorder=3)
+    axes.set(
+        xlabel=r"$\beta$",
+        ylabel=r"$\gamma$",
+        xlim=(beta[0], beta[-1]),
+        ylim=(runs.gamma.min() - pad_gamma, min(1.003, runs.gamma.max() + pad_gamma)),
+    )
+    axes.legend(loc="lower left")
+
+
+def stable(records: Records) -> Records:
+    """Return the records of the runs in B₊."""
+    return records.where(records.runs[records.runs.C > 0])
+
+
+def slope_step(records: Records) -> int:
+    """Return the step at which slopes are drawn: 1000, or the last that a shorter record has."""
+    return min(1000, int(records.runs.n_steps.min()) - 6)

@@ -1,0 +1,144 @@
+"""Records of runs → two tidy tables: all that figures and claims ever read.
+
+``runs`` has one row per cell of the experiments' grids, ``scalars`` one row per run and step.
+Cells that share a run share its ``run_id``, and its steps stand in ``scalars`` once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from adamct.compose import Cell
+from adamct.spec import RunSpec
+from adamct.store import Line, RunFolder, StoreError
+from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
+
+
+@dataclass(frozen=True)
+class Records:
+    """Tidy records.
+
+    Attributes:
+        runs: per cell: ``experiment, scale, run_id``; the labels ``beta, gamma, k, strategy,
+            point, seed``; ``C`` and both theories' growth rates per step, ``region``; ``lr,
+            weight_decay, decoupled, guard, state_dtype, n_steps, corpus, data_sha256``;
+            ``status, n_recorded, reason``; ``commit, dirty, device, wall_s``.
+        scalars: per run and step: ``run_id, n``; ``train_loss, lr, test_loss`` where recorded;
+            ``max_update`` of the last level, whose update is applied, and ``max_update_1 …
+            max_update_k`` of each.
+    """
+
+    runs: pd.DataFrame
+    scalars: pd.DataFrame
+
+    def of(self, experiment: str) -> Records:
+        """Return the records of one experiment.
+
+        Raises:
+            KeyError: if the experiment is not among these records.
+        """
+        runs = self.runs[self.runs.experiment == experiment]
+        if runs.empty:
+            known = ", ".join(sorted(set(self.runs.experiment)))
+            raise KeyError(f"no records of experiment {experiment!r}; there are {known}")
+        return self.where(runs)
+
+    def where(self, runs: pd.DataFrame) -> Records:
+        """Return the records of some rows of ``runs``."""
+        kept = self.scalars[self.scalars.run_id.isin(runs.run_id)]
+        return Records(runs.reset_index(drop=True), kept.reset_index(drop=True))
+
+    def series(self, run_id: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the steps n and the values of one scalar of one run, where it was recorded."""
+        rows = self.scalars.loc[self.scalars.run_id == run_id, ["n", name]].dropna()
+        return rows["n"].to_numpy(), rows[name].to_numpy()
+
+    def matrix(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return one scalar of every run: the steps n, and values of shape (steps, cells).
+
+        The columns follow the rows of ``runs``; NaN where a run ended before the others.
+        """
+        table = self.scalars.pivot(index="n", columns="run_id", values=name)
+        return table.index.to_numpy(), table[self.runs.run_id].to_numpy()
+
+
+def load(cells: Sequence[Cell]) -> Records:
+    """Read the records of finished and diverged runs.
+
+    Raises:
+        StoreError: if a run is missing, with the command that trains it; or if its record is torn.
+    """
+    folders = {c.spec.run_id: RunFolder.of(c.spec, c.runs_dir) for c in cells}
+    missing = [name for name, folder in folders.items() if not folder.is_done()]
+    if missing:
+        first = cells[0]
+        raise StoreError(
+            f"{len(missing)} of {len(folders)} runs of {first.experiment} ({first.scale} scale) "
+            f"are missing in {first.runs_dir}; train them with: python scripts/run.py -m "
+            f"experiment={first.experiment} scale={first.scale}"
+        )
+    scalars = pd.concat([_scalars(name, folder.lines()) for name, folder in folders.items()])
+    runs = pd.DataFrame([_row(cell, folders[cell.spec.run_id]) for cell in cells])
+    beta, gamma = runs.beta.to_numpy(float), runs.gamma.to_numpy(float)
+    runs = runs.assign(
+        C=stability_coefficient(beta, gamma),
+        paper_rate=growth_rate(beta, gamma),
+        exact_rate=discrete_growth_rate(beta, gamma),
+        region=region(beta, gamma),
+    )
+    return Records(runs, scalars.reset_index(drop=True))
+
+
+def join(parts: Sequence[Records]) -> Records:
+    """Join the records of several experiments; a run that they share appears once in scalars."""
+    scalars = pd.concat([part.scalars for part in parts]).drop_duplicates(["run_id", "n"])
+    runs = pd.concat([part.runs for part in parts])
+    return Records(runs.reset_index(drop=True), scalars.reset_index(drop=True))
+
+
+def _scalars(run_id: str, lines: list[Line]) -> pd.DataFrame:
+    table = pd.DataFrame(lines)
+    if "max_update" in table:
+        levels = pd.DataFrame(table.pop("max_update").dropna().tolist())
+        levels.columns = [f"max_update_{i}" for i in range(1, levels.shape[1] + 1)]
+        table = table.join(levels).assign(max_update=levels.iloc[:, -1])
+    return table.assign(run_id=run_id)
+
+
+def _row(cell: Cell, folder: RunFolder) -> dict[str, object]:
+    outcome = folder.outcome()
+    assert outcome is not None  # load() has seen to it
+    environments = folder.environments()
+    last = environments[-1] if environments else {}
+    walls = [e["wall_s"] for e in environments]
+    return {
+        "experiment": cell.experiment,
+        "scale": cell.scale,
+        "run_id": cell.spec.run_id,
+        **cell.labels,
+        **_spec_columns(cell.spec),
+        "status": outcome.status,
+        "n_recorded": outcome.step,
+        "reason": outcome.reason,
+        "commit": last.get("commit"),
+        "dirty": last.get("dirty"),
+        "device": last.get("device"),
+        "wall_s": None if None in walls else sum(walls),
+    }
+
+
+def _spec_columns(spec: RunSpec) -> dict[str, object]:
+    return {
+        "lr": spec.optimizer.lr,
+        "weight_decay": spec.optimizer.weight_decay,
+        "decoupled": spec.optimizer.decoupled,
+        "guard": spec.optimizer.guard,
+        "state_dtype": spec.optimizer.state_dtype,
+        "n_steps": spec.n_steps,
+        "corpus": spec.task.data.corpus,
+        "data_sha256": spec.task.data.sha256,
+    }

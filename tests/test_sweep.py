@@ -1,0 +1,106 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from adamct.compose import compose_cells
+from adamct.store import RunFolder
+
+ROOT = Path(__file__).parents[1]
+SWEEP = ["experiment=max_update_normal_curve", "scale=smoke"]
+
+
+def start(*arguments, **env):
+    return subprocess.Popen(
+        [sys.executable, "scripts/run.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def call(*arguments, **env):
+    process = start(*arguments, **env)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def test_a_sweep_is_trained_once_whoever_asks(tmp_path):
+    """Two sweeps at once, and a third after them: every run has one process in its record."""
+    runs = f"runs_dir={tmp_path}"
+    both = [start("-m", *SWEEP, runs) for _ in range(2)]
+    for process in both:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    cells = compose_cells([*SWEEP, runs])
+    folders = [RunFolder.of(cell.spec, tmp_path) for cell in cells]
+    trained = {path.parent.name for path in tmp_path.glob("*/outcome.json")}
+    assert trained == {folder.path.name for folder in folders}
+    for folder in folders:
+        assert folder.outcome().status == "finished"
+        assert len(folder.environments()) == 1
+        assert len(folder.lines()) == 40
+    began = time.time()
+    code, out, _ = call("-m", *SWEEP, runs)
+    assert code == 0
+    assert "4 of 4 runs done" in out
+    assert "nothing to train" in out
+    assert all(path.stat().st_mtime < began for path in tmp_path.rglob("*"))
+
+
+def test_the_bar_shows_runs_rate_and_time_left(tmp_path):
+    code, out, err = call("-m", *SWEEP, f"runs_dir={tmp_path}", "point=0,1")
+    assert code == 0
+    assert "0 of 2 runs done" in out
+    last = err.replace("\r", "\n").strip().splitlines()[-1]
+    assert last.startswith("max_update_normal_curve 100%")
+    assert "2.0/2 runs [" in last
+    assert "run]" in last or "run/s]" in last
+
+
+def test_help_does_not_import_torch():
+    script = "import sys; sys.argv = ['run.py', '--help']; import runpy\n"
+    script += "try: runpy.run_path('scripts/run.py', run_name='__main__')\n"
+    script += "finally: assert not {'torch', 'wandb', 'datasets', 'pandas'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "max_update_normal_curve" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["optimizer.gamma=1"], "error: optimizer.gamma: received 1.0"),
+        (["-m", *SWEEP, "optimizer.guard=maybe"], "optimizer.guard = 'maybe'"),
+        (["optimizer.betta=1"], "Could not override 'optimizer.betta'"),
+        (["task=gpt_huge"], "Could not find 'task/gpt_huge'"),
+        (["seed=0,1"], "call with -m"),
+        (["--no-such-option"], "unknown option --no-such-option"),
+        (["task=gpt_shakespeare"], "shakespeare"),
+        (["task=gpt_c4_small"], "prepare_data.py c4"),
+    ],
+)
+def test_bad_input_is_named_and_leaves_nothing(tmp_path, arguments, message):
+    runs, cache = tmp_path / "runs", tmp_path / "cache"
+    environment = {"ADAMCT_CACHE": str(cache), "ADAMCT_DATA": str(tmp_path / "nowhere")}
+    code, _, err = call(*arguments, f"runs_dir={runs}", **environment)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert not runs.exists()
+    assert not cache.exists()
+
+
+def test_a_run_that_fails_is_reported_with_its_reason(tmp_path):
+    code, _, err = call("scale=smoke", "execution.device=cuda:7", f"runs_dir={tmp_path}")
+    assert code == 1
+    assert "execution.device" in err
+    assert "set execution.device=cpu" in err
+    (outcome,) = tmp_path.glob("*/outcome.json")
+    assert json.loads(outcome.read_text())["status"] == "failed"
