@@ -1,0 +1,48 @@
+# `make` lists the targets; `make fig3` is the place to start.
+PYTHON   ?= python3
+SCALE    ?= laptop
+LAUNCHER ?= local
+OVERRIDES ?=
+VENV     := .venv
+PY       := $(VENV)/bin/python
+FIGURES  := $(sort $(patsubst figures/fig%.py,fig%,$(wildcard figures/fig*.py)))
+# fig03_max_update -> fig3
+SHORT    := $(foreach f,$(FIGURES),$(patsubst fig0%,fig%,$(firstword $(subst _, ,$(f)))))
+READY    := $(VENV)/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help figures test lint format check clean $(SHORT)
+
+help: ## list the targets
+	@echo "make fig3 [SCALE=smoke|laptop|paper] [LAUNCHER=local|slurm] [OVERRIDES='seed=1']"
+	@echo
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@for f in $(FIGURES); do \
+	  printf '%-12s' $$(echo $$f | sed -E 's/_.*//; s/fig0/fig/'); \
+	  sed -nE '1s/^"""(Figure [^:]*: )?(.*)$$/\2/p' figures/$$f.py; done
+
+$(SHORT): $(READY) ## train what is missing, draw, print the verdicts
+	@for experiment in $$($(PY) scripts/plot.py --reads $@); do \
+	  $(PY) scripts/run.py -m experiment=$$experiment scale=$(SCALE) hydra/launcher=$(LAUNCHER) \
+	    $(OVERRIDES) || exit $$?; done
+	@$(PY) scripts/plot.py $@ --scale $(SCALE) $(OVERRIDES)
+
+figures: $(SHORT) ## every figure
+
+test: $(READY) ## run the tests (at most 10 minutes on two cores)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal
+
+lint: $(READY) ## check style and types
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+format: $(READY) ## rewrite the sources in the project's style
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+clean: ## remove pictures and caches; runs, data and .venv stay
+	rm -rf figures/out .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) scripts/setup_venv.py $(VENV)
