@@ -205,7 +205,7 @@ def _with_values(base: DictConfig, pairs: Iterable[tuple[str, str]]) -> DictConf
 def _cell(cfg: DictConfig, with_data: bool) -> Cell:
     try:
         values = OmegaConf.to_container(
-            OmegaConf.masked_copy(cfg, [k for k in cfg if k != "hydra"]),
+            OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]),
             resolve=True,
             throw_on_missing=True,
         )

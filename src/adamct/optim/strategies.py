@@ -1,0 +1,90 @@
+"""From one pair (β̃, γ̃) to the k pairs (β_i, γ_i) of k-Adam (the paper's Section 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+
+_STRATEGIES: dict[str, Callable[[float, int], float]] = {
+    "inverse_exp": lambda x, k: 1 - (1 - x) ** (1 / k),  # ∏ (1 − β_i) = 1 − β̃ (Appendix O)
+    "exp": lambda x, k: x**k,
+    "scaled": lambda x, k: x / k,
+    "naive": lambda x, k: x,
+    "root": lambda x, k: x ** (1 / k),  # found bad in Appendix O
+}
+
+STRATEGIES = tuple(_STRATEGIES)
+
+
+def strategy_hyperparameters(
+    strategy: str, k: int, beta: float, gamma: float
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The decays (β_1…β_k), (γ_1…γ_k) of k-Adam, the same at every level.
+
+    From (β̃, γ̃) (Section 4.3; "root" is Appendix O's), and the same for γ_i:
+
+    - "inverse_exp": β_i = 1 − (1 − β̃)^{1/k}
+    - "exp": β_i = β̃^k
+    - "scaled": β_i = β̃/k
+    - "naive": β_i = β̃
+    - "root": β_i = β̃^{1/k}
+
+    Args:
+        strategy: one of the five names.
+        k: number of levels, at least 1. At k = 1 the pair is returned unchanged, bit for bit.
+        beta: β̃ in [0, 1), torch's ``betas[1]``.
+        gamma: γ̃ in [0, 1), torch's ``betas[0]``.
+
+    Returns:
+        Two tuples of k floats, (β_1…β_k) and (γ_1…γ_k).
+
+    Raises:
+        TypeError: k is not an integer, or a decay is not a number.
+        ValueError: k < 1, an unknown strategy, or a decay outside [0, 1).
+
+    >>> strategy_hyperparameters("scaled", 2, 0.999, 0.9)
+    ((0.4995, 0.4995), (0.45, 0.45))
+    >>> strategy_hyperparameters("inverse_exp", 1, 0.999, 0.9)
+    ((0.999,), (0.9,))
+    """
+    if strategy not in _STRATEGIES:
+        raise ValueError(f"strategy={strategy!r} is unknown; expected one of {list(STRATEGIES)}")
+    k = check_level_count(k)
+    beta, gamma = check_decay("beta", beta), check_decay("gamma", gamma)
+    if k == 1:
+        return (beta,), (gamma,)
+    of_level = _STRATEGIES[strategy]
+    # Checked once more: "root" can round a decay within 1e-16 of 1 up to it.
+    beta_i = check_decay("beta", of_level(beta, k))
+    gamma_i = check_decay("gamma", of_level(gamma, k))
+    return (beta_i,) * k, (gamma_i,) * k
+
+
+def check_level_count(k: object) -> int:
+    """The number of levels as an int of at least 1.
+
+    >>> check_level_count(2)
+    2
+    """
+    if isinstance(k, bool) or not isinstance(k, Integral):
+        raise TypeError(f"k={k!r} is no integer; expected the number of levels, k >= 1")
+    if k < 1:
+        raise ValueError(f"k={k!r} is too small; expected k >= 1 (k=1 is Adam)")
+    return int(k)
+
+
+def check_decay(name: str, value: object) -> float:
+    """The decay as a float in [0, 1).
+
+    >>> check_decay("beta", 0.999)
+    0.999
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r} is no number; expected a decay in [0, 1)")
+    decay = float(value)
+    if not 0 <= decay < 1:
+        raise ValueError(
+            f"{name}={value!r} is outside [0, 1); "
+            "beta is torch's betas[1] (0.999), gamma is torch's betas[0] (0.9)"
+        )
+    return decay

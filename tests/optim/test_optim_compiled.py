@@ -1,0 +1,194 @@
+"""The compiled update: the same numbers, compiled once, and a way out without a compiler."""
+
+import os
+import shutil
+import sysconfig
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from adamct import KAdam
+from adamct.optim import advance
+from adamct.optim.compiled import NoCompilerError, flat_views
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "g++")) is None
+    or not (Path(sysconfig.get_path("include")) / "Python.h").exists(),
+    reason="torch.compile needs a C++ compiler and Python's headers",
+)
+
+
+def parameters():
+    torch.manual_seed(0)
+    shapes = [(8, 16), (5,), (), (1,), (10,), (4, 6, 3, 3), (3, 2, 4), (2, 4, 5)]
+    params = [torch.randn(shape) for shape in shapes]
+    params[5] = params[5].to(memory_format=torch.channels_last)
+    params[6] = torch.randn(6, 2, 4)[::2]  # with gaps: no flat view
+    params[7] = params[7].permute(2, 0, 1)
+    return [nn.Parameter(p) for p in params]
+
+
+def run(compiled, options, n_steps=12):
+    params = parameters()
+    optimizer = KAdam(params, compiled=compiled, track_max_update=True, weight_decay=0.1, **options)
+    assert optimizer.uses_compiled is compiled
+    norms = []
+    for n in range(n_steps):
+        torch.manual_seed(n)
+        for p in params:
+            p.grad = torch.randn(p.shape)
+        lr = optimizer.param_groups[0]["lr"]
+        if isinstance(lr, torch.Tensor):
+            lr.fill_(0.1 / (n + 1))
+        else:
+            optimizer.param_groups[0]["lr"] = 0.1 / (n + 1)
+        optimizer.step()
+        norms.append(optimizer.max_update)
+    return params, optimizer, norms
+
+
+@needs_compiler
+def test_compiled_is_eager_and_compiles_once():
+    counters = torch._dynamo.utils.counters["stats"]
+    before = counters["unique_graphs"]
+    for options in (
+        {},  # lr and n change at every step, the shape at every parameter
+        {"beta": 0.9, "gamma": 0.5, "strategy": "naive", "eps": 1e-8},
+        {"guard": False},
+        {"level_betas": (0.0, 0.9), "level_gammas": (0.0, 0.8)},
+        {"lr": torch.tensor(0.3)},
+        {"lr": torch.tensor([0.3], dtype=torch.float64)},
+    ):
+        fast, fast_optimizer, fast_norms = run(True, options)
+        slow, slow_optimizer, slow_norms = run(False, options)
+        for p, q in zip(fast, slow, strict=True):
+            torch.testing.assert_close(p, q, rtol=2e-6, atol=2e-6)
+            mine, theirs = fast_optimizer.state[p], slow_optimizer.state[q]
+            for a, b in zip(mine["m"] + mine["v"], theirs["m"] + theirs["v"], strict=True):
+                torch.testing.assert_close(a, b, rtol=2e-5, atol=1e-6)
+        torch.testing.assert_close(
+            torch.stack(fast_norms), torch.stack(slow_norms), rtol=2e-5, atol=0
+        )
+    assert counters["unique_graphs"] - before == 1
+
+
+def test_flat_views_share_memory_in_the_order_of_the_parameter():
+    for p in parameters():
+        state, g = torch.zeros_like(p), torch.randn(p.shape)
+        views = flat_views(p.detach(), g, [state])
+        if views is None:
+            assert p.shape == (3, 2, 4)
+            continue
+        theta, flat_g, flat_state = views
+        assert theta.data_ptr() == p.data_ptr()
+        assert flat_state.data_ptr() == state.data_ptr()
+        theta.copy_(flat_g)
+        assert torch.equal(p.detach(), g)
+    p = torch.zeros(2, 3, 4, 4)
+    assert flat_views(p, p, [p.to(memory_format=torch.channels_last)]) is None
+
+
+@pytest.fixture
+def no_compiler(monkeypatch):
+    """torch.compile fails, and three parameters are enough to want it."""
+
+    def fail(*args, **kwargs):
+        raise NoCompilerError("torch.compile failed: no g++ here")
+
+    monkeypatch.setattr(advance, "compiled_update", fail)
+    monkeypatch.setattr(advance, "COMPILE_FROM", 3)
+    monkeypatch.setattr(advance, "_no_compiler", False)
+
+
+def step(optimizer, p):
+    p.grad = torch.arange(1.0, 1 + p.numel())
+    optimizer.step()
+    return p.detach()
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_without_a_compiler_one_notice_and_eager_steps():
+    first, second, eager = (nn.Parameter(torch.ones(5)) for _ in range(3))
+    optimizer = KAdam([first])
+    assert optimizer.uses_compiled
+    with pytest.warns(RuntimeWarning, match=r"eagerly.*no g\+\+ here.*compiled=False"):
+        step(optimizer, first)
+    assert not optimizer.uses_compiled
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step(optimizer, first)
+        other = KAdam([second])
+        step(other, second)
+        step(other, second)
+    reference = KAdam([eager], compiled=False)
+    step(reference, eager)
+    step(reference, eager)
+    assert torch.equal(first, eager)
+    assert torch.equal(second, eager)
+    assert optimizer.state[first]["step"] == 2
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_without_a_compiler_compiled_true_is_an_error():
+    p = nn.Parameter(torch.ones(5))
+    optimizer = KAdam([p], compiled=True)
+    with pytest.raises(RuntimeError, match=r"compiled=True, but.*no g\+\+ here.*C\+\+ compiler"):
+        step(optimizer, p)
+    assert torch.equal(p, torch.ones(5))
+    assert optimizer.state[p]["step"] == 0
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_what_is_not_compiled_needs_no_compiler():
+    small, pinned = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(5))
+    mean = nn.Parameter(torch.ones(5))
+    one = nn.Parameter(torch.ones(1))
+    coarse = KAdam([{"params": [mean], "second_moment": "tensor_mean"}], compiled=True)
+    for optimizer, p in (
+        (KAdam([small]), small),  # below the threshold
+        (KAdam([pinned], compiled=False), pinned),
+        (coarse, mean),
+        (KAdam([one], compiled=True), one),
+    ):
+        assert not torch.equal(step(optimizer, p), torch.ones_like(p))
+
+
+def test_a_failure_to_compile_is_reported_as_one(monkeypatch):
+    from adamct.optim import compiled
+
+    def broken(*args):
+        raise RuntimeError("g++: command not found")
+
+    monkeypatch.setattr(compiled, "_compile", lambda variant: broken)
+    monkeypatch.setattr(compiled, "_variants", {})
+    vector = torch.ones(4)
+    with pytest.raises(NoCompilerError, match="command not found"):
+        compiled.compiled_update(
+            vector, vector, [vector], [vector], torch.zeros(6), torch.tensor(0.1),
+            decay="none", maximize=False, track=False,
+        )  # fmt: skip
+    assert not compiled._variants
+
+
+def test_the_step_itself_can_be_compiled():
+    """Also at many steps and rates, each of which a traced step would compile again."""
+    graphs = []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph
+
+    plain, wrapped = (nn.Parameter(torch.ones(6)) for _ in range(2))
+    optimizers = [KAdam([p], weight_decay=0.1) for p in (plain, wrapped)]
+    steps = [optimizers[0].step, torch.compile(optimizers[1].step, backend=backend)]
+    for n in range(20):
+        for optimizer, p, step_ in zip(optimizers, (plain, wrapped), steps, strict=True):
+            optimizer.param_groups[0]["lr"] = 0.1 / (n + 1)
+            p.grad = torch.randn(6, generator=torch.Generator().manual_seed(n))
+            step_()
+    assert torch.equal(plain, wrapped)
+    assert optimizers[1].state[wrapped]["step"] == 20
+    assert len(graphs) <= 1

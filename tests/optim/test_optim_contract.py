@@ -1,0 +1,396 @@
+"""What users of a torch optimizer expect of one."""
+
+import copy
+import io
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.optim import lr_scheduler
+
+from adamct import KAdam
+from adamct.optim import level_decays
+
+
+def model(dtype=torch.float32):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)).to(dtype)
+
+
+def train(net, optimizer, steps, scheduler=None):
+    """Steps of a small regression; batch n depends on n alone."""
+    dtype = next(net.parameters()).dtype
+    for n in steps:
+        generator = torch.Generator().manual_seed(n)
+        x = torch.randn(16, 4, generator=generator).to(dtype)
+        y = torch.randn(16, 2, generator=generator).to(dtype)
+        optimizer.zero_grad()
+        (net(x) - y).square().mean().backward()
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+
+
+def saved_and_loaded(state_dict):
+    buffer = io.BytesIO()
+    torch.save(state_dict, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)
+
+
+def assert_identical(net, optimizer, other_net, other_optimizer):
+    for p, q in zip(net.parameters(), other_net.parameters(), strict=True):
+        assert torch.equal(p, q)
+        mine, theirs = optimizer.state[p], other_optimizer.state[q]
+        assert mine["step"] == theirs["step"]
+        for a, b in zip(mine["m"] + mine["v"], theirs["m"] + theirs["v"], strict=True):
+            assert a.dtype == b.dtype
+            assert torch.equal(a, b)
+
+
+OPTIONS = {
+    "plain": {},
+    "float64_state": {"state_dtype": torch.float64},
+    "explicit": {"level_betas": np.array([0.9, 0.8, 0.7]), "level_gammas": np.array([0.5, 0, 0.1])},
+    "numpy_scalars": {
+        "lr": np.float64(0.01),
+        "beta": np.float64(0.99),
+        "weight_decay": np.float32(0),
+    },
+    "tensor_lr": {"lr": torch.tensor(0.01)},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_resume_equals_no_interruption_bit_for_bit(options):
+    whole, cut, resumed = model(), model(), model()
+    optimizer = KAdam(whole.parameters(), **copy.deepcopy(options))
+    train(whole, optimizer, range(20))
+
+    first = KAdam(cut.parameters(), **copy.deepcopy(options))
+    train(cut, first, range(12))
+    resumed.load_state_dict(saved_and_loaded(cut.state_dict()))
+    second = KAdam(resumed.parameters())  # the options come from the state_dict
+    second.load_state_dict(saved_and_loaded(first.state_dict()))
+    train(resumed, second, range(12, 20))
+    assert_identical(whole, optimizer, resumed, second)
+
+
+@pytest.mark.parametrize(
+    ("param_dtype", "state_dtype", "expected"),
+    [
+        (torch.float32, torch.float64, torch.float64),
+        (torch.bfloat16, None, torch.float32),
+        (torch.bfloat16, torch.float64, torch.float64),
+        (torch.float16, None, torch.float32),
+        (torch.float64, None, torch.float64),
+    ],
+)
+def test_the_state_keeps_its_dtype_and_digits_through_a_checkpoint(
+    param_dtype, state_dtype, expected
+):
+    net, other = model(param_dtype), model(param_dtype)
+    optimizer = KAdam(net.parameters(), state_dtype=state_dtype)
+    train(net, optimizer, range(3))
+    other.load_state_dict(net.state_dict())
+    loaded = KAdam(other.parameters())
+    loaded.load_state_dict(saved_and_loaded(optimizer.state_dict()))
+    assert_identical(net, optimizer, other, loaded)
+    assert {t.dtype for s in loaded.state.values() for t in s["m"] + s["v"]} == {expected}
+
+
+def test_loading_copies_the_state():
+    net, other = model(), model()
+    optimizer = KAdam(net.parameters())
+    train(net, optimizer, range(3))
+    state_dict = optimizer.state_dict()
+    before = copy.deepcopy(state_dict)
+    loaded = KAdam(other.parameters())
+    loaded.load_state_dict(state_dict)
+    train(other, loaded, range(3))
+    for mine, kept in zip(state_dict["state"].values(), before["state"].values(), strict=True):
+        assert mine["step"] == kept["step"] == 3
+        assert all(torch.equal(a, b) for a, b in zip(mine["v"], kept["v"], strict=True))
+
+
+def test_a_reduced_second_moment_survives_a_checkpoint():
+    net, other = model(torch.bfloat16), model(torch.bfloat16)
+    optimizer = KAdam([{"params": net.parameters(), "second_moment": "tensor_mean"}])
+    train(net, optimizer, range(3))
+    other.load_state_dict(net.state_dict())
+    loaded = KAdam(other.parameters())
+    loaded.load_state_dict(saved_and_loaded(optimizer.state_dict()))
+    assert_identical(net, optimizer, other, loaded)
+    train(net, optimizer, range(3, 5))
+    train(other, loaded, range(3, 5))
+    assert_identical(net, optimizer, other, loaded)
+
+
+def test_users_load_hooks_see_the_final_state():
+    net = model(torch.bfloat16)
+    optimizer = KAdam(net.parameters())
+    train(net, optimizer, range(2))
+    state_dict, seen = optimizer.state_dict(), []
+    loaded = KAdam(net.parameters())
+    loaded.register_load_state_dict_pre_hook(lambda o, s: {**s, "state": {0: s["state"][0]}})
+    loaded.register_load_state_dict_post_hook(
+        lambda o: seen.extend(s["m"][0].dtype for s in o.state.values())
+    )
+    loaded.load_state_dict(state_dict)
+    assert seen == [torch.float32]
+
+
+def test_another_optimizers_state_is_refused():
+    net = model()
+    with pytest.raises(ValueError, match=r"not KAdam's.*'beta'"):
+        KAdam(net.parameters()).load_state_dict(torch.optim.AdamW(net.parameters()).state_dict())
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_deepcopy_and_pickle(copied):
+    net = model()
+    optimizer = KAdam(net.parameters(), lr=0.01, track_max_update=True, compiled=False)
+    train(net, optimizer, range(4))
+    other_net, other = copied((net, optimizer))
+    assert other.compiled is False
+    assert torch.equal(other.max_update, optimizer.max_update)
+    train(net, optimizer, range(4, 8))
+    train(other_net, other, range(4, 8))
+    assert_identical(net, optimizer, other_net, other)
+    assert torch.equal(other.max_update, optimizer.max_update)
+
+
+SCHEDULER_ARGUMENTS = {
+    "LambdaLR": {"lr_lambda": lambda n: 0.9**n},
+    "MultiplicativeLR": {"lr_lambda": lambda n: 0.9},
+    "StepLR": {"step_size": 2},
+    "MultiStepLR": {"milestones": [2, 4]},
+    "ExponentialLR": {"gamma": 0.9},
+    "CosineAnnealingLR": {"T_max": 6},
+    "CosineAnnealingWarmRestarts": {"T_0": 2},
+    "OneCycleLR": {"max_lr": 0.1, "total_steps": 10, "cycle_momentum": False},
+    "CyclicLR": {"base_lr": 1e-3, "max_lr": 0.1, "cycle_momentum": False},
+}
+SCHEDULERS = sorted(
+    name
+    for name, value in vars(lr_scheduler).items()
+    if isinstance(value, type)
+    and issubclass(value, lr_scheduler.LRScheduler)
+    and value is not lr_scheduler.LRScheduler
+    and not name.startswith("_")
+)
+
+
+def scheduler_of(name, optimizer):
+    if name == "ChainedScheduler":
+        return lr_scheduler.ChainedScheduler([lr_scheduler.ExponentialLR(optimizer, 0.9)])
+    if name == "SequentialLR":
+        parts = [lr_scheduler.ConstantLR(optimizer), lr_scheduler.ExponentialLR(optimizer, 0.9)]
+        return lr_scheduler.SequentialLR(optimizer, parts, milestones=[3])
+    return getattr(lr_scheduler, name)(optimizer, **SCHEDULER_ARGUMENTS.get(name, {}))
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_schedulers_touch_the_learning_rate_alone(name):
+    net = model()
+    optimizer = KAdam(net.parameters(), lr=0.05, k=3, beta=0.99, gamma=0.8)
+    before = {key: value for key, value in optimizer.param_groups[0].items() if key != "lr"}
+    scheduler = scheduler_of(name, optimizer)
+    rates = []
+    for n in range(7):
+        rates.append(optimizer.param_groups[0]["lr"])
+        train(net, optimizer, [n])
+        scheduler.step(*([1.0] if name == "ReduceLROnPlateau" else []))
+        if name == "ReduceLROnPlateau" and n == 0:
+            scheduler.patience = 0
+    (group,) = optimizer.param_groups
+    assert len(set(rates)) > 1
+    assert {key: group[key] for key in before} == before
+    assert level_decays(group) == level_decays(before)
+
+
+@pytest.mark.parametrize("name", ["OneCycleLR", "CyclicLR"])
+def test_momentum_cycling_is_refused_by_the_scheduler(name):
+    arguments = {**SCHEDULER_ARGUMENTS[name], "cycle_momentum": True}
+    with pytest.raises(ValueError, match="momentum"):
+        getattr(lr_scheduler, name)(KAdam(model().parameters()), **arguments)
+
+
+def test_the_reference_loop_and_a_closure_agree():
+    net, other = model(), model()
+    optimizer, with_closure = KAdam(net.parameters(), lr=0.1), KAdam(other.parameters(), lr=0.1)
+    x, y = torch.ones(3, 4), torch.zeros(3, 2)
+
+    def closure():
+        with_closure.zero_grad()
+        loss = (other(x) - y).square().mean()
+        loss.backward()
+        return loss
+
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = (net(x) - y).square().mean()
+        loss.backward()
+        assert optimizer.step() is None
+        returned = with_closure.step(closure)
+        assert torch.equal(returned, loss)
+    assert_identical(net, optimizer, other, with_closure)
+
+
+def test_grad_scaler_skips_steps_with_infinite_gradients():
+    p = nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimizer = KAdam([p], lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=1000)
+    for factor, moves in [(1.0, True), (float("inf"), False), (1.0, True)]:
+        before = p.detach().clone()
+        steps = optimizer.state[p].get("step", 0)
+        optimizer.zero_grad()
+        scaler.scale((p * factor).square().sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert torch.equal(p, before) != moves
+        assert optimizer.state[p]["step"] == steps + moves
+    assert scaler.get_scale() == 2.0
+
+
+def test_gradients_are_left_as_they_are():
+    p = nn.Parameter(torch.randn(5))
+    for options in ({}, {"maximize": True}, {"weight_decay": 0.1, "decoupled": False}):
+        g = torch.randn(5)
+        p.grad = g.clone()
+        KAdam([p], **options).step()
+        assert torch.equal(p.grad, g)
+
+
+def test_a_sparse_gradient_is_refused_before_anything_moves():
+    dense, embedding = nn.Parameter(torch.ones(3)), nn.Embedding(5, 2, sparse=True)
+    optimizer = KAdam([dense, embedding.weight])
+    (dense.sum() + embedding(torch.tensor([1])).sum()).backward()
+    with pytest.raises(RuntimeError, match=r"sparse gradients.*sparse=False"):
+        optimizer.step()
+    assert torch.equal(dense, torch.ones(3))
+    assert not optimizer.state
+
+
+def test_a_complex_parameter_is_refused():
+    p = nn.Parameter(torch.ones(2, dtype=torch.complex64))
+    p.grad = torch.ones_like(p)
+    with pytest.raises(RuntimeError, match=r"complex.*view_as_complex"):
+        KAdam([p]).step()
+
+
+def test_parameters_without_gradient_or_elements_are_skipped():
+    a, b = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    empty = nn.Parameter(torch.ones(0, 3))
+    optimizer = KAdam([a, b, empty], track_max_update=True)
+    optimizer.step()
+    assert not optimizer.state
+    assert torch.equal(optimizer.max_update, torch.zeros(2))
+    a.grad, empty.grad = torch.ones(2), torch.ones(0, 3)
+    optimizer.step()
+    assert list(optimizer.state) == [a]
+    assert torch.equal(b, torch.ones(2))
+    assert not torch.equal(a, torch.ones(2))
+
+
+def test_bfloat16_parameters_round_a_float32_update():
+    start = torch.randn(50, generator=torch.Generator().manual_seed(0)).bfloat16()
+    narrow, wide = nn.Parameter(start.clone()), nn.Parameter(start.float())
+    optimizer = KAdam([narrow], lr=0.05, weight_decay=0.1)
+    float32 = KAdam([wide], lr=0.05, weight_decay=0.1)
+    for n in range(10):
+        g = torch.randn(50, generator=torch.Generator().manual_seed(n)).bfloat16()
+        narrow.grad, wide.grad = g, g.float()
+        optimizer.step()
+        float32.step()
+        with torch.no_grad():
+            wide.copy_(wide.bfloat16())
+        assert torch.equal(narrow.float(), wide)
+    assert optimizer.state[narrow]["m"][0].dtype == torch.float32
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "transposed", "strided", "expanded_grad"])
+def test_memory_layout_does_not_matter(layout):
+    torch.manual_seed(0)
+    values = torch.randn(4, 6, 4, 4)
+    if layout == "channels_last":
+        odd = values.clone().to(memory_format=torch.channels_last)
+    elif layout == "transposed":
+        odd = values.clone().transpose(0, 1).contiguous().transpose(0, 1)
+    elif layout == "strided":
+        odd = torch.zeros(8, 6, 4, 4)[::2]
+        odd.copy_(values)
+    else:
+        odd = values.clone()
+    plain, odd = nn.Parameter(values.clone()), nn.Parameter(odd)
+    optimizers = [KAdam([p], lr=0.1, weight_decay=0.1) for p in (plain, odd)]
+    for _ in range(4):
+        g = torch.randn(1).expand(values.shape) if "grad" in layout else torch.randn(values.shape)
+        for p, optimizer in zip((plain, odd), optimizers, strict=True):
+            p.grad = g if p is odd else g.clone()
+            optimizer.step()
+    torch.testing.assert_close(plain, odd, rtol=1e-6, atol=1e-7)
+    if layout in ("channels_last", "transposed"):
+        assert optimizers[1].state[odd]["m"][0].stride() == odd.stride()
+
+
+def test_a_checkpoint_takes_the_layout_of_the_parameter():
+    contiguous = nn.Parameter(torch.randn(2, 3, 4, 4))
+    optimizer = KAdam([contiguous])
+    contiguous.grad = torch.randn(2, 3, 4, 4)
+    optimizer.step()
+    p = nn.Parameter(contiguous.detach().to(memory_format=torch.channels_last))
+    loaded = KAdam([p])
+    loaded.load_state_dict(optimizer.state_dict())
+    assert loaded.state[p]["v"][1].stride() == p.stride() != contiguous.stride()
+    assert torch.equal(loaded.state[p]["v"][1], optimizer.state[contiguous]["v"][1])
+
+
+@pytest.mark.parametrize("second_moment", ["elementwise", "tensor_mean"])
+@pytest.mark.parametrize("decoupled", [True, False])
+def test_a_step_never_reads_a_value_back(second_moment, decoupled):
+    """Tensors on the meta device hold no values: any .item() raises there."""
+    p = nn.Parameter(torch.zeros(3, 4, 5, device="meta"))
+    optimizer = KAdam(
+        [{"params": [p], "second_moment": second_moment}],
+        weight_decay=0.1, decoupled=decoupled, track_max_update=True, compiled=False,
+        lr=torch.zeros((), device="meta"),
+    )  # fmt: skip
+    for _ in range(2):
+        p.grad = torch.zeros_like(p)
+        optimizer.step()
+    assert optimizer.max_update.shape == (2,)
+    assert optimizer.max_update.device.type == "meta"
+
+
+def test_options_changed_between_steps_take_effect():
+    p = nn.Parameter(torch.ones(1))
+    optimizer = KAdam([p], lr=0.1, k=1)
+    p.grad = torch.ones(1)
+    optimizer.step()
+    optimizer.param_groups[0]["beta"] = 0.0  # v is then g² of the last step alone
+    p.grad = torch.full((1,), 2.0)
+    optimizer.step()
+    assert optimizer.state[p]["v"][0].item() == 4.0
+    optimizer.param_groups[0]["k"] = 2
+    with pytest.raises(RuntimeError, match=r"2 levels, its state 1.*new KAdam"):
+        optimizer.step()
+
+
+def test_named_parameters():
+    net = model()
+    optimizer = KAdam(net.named_parameters())
+    assert optimizer.param_groups[0]["param_names"] == [n for n, _ in net.named_parameters()]
+    train(net, optimizer, range(2))
+    assert len(optimizer.state) == 4
+
+
+def test_step_hooks_run():
+    net, calls = model(), []
+    optimizer = KAdam(net.parameters())
+    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+    optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+    train(net, optimizer, range(1))
+    assert calls == ["before", "after"]
