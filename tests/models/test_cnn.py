@@ -1,0 +1,202 @@
+"""The CNN against a loop over channels, torch's own initialization, and its layer table."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import correlate
+from scipy.special import log_softmax
+from torch import nn
+
+from adamct.models import CNN, CNNConfig
+
+# 19 pixels: 19 → 9 → 4 → 2, so that every pooling but the last two has a row to drop.
+SMALL = CNNConfig(image_size=19, channels=2, n_classes=3, width=1 / 32)
+
+
+def small(batch_norm: bool = False, seed: int = 0) -> CNN:
+    config = CNNConfig(19, 2, 3, 1 / 32, batch_norm=batch_norm)
+    return CNN(config, torch.Generator().manual_seed(seed)).double()
+
+
+def batch(n: int = 4, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(n, 2, 19, 19, generator=generator, dtype=torch.float64)
+    return images, torch.randint(3, (n,), generator=generator)
+
+
+def reference_logits(model: CNN, images: np.ndarray) -> np.ndarray:
+    p = {name: value.detach().numpy() for name, value in model.state_dict().items()}
+    x = images
+    for block in (1, 2, 3):
+        for number in (1, 2):
+            name = f"block{block}.conv{number}"
+            padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+            x = np.stack(
+                [
+                    [correlate(picture, w, "valid")[0] for w in p[f"{name}.weight"]]
+                    for picture in padded
+                ]
+            )
+            if model.config.batch_norm:
+                centred = x - x.mean(axis=(0, 2, 3), keepdims=True)
+                x = centred / np.sqrt((centred**2).mean(axis=(0, 2, 3), keepdims=True) + 1e-5)
+            else:
+                x = x + p[f"{name}.bias"][:, None, None]
+            x = np.maximum(x, 0)
+        size = x.shape[-1] // 2
+        x = x[..., : 2 * size, : 2 * size].reshape(*x.shape[:2], size, 2, size, 2).max((3, 5))
+    x = x.reshape(len(x), -1)
+    for number in (1, 2, 3):
+        x = x @ p[f"head.linear{number}.weight"].T + p[f"head.linear{number}.bias"]
+        if number < 3:
+            x = np.maximum(x, 0)
+    return x
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_logits_loss_and_accuracy_equal_the_reference(batch_norm: bool) -> None:
+    model = small(batch_norm)
+    images, labels = batch()
+    expected = reference_logits(model, images.numpy())
+    np.testing.assert_allclose(model(images).detach().numpy(), expected, rtol=0, atol=1e-12)
+
+    log_p = log_softmax(expected, axis=1)[np.arange(len(labels)), labels.numpy()]
+    assert model.loss(images, labels).item() == pytest.approx(-log_p.mean(), abs=1e-12)
+
+    best = torch.from_numpy(expected.argmax(axis=1))
+    wrong_once = best.clone()
+    wrong_once[0] = (best[0] + 1) % 3
+    assert model.accuracy(images, best).item() == 1.0
+    assert model.accuracy(images, wrong_once).item() == 0.75
+
+
+def default_layers(batch_norm: bool) -> nn.Sequential:
+    """Torch's own layers at a quarter of the width, for 8 x 8 grey pictures, in their order."""
+    channels = [1, 8, 16, 32, 32, 64, 64]
+    pairs = pairwise(channels)
+    convolutions = [nn.Conv2d(n, m, 3, padding=1, bias=not batch_norm) for n, m in pairs]
+    return nn.Sequential(*convolutions, nn.Linear(64, 256), nn.Linear(256, 128), nn.Linear(128, 10))
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_initialization_is_torchs_default_from_the_given_generator(batch_norm: bool) -> None:
+    torch.manual_seed(5)
+    expected = [p.detach() for p in default_layers(batch_norm).parameters()]
+
+    state = torch.random.get_rng_state()
+    config = CNNConfig(image_size=8, channels=1, width=0.25, batch_norm=batch_norm)
+    model = CNN(config, torch.Generator().manual_seed(5))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    of_norms = {id(p) for norm in norms for p in norm.parameters()}
+    drawn = [p for p in model.parameters() if id(p) not in of_norms]
+    assert len(drawn) == len(expected)
+    assert all(torch.equal(p, q) for p, q in zip(drawn, expected, strict=True))
+    assert len(norms) == (6 if batch_norm else 0)
+    for norm in norms:
+        assert torch.all(norm.weight == 1)
+        assert torch.all(norm.bias == 0)
+        assert torch.all(norm.running_mean == 0)
+        assert torch.all(norm.running_var == 1)
+
+
+def test_without_a_generator_the_global_one_decides() -> None:
+    torch.manual_seed(5)
+    model = CNN(SMALL)
+    given = CNN(SMALL, torch.Generator().manual_seed(5))
+    other = CNN(SMALL, torch.Generator().manual_seed(6))
+    for p, q, r in zip(model.parameters(), given.parameters(), other.parameters(), strict=True):
+        assert torch.equal(p, q)
+        assert not torch.equal(p, r)
+
+
+def test_layer_table_of_figure_10() -> None:
+    model = CNN(CNNConfig())
+    rows = model.layer_table()
+    weighty = [(row.kind, row.output_shape, row.n_parameters) for row in rows if row.n_parameters]
+    assert weighty == [
+        ("Conv2d", (32, 32, 32), 9 * 3 * 32 + 32),
+        ("Conv2d", (64, 32, 32), 9 * 32 * 64 + 64),
+        ("Conv2d", (128, 16, 16), 9 * 64 * 128 + 128),
+        ("Conv2d", (128, 16, 16), 9 * 128 * 128 + 128),
+        ("Conv2d", (256, 8, 8), 9 * 128 * 256 + 256),
+        ("Conv2d", (256, 8, 8), 9 * 256 * 256 + 256),
+        ("Linear", (1024,), 4096 * 1024 + 1024),
+        ("Linear", (512,), 1024 * 512 + 512),
+        ("Linear", (10,), 512 * 10 + 10),
+    ]
+    block = ["Conv2d", "ReLU", "Conv2d", "ReLU", "MaxPool2d"]
+    head = ["Flatten", "Linear", "ReLU", "Linear", "ReLU", "Linear"]
+    assert [row.kind for row in rows] == 3 * block + head
+    assert [row.output_shape for row in rows if row.kind == "MaxPool2d"] == [
+        (64, 16, 16),
+        (128, 8, 8),
+        (256, 4, 4),
+    ]
+    assert sum(row.n_parameters for row in rows) == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_layer_table_shows_the_live_module_and_leaves_no_trace(batch_norm: bool) -> None:
+    model = small(batch_norm)
+    model.head.linear3 = nn.Linear(16, 7, dtype=torch.float64)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    rows = model.layer_table()
+
+    modules = dict(model.named_modules())
+    for name, kind, _, n_parameters in rows:
+        assert type(modules[name]).__name__ == kind
+        assert sum(p.numel() for p in modules[name].parameters()) == n_parameters
+    assert rows[-1].output_shape == (7,)
+    assert sum(row.n_parameters for row in rows) == sum(p.numel() for p in model.parameters())
+
+    assert model.training
+    assert all(not module._forward_hooks for module in modules.values())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_first_linear_layer_takes_its_size_from_the_input() -> None:
+    for image_size in (8, 15, 16, 28, 32, 64):
+        config = CNNConfig(image_size=image_size, channels=1, width=1 / 32)
+        images = torch.zeros(2, 1, image_size, image_size)
+        assert CNN(config)(images).shape == (2, 10)
+        assert config.n_features == 8 * math.floor(image_size / 8) ** 2
+
+
+def test_a_picture_alone_decides_its_logits() -> None:
+    model = small()
+    images, _ = batch()
+    images.requires_grad_()
+    [gradient] = torch.autograd.grad(model(images)[1].sum(), images)
+    assert gradient[1].abs().sum() > 0
+    assert torch.all(gradient[[0, 2, 3]] == 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_size": 7}, "image_size = 7, expected at least 8"),
+        ({"channels": 0}, "channels = 0, expected 3"),
+        ({"n_classes": 1}, "n_classes = 1, expected at least 2"),
+        ({"width": 0.0}, "width = 0.0, expected a positive multiple of 1/32"),
+        ({"width": -1.0}, "width = -1.0, expected"),
+        ({"width": 0.01}, "width = 0.01, expected"),
+        ({"width": math.nan}, "width = nan, expected"),
+        ({"width": math.inf}, "width = inf, expected"),
+    ],
+)
+def test_impossible_configurations_are_refused(changes: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CNNConfig(**changes)
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 19, 19), (4, 2, 19, 18), (2, 19, 19)])
+def test_images_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"expected \(batch, 2, 19, 19\); set CNNConfig's"):
+        small()(torch.zeros(shape, dtype=torch.float64))
