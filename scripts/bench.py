@@ -1,0 +1,121 @@
+"""Measure what the project says about its own speed.
+
+Examples:
+    python scripts/bench.py images                 # batches of pictures against a DataLoader
+    python scripts/bench.py images --threads 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+
+def bench_images(args: argparse.Namespace) -> None:
+    """Compare ``image_batch`` with a DataLoader over torchvision's per-picture transforms."""
+    import torch
+    import torchvision.transforms as T
+    from PIL import Image
+    from torch.utils.data import DataLoader, Dataset
+
+    from adamct.data.image_batches import Augmentation, image_batch, steps_per_epoch
+    from adamct.data.images import ImageSet, Split
+
+    torch.set_num_threads(args.threads)
+    generator = torch.Generator().manual_seed(0)
+
+    def random_split(n: int) -> Split:
+        shape = (n, 3, 32, 32)
+        pixels = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+        return Split(pixels, torch.randint(10, (n,), generator=generator))
+
+    images = ImageSet.from_splits("random", random_split(args.pictures), random_split(1), 10)
+    n_steps = steps_per_epoch(args.pictures, args.batch_size)
+    n_seen = n_steps * args.batch_size
+
+    class Pictures(Dataset):
+        transform = T.Compose(
+            [
+                T.RandomCrop(32, padding=4),
+                T.RandomHorizontalFlip(),
+                T.ToTensor(),
+                T.Normalize(images.mean.tolist(), images.std.tolist()),
+            ]
+        )
+        pixels = images.train.images.permute(0, 2, 3, 1).contiguous().numpy()
+        labels = images.train.labels.tolist()
+
+        def __len__(self) -> int:
+            return len(self.labels)
+
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+            return self.transform(Image.fromarray(self.pixels[index])), self.labels[index]
+
+    loader = DataLoader(
+        Pictures(),
+        batch_size=args.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=args.workers,
+        persistent_workers=args.workers > 0,
+    )
+
+    def load_epoch() -> int:
+        return sum(len(y) for _, y in loader)
+
+    def batch_epochs() -> int:
+        # Ten epochs, since one is over before a clock has seen it.
+        for step in range(10 * n_steps):
+            image_batch(
+                images,
+                batch_size=args.batch_size,
+                seed=0,
+                step=step,
+                augmentation=Augmentation(),
+            )
+        return 10 * n_seen
+
+    load_epoch(), batch_epochs()  # starts the workers, which persist, and warms both
+    rounds = [(_per_second(load_epoch), _per_second(batch_epochs)) for _ in range(args.rounds)]
+    loaded, batched = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+    print(f"{args.pictures} pictures of 3 x 32 x 32 in batches of {args.batch_size}, pictures/s,")
+    print(f"median of {args.rounds} rounds in turn, {args.threads} torch threads:")
+    print(f"  DataLoader, {args.workers} workers  {loaded:10,.0f}")
+    print(f"  image_batch            {batched:10,.0f}")
+    print(f"  ratio                  {batched / loaded:10.1f}")
+
+
+def _per_second(work: Callable[[], int]) -> float:
+    start = time.perf_counter()
+    amount = work()
+    return amount / (time.perf_counter() - start)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and run one benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="BENCHMARK")
+
+    images = commands.add_parser(
+        "images",
+        help=bench_images.__doc__,
+        description=bench_images.__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    images.add_argument("--pictures", type=int, default=10_000, help="random ones, in an epoch")
+    images.add_argument("--batch-size", type=int, default=512, help="pictures a batch")
+    images.add_argument("--workers", type=int, default=2, help="processes of the DataLoader")
+    images.add_argument("--threads", type=int, default=1, help="torch threads of this process")
+    images.add_argument("--rounds", type=int, default=3, help="measurements of each, in turn")
+    images.set_defaults(run=bench_images)
+
+    args = parser.parse_args(argv)
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()
