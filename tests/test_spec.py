@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from adamct.spec import RunSpec
+from adamct.spec import Frozen, RunSpec
 
 
 def spec(**changes):
@@ -91,3 +91,15 @@ def test_what_cannot_work_is_refused(changes, message):
 def test_specs_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
         spec().seed = 1
+
+
+def test_only_options_may_have_defaults_never_what_tells_kinds_apart():
+    """Defaults are left out of the name; without its kind, one schedule could pass for another."""
+    for model in Frozen.__subclasses__():
+        if "kind" in model.model_fields:
+            assert model.model_fields["kind"].is_required(), model
+
+
+def test_an_option_at_its_default_leaves_the_name_alone():
+    assert optimizer(eps=1e-30, state_dtype="float32").run_id == optimizer().run_id
+    assert optimizer(state_dtype="float64").run_id != optimizer().run_id

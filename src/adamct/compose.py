@@ -25,6 +25,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from adamct.data import open_corpus
 from adamct.optim import strategy_hyperparameters
 from adamct.spec import (
+    AnnealedSchedule,
     EvaluationSpec,
     Execution,
     Frozen,
@@ -34,7 +35,13 @@ from adamct.spec import (
     TaskSpec,
     checked_decay,
 )
-from adamct.theory import Curve, level_curve, normal_curve, stability_coefficient
+from adamct.theory import (
+    Curve,
+    growth_rate,
+    level_curve,
+    normal_curve,
+    stability_coefficient,
+)
 from adamct.train import OBSERVABLES
 
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
@@ -99,6 +106,7 @@ class Config(Frozen):
     sizes: dict[Scale, dict[str, Any]] | None
     curve: CurveConfig | None
     point: int | None
+    pair: tuple[float, float] | None
     n_steps: int
     seed: int
     observe: tuple[str, ...]
@@ -147,16 +155,17 @@ def compose_cells(
             f"{swept[0].input_line!r} is a sweep; call with -m (--multirun) to launch it"
         )
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        base = compose("config", list(fixed.values()), return_hydra_config=True)
+        ranges = _own_ranges(base, skip=set(fixed)) if sweep else {}
+        ranges |= {o.get_key_element(): _choices(o) for o in swept}
         # Groups change the composition itself; every other key changes values in its result.
-        groups = [o for o in swept if _is_group(o.get_key_element())]
-        values = {o.get_key_element(): _choices(o) for o in swept if o not in groups}
+        groups = {key: ranges.pop(key) for key in list(ranges) if _is_group(key)}
         cells = []
-        for chosen in itertools.product(*(_choices(o) for o in groups)):
-            picks = [f"{o.get_key_element()}={c}" for o, c in zip(groups, chosen, strict=True)]
-            base = compose("config", [*fixed.values(), *picks], return_hydra_config=True)
-            ranges = {**_own_ranges(base, skip=set(fixed)), **values} if sweep else {}
-            for assignment in itertools.product(*ranges.values()):
-                pairs = zip(ranges, assignment, strict=True)
+        for picks in itertools.product(*groups.values()):
+            chosen = [f"{key}={pick}" for key, pick in zip(groups, picks, strict=True)]
+            base = compose("config", [*fixed.values(), *chosen], return_hydra_config=True)
+            for values in itertools.product(*ranges.values()):
+                pairs = zip(ranges, values, strict=True)
                 cells.append(_cell(_with_values(base, pairs), with_data))
     return cells
 
@@ -215,7 +224,7 @@ def _cell(cfg: DictConfig, with_data: bool) -> Cell:
         spec = RunSpec(
             task=_with_data_identity(config) if with_data else config.task,
             optimizer=optimizer,
-            schedule=config.schedule,
+            schedule=_schedule(config.schedule, pair),
             n_steps=config.n_steps,
             seed=config.seed,
             observe=_known_observables(config.observe),
@@ -244,20 +253,23 @@ def _cell(cfg: DictConfig, with_data: bool) -> Cell:
 
 
 def _pair(config: Config) -> tuple[float, float]:
-    """Return (β, γ): the curve's point where there is a curve, else the optimizer's own."""
+    """Return (β, γ): of the curve's point, or `pair`, or the optimizer's own."""
     beta, gamma = config.optimizer.beta, config.optimizer.gamma
+    given = [n for n, v in (("curve", config.curve), ("pair", config.pair)) if v is not None]
+    if len(given) == 2 or (given and (beta is not None or gamma is not None)):
+        raise ConfigurationError(
+            f"{given[0]} gives (beta, gamma), but pair = {config.pair}, optimizer.beta = {beta} "
+            f"and optimizer.gamma = {gamma}; set the others to null, or {given[0]}=null"
+        )
+    if config.pair is not None:
+        return checked_decay(config.pair[0]), checked_decay(config.pair[1])
     if config.curve is None:
         if beta is None or gamma is None:
             raise ConfigurationError(
                 f"optimizer.beta = {beta} and optimizer.gamma = {gamma}, and no curve is given; "
-                "set both, or give a curve and a point"
+                "set both, or give a pair, or a curve and a point"
             )
         return beta, gamma
-    if beta is not None or gamma is not None:
-        raise ConfigurationError(
-            f"the curve gives (beta, gamma), but optimizer.beta = {beta} and optimizer.gamma = "
-            f"{gamma} are set too; set both to null, or set curve=null to train at that pair"
-        )
     curve = config.curve
     if config.point is None or not 0 <= config.point < curve.n_points:
         raise ConfigurationError(
@@ -284,6 +296,13 @@ def _curve(config: CurveConfig) -> Curve:
     if config.kind == "normal":
         return normal_curve(*config.through)
     return level_curve(float(stability_coefficient(*config.through)))
+
+
+def _schedule(schedule: ScheduleSpec, pair: tuple[float, float]) -> ScheduleSpec:
+    """Fill in the rate of Eq. (19), which depends on the pair."""
+    if isinstance(schedule, AnnealedSchedule) and schedule.rate is None:
+        return schedule.model_copy(update={"rate": float(growth_rate(*pair))})
+    return schedule
 
 
 def _optimizer(config: OptimizerConfig, pair: tuple[float, float]) -> OptimizerSpec:

@@ -109,18 +109,31 @@ class OptimizerSpec(Frozen):
 class ConstantSchedule(Frozen):
     """η_n = η."""
 
-    kind: Literal["constant"] = "constant"
+    kind: Literal["constant"]
 
 
 class WarmupCosineSchedule(Frozen):
     """Linear warm-up over ``warmup_steps``, then a cosine down to ``final_fraction``·η."""
 
-    kind: Literal["warmup_cosine"] = "warmup_cosine"
+    kind: Literal["warmup_cosine"]
     warmup_steps: int = Field(ge=0)
     final_fraction: float = Field(ge=0, le=1)
 
 
-ScheduleSpec = Annotated[ConstantSchedule | WarmupCosineSchedule, Field(discriminator="kind")]
+BaseSchedule = Annotated[ConstantSchedule | WarmupCosineSchedule, Field(discriminator="kind")]
+
+
+class AnnealedSchedule(Frozen):
+    """Eq. (19): η_n = η₀ exp(−n·rate) on top of another schedule; rate = |C|/2 where C < 0."""
+
+    kind: Literal["annealed"]
+    base: BaseSchedule
+    rate: float | None = Field(default=None, ge=0)  # filled in at composition, from (β, γ)
+
+
+ScheduleSpec = Annotated[
+    ConstantSchedule | WarmupCosineSchedule | AnnealedSchedule, Field(discriminator="kind")
+]
 
 
 class EvaluationSpec(Frozen):
@@ -133,8 +146,8 @@ class EvaluationSpec(Frozen):
 class RunSpec(Frozen):
     """Everything that decides the numbers of one run."""
 
-    # Raised whenever the same spec would give other numbers than before, so that no record made
-    # by older code is taken for one of the new.
+    # Raised whenever the same spec would give other numbers than before (a default changed, a
+    # model computes otherwise), so that no record made by older code is taken for one of the new.
     format: Literal[1] = 1
     task: TaskSpec
     optimizer: OptimizerSpec
@@ -160,8 +173,13 @@ class RunSpec(Frozen):
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()[:16]
 
     def canonical_json(self) -> str:
-        """One line of JSON: keys sorted, floats as their shortest exact decimal."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """One line of JSON: keys sorted, floats as their shortest exact decimal.
+
+        Fields at their defaults are left out, so that a new option, off by default, leaves the
+        names of the runs that do without it as they were.
+        """
+        values = self.model_dump(mode="json", exclude_defaults=True) | {"format": self.format}
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
 class Execution(Frozen):
