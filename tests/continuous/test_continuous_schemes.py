@@ -1,0 +1,355 @@
+"""The schemes against scipy, closed forms, Appendix I line by line, and discrete Adam."""
+
+from __future__ import annotations
+
+import cmath
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import solve_ivp
+
+from adamct.continuous import SCHEMES, solve
+from adamct.continuous.equation import AdamEquation, Point
+from adamct.continuous.schemes import euler
+
+SETTINGS = {"lr": 1e-2, "beta": 0.99, "gamma": 0.9, "weight_decay": 0.1}
+
+
+# Problems -------------------------------------------------------------------------------------
+class Quadratic:
+    """½ θᵀHθ − b·θ, with b the batch."""
+
+    def __init__(self, dim=5, n_batches=4, seed=0):
+        rng = np.random.default_rng(seed)
+        root = rng.normal(size=(dim, dim))
+        self.H = root @ root.T / dim
+        self.params = torch.from_numpy(rng.normal(size=dim))
+        self.batches = [torch.from_numpy(b) for b in rng.normal(size=(n_batches, dim))]
+
+    def loss(self, θ, b):
+        return θ @ torch.from_numpy(self.H) @ θ / 2 - b @ θ
+
+    def gradient(self, θ, b):
+        return self.H @ θ - b.numpy()
+
+
+class MLP:
+    """Cross-entropy of a network with one hidden layer, on a new batch at each step."""
+
+    def __init__(self, width=6, n_batches=4, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+
+        def normal(*shape):
+            return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+        self.params = {"W": normal(width, 3) / 2, "b": normal(width) / 2, "V": normal(3, width) / 2}
+        xs = [normal(16, 3) for _ in range(n_batches)]
+        self.batches = [(x, (x + normal(16, 3)).argmax(dim=1)) for x in xs]
+
+    def loss(self, p, batch):
+        x, y = batch
+        return torch.nn.functional.cross_entropy(torch.tanh(x @ p["W"].T + p["b"]) @ p["V"].T, y)
+
+    def gradient(self, θ, batch):
+        parts = torch.from_numpy(θ).split([p.numel() for p in self.params.values()])
+        items = zip(self.params.items(), parts, strict=True)
+        params = {name: part.view(p.shape) for (name, p), part in items}
+        g = torch.func.grad(self.loss)(params, batch)
+        return torch.cat([g[name].flatten() for name in self.params]).numpy()
+
+
+def run(problem, batches=None, **options):
+    """All states of a trajectory, SETTINGS unless told otherwise."""
+    batches = problem.batches if batches is None else batches
+    return list(solve(problem.loss, problem.params, batches, **{**SETTINGS, **options}))
+
+
+def thetas(states):
+    return torch.stack([state.theta for state in states])
+
+
+def smooth_start(problem, **options):
+    """A state past t = 0, with v well away from 0, from where the solution is smooth."""
+    state = run(problem, n_substeps=4, scheme="exponential", **options)[-1]
+    return replace(state, v=state.v + state.v.mean() + 0.1)
+
+
+def displacement_error(found, reference):
+    """Mean over the steps of the error over the displacement, both in norm."""
+    displacement = (reference - reference[0])[1:].norm(dim=1)
+    return float(((found - reference)[1:].norm(dim=1) / displacement).mean())
+
+
+def slope(errors, ns):
+    """The order p in error ∝ n^{−p}, by a straight line through the logarithms."""
+    return -np.polyfit(np.log(ns), np.log(errors), 1)[0]
+
+
+# References -----------------------------------------------------------------------------------
+def right_hand_side(gradient, batch, *, lr, beta, gamma, weight_decay):
+    """Lemma 1 and Appendix I as a function of (t, (θ, ψ, m, v)), in numpy."""
+
+    def f(t, y):
+        θ, ψ, m, v = np.split(y, 4)
+        g = gradient(θ, batch)
+        bias = np.sqrt(1 - beta ** (1 + t / lr)) / (1 - gamma ** (1 + t / lr))
+        u = bias * np.divide(m, np.sqrt(v), out=np.zeros_like(m), where=v > 0)
+        θ_ddot = -(2 / lr) * (weight_decay * θ + ψ + u)
+        m_dot = (1 - gamma) / (lr * gamma) * (g - m)
+        v_dot = (1 - beta) / (lr * beta) * (g**2 - v)
+        return np.concatenate([ψ, θ_ddot, m_dot, v_dot])
+
+    return f
+
+
+def scipy_states(problem, start, batches, **settings):
+    """(θ, ψ, m, v) after each batch, (N, 4P), by scipy; in z = √t, where u is smooth at 0."""
+    y = torch.cat([start.theta, start.psi, start.m, start.v]).numpy()
+    rows = []
+    for n, batch in enumerate(batches, start=start.n):
+        f = right_hand_side(problem.gradient, batch, **settings)
+        span = np.sqrt([n * settings["lr"], (n + 1) * settings["lr"]])
+        solution = solve_ivp(
+            lambda z, y, f=f: 2 * z * f(z * z, y), span, y, method="DOP853", rtol=1e-12, atol=1e-15
+        )
+        assert solution.success
+        y = solution.y[:, -1]
+        rows.append(y)
+    return np.array(rows)
+
+
+def rows_of(states):
+    return np.array([torch.cat([s.theta, s.psi, s.m, s.v]).numpy() for s in states])
+
+
+def assert_close_in_scale(found, reference, start, tolerance):
+    """Each of θ − θ(start), ψ, m, v within tolerance of the reference's largest component."""
+    found, reference = np.split(found, 4, axis=1), np.split(reference, 4, axis=1)
+    for name, a, b in zip("θψmv", found, reference, strict=True):
+        scale = np.abs(b - start.theta.numpy() if name == "θ" else b).max()
+        assert np.abs(a - b).max() <= tolerance * scale, name
+
+
+@pytest.mark.parametrize("problem", [Quadratic(), MLP()], ids=["quadratic", "mlp"])
+def test_exponential_agrees_with_scipy_from_a_smooth_start(problem):
+    start = smooth_start(problem)
+    reference = scipy_states(problem, start, problem.batches, **SETTINGS)
+    states = run(problem, start=start, n_substeps=4, scheme="exponential")
+    assert_close_in_scale(rows_of(states[1:]), reference, start, 1e-8)
+
+
+@pytest.mark.parametrize("problem", [Quadratic(), MLP()], ids=["quadratic", "mlp"])
+def test_euler_extrapolated_agrees_with_scipy_from_a_smooth_start(problem):
+    start = smooth_start(problem)
+    reference = scipy_states(problem, start, problem.batches, **SETTINGS)
+    coarse, fine = (rows_of(run(problem, start=start, n_substeps=K)[1:]) for K in (50, 100))
+    assert_close_in_scale(2 * fine - coarse, reference, start, 2e-4)
+    with pytest.raises(AssertionError):  # so the line above is not met by any scheme at all
+        assert_close_in_scale(fine, reference, start, 2e-4)
+
+
+@pytest.mark.parametrize("psi0", ["rest", "sign"])
+@pytest.mark.parametrize("problem", [Quadratic(), MLP()], ids=["quadratic", "mlp"])
+def test_exponential_agrees_with_scipy_from_time_zero(problem, psi0):
+    states = run(problem, n_substeps=16, scheme="exponential", psi0=psi0)
+    reference = scipy_states(problem, states[0], problem.batches, **SETTINGS)
+    assert_close_in_scale(rows_of(states[1:]), reference, states[0], 1e-5)
+
+
+@pytest.mark.parametrize("psi0", ["rest", "sign"])
+def test_euler_is_appendix_i_line_by_line(psi0):
+    η, β, γ, λ = SETTINGS.values()
+    K, problem = 7, Quadratic()
+    Δt = η / K
+    states = run(problem, n_substeps=K, psi0=psi0)
+    θ = problem.params.numpy()
+    sign = np.sign(problem.gradient(θ, problem.batches[0])) if psi0 == "sign" else 0
+    ψ, m, v = -(sign + λ * θ), 0 * θ, 0 * θ
+    for n, batch in enumerate(problem.batches):
+        for k in range(K):
+            t = n * η + k * Δt
+            g = problem.gradient(θ, batch)
+            u = 0 * θ
+            if n + k > 0:
+                u = np.sqrt(1 - β ** (1 + t / η)) / (1 - γ ** (1 + t / η)) * m / np.sqrt(v)
+            ψ_dot = -(2 / η**2) * (λ * η * θ + η * ψ + η * u)
+            θ, ψ = θ + Δt * ψ, ψ + Δt * ψ_dot
+            decay_m = math.exp(-(1 - γ) / (η * γ) * Δt)
+            decay_v = math.exp(-(1 - β) / (η * β) * Δt)
+            m = decay_m * (m + Δt * (1 - γ) / (η * γ) * g)
+            v = decay_v * (v + Δt * (1 - β) / (η * β) * g**2)
+        row = rows_of([states[n + 1]])[0]
+        np.testing.assert_allclose(row, np.concatenate([θ, ψ, m, v]), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1, 30.0, 80.0])  # 2λη on both sides of 1
+def test_without_a_gradient_the_exponential_scheme_is_exact(weight_decay):
+    # Appendix C, u = 0: θ(t) = a e^{−k₊t} + b e^{−k₋t}, k± = (1 ± √(1 − 2λη))/η.
+    η, λ = SETTINGS["lr"], weight_decay
+    root = cmath.sqrt(1 - 2 * λ * η)
+    k_plus, k_minus = (1 + root) / η, (1 - root) / η
+    start = run(Quadratic(), [], weight_decay=λ)[0]
+    ψ = torch.linspace(-1, 2, 5, dtype=torch.float64)
+    b = (ψ.numpy() + k_plus * start.theta.numpy()) / (k_plus - k_minus)
+    a = start.theta.numpy() - b
+
+    states = list(
+        solve(
+            lambda θ, _: 0 * θ.sum(),
+            start.params,
+            [None] * 3,
+            **{**SETTINGS, "weight_decay": λ},
+            scheme="exponential",
+            n_substeps=2,
+            start=replace(start, psi=ψ),
+        )
+    )
+    for state in states:
+        t = state.t
+        expected = (a * cmath.exp(-k_plus * t) + b * cmath.exp(-k_minus * t)).real
+        np.testing.assert_allclose(state.theta.numpy(), expected, rtol=1e-12, atol=1e-13)
+
+
+# Orders ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("scheme", "Ks"), [("euler", (20, 40, 80)), ("exponential", (2, 4, 8))])
+def test_order_where_the_solution_is_smooth(scheme, Ks):
+    # Short memories and a large step, so that the leading term of the error leads.
+    options = {"lr": 0.3, "beta": 0.9, "gamma": 0.4, "weight_decay": 0.01}
+    problem = Quadratic()
+    start = smooth_start(problem, **options)
+
+    def end(K, scheme):
+        return run(problem, start=start, n_substeps=K, scheme=scheme, **options)[-1].theta
+
+    reference = end(64, "exponential")
+    errors = [float((end(K, scheme) - reference).norm()) for K in Ks]
+    assert slope(errors, Ks) == pytest.approx(SCHEMES[scheme].order, abs=0.25)
+
+
+@pytest.mark.parametrize("psi0", ["rest", "sign"])
+@pytest.mark.parametrize(
+    ("scheme", "Ks", "order"), [("euler", (20, 40, 80), 1.0), ("exponential", (1, 2, 4, 8), 3.5)]
+)
+def test_order_from_time_zero(scheme, Ks, order, psi0):
+    # u ~ √t puts t^{5/2} into θ and so into g, whose interpolant then errs by O(Δt^{5/2}) over
+    # the first substep, and m by O(Δt^{7/2}): more than 3½ is not due.
+    problem = MLP()
+    batches = problem.batches[:1] * 3
+
+    def end(K, scheme):
+        return run(problem, batches, n_substeps=K, scheme=scheme, psi0=psi0)[-1].theta
+
+    reference = end(64, "exponential")
+    errors = [float((end(K, scheme) - reference).norm()) for K in Ks]
+    assert slope(errors, Ks) > order - 0.3
+
+
+def test_euler_drops_to_order_one_half_if_psi_starts_at_u_after_one_substep():
+    # Why ψ(0) at rest takes u(0) = 0, not the first u that can be computed: that is O(√Δt).
+    problem = Quadratic()
+    equation = AdamEquation(*SETTINGS.values())
+    batch, batches = problem.batches[0], problem.batches[:1] * 2
+    origin = run(problem, [])[0]
+
+    def end(K):
+        h = SETTINGS["lr"] / K
+        x = euler(
+            equation, h, lambda θ: torch.from_numpy(problem.gradient(θ.numpy(), batch)), origin
+        )
+        start = replace(origin, psi=origin.psi - equation.u(h, x.m, x.v))
+        return run(problem, batches, n_substeps=K, start=start)[-1].theta
+
+    reference = run(problem, batches, n_substeps=32, scheme="exponential")[-1].theta
+    Ks = (100, 200, 400)
+    assert slope([float((end(K) - reference).norm()) for K in Ks], Ks) == pytest.approx(
+        0.5, abs=0.1
+    )
+
+
+@pytest.mark.parametrize("psi0", ["rest", "sign"])
+def test_exponential_is_as_good_as_the_papers_euler_for_a_30th_of_its_gradients(psi0):
+    problem = MLP(width=8, n_batches=10)
+    calls = 0
+
+    def counted(params, batch):
+        nonlocal calls
+        calls += 1
+        return problem.loss(params, batch)
+
+    def trajectory(scheme, K):
+        nonlocal calls
+        calls = 0
+        options = {"lr": 1e-3, "beta": 0.999, "gamma": 0.9, "psi0": psi0}
+        states = solve(
+            counted, problem.params, problem.batches, scheme=scheme, n_substeps=K, **options
+        )
+        return states.stack(), calls
+
+    euler_100, cost_euler = trajectory("euler", 100)
+    euler_200, _ = trajectory("euler", 200)
+    reference = 2 * euler_200 - euler_100  # Richardson: Euler is of order 1 here
+    exponential, cost = trajectory("exponential", 1)
+    assert displacement_error(exponential, reference) < displacement_error(euler_100, reference)
+    sign_gradient = psi0 == "sign"
+    assert cost == 10 * SCHEMES["exponential"].gradients + sign_gradient
+    assert cost_euler == 10 * 100 * SCHEMES["euler"].gradients + sign_gradient
+    assert cost_euler > 30 * cost
+
+
+# What the trajectory means --------------------------------------------------------------------
+def test_discrete_adam_is_approached_at_first_order_in_the_learning_rate():
+    β, γ, λ, t_end = 0.9, 0.8, 0.1, 0.2
+
+    def loss(θ, _):  # its gradient stays in (0.5, 4): no sign changes
+        return (0.5 * θ.square() + 2 * θ).sum()
+
+    θ0 = torch.tensor([1.0, 0.3, -1.0], dtype=torch.float64)
+    n_steps = (20, 40, 80, 160)
+    differences = []
+    for N in n_steps:
+        η = t_end / N
+        θ, m, v = θ0.numpy(), 0.0, 0.0
+        for n in range(N):  # Equation (1), with decoupled weight decay
+            g = θ + 2
+            m, v = γ * m + (1 - γ) * g, β * v + (1 - β) * g**2
+            u = np.sqrt(1 - β ** (n + 1)) / (1 - γ ** (n + 1)) * m / np.sqrt(v)
+            θ = θ - η * (u + λ * θ)
+        settings = {"lr": η, "beta": β, "gamma": γ, "weight_decay": λ}
+        trajectory = solve(loss, θ0, [None] * N, scheme="exponential", n_substeps=1, **settings)
+        differences.append(np.abs(trajectory.final().theta.numpy() - θ).max())
+    assert slope(differences, n_steps) == pytest.approx(1, abs=0.1)
+    assert differences[-1] < 0.02 * t_end
+
+
+def test_a_component_whose_gradient_sets_in_late_rests_until_then():
+    # As the rows of an embedding do: 0/0 until the first gradient, then a √t start of its own.
+    def loss(θ, weight):
+        return (0.5 * (θ - 3).square() * weight).sum()
+
+    first = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    both = torch.ones(2, dtype=torch.float64)
+    θ0 = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    settings = {**SETTINGS, "weight_decay": 0.0, "scheme": "exponential"}
+    batches = [first] * 3 + [both] * 3
+    states = list(solve(loss, θ0, batches, n_substeps=1, **settings))
+    assert all(state.theta[1] == -2 and state.u[1] == 0 for state in states[:4])
+    assert states[4].theta[1] > -2
+    fine = solve(loss, θ0, batches, n_substeps=16, **settings).stack()
+    assert displacement_error(thetas(states), fine) < 1e-5
+
+
+def test_u_is_the_limit_of_vanishing_v_and_never_nan():
+    equation = AdamEquation(*SETTINGS.values())
+    g = torch.tensor([2.0, -2.0, 0.0], dtype=torch.float64)
+    x = Point(0.0, g, g, m=0 * g, v=0 * g)
+    assert torch.equal(equation.u(0.0, x.m, x.v), 0 * g)
+    ratios = []
+    for h in (1e-8, 1e-10):
+        y = euler(equation, h, lambda _: g, x)
+        u = equation.u(h, y.m, y.v)
+        assert u[2] == 0
+        ratios.append(float(u[0]) / math.sqrt(h))
+    assert ratios[0] == pytest.approx(ratios[1], rel=1e-5)  # u ∝ √t
