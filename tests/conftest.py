@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from adamct.records import Records
-from adamct.theory import stability_coefficient
+from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,8 +39,16 @@ def synthetic_records(experiment, beta, gamma, max_update, *, n_steps=1010, **co
             "run_id": [f"run{i}" for i in range(len(beta))],
             "beta": beta,
             "gamma": gamma,
+            "beta_1": beta,
+            "gamma_1": gamma,
             "C": stability_coefficient(beta, gamma),
+            "paper_rate": growth_rate(beta, gamma),
+            "exact_rate": discrete_growth_rate(beta, gamma),
+            "region": region(beta, gamma),
+            "k": 1,
+            "strategy": None,
             "seed": 0,
+            "schedule": "constant",
             "n_steps": n_steps,
             "n_recorded": n_steps,
             "guard": False,

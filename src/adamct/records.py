@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from adamct.compose import Cell
-from adamct.spec import RunSpec
+from adamct.spec import AnnealedSchedule, ConstantSchedule, RunSpec, ScheduleSpec
 from adamct.store import Line, RunFolder, StoreError
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
@@ -24,8 +24,9 @@ class Records:
 
     Attributes:
         runs: per cell: ``experiment, scale, run_id``; the labels ``beta, gamma, k, strategy,
-            point, seed``; ``C`` and both theories' growth rates per step, ``region``; ``lr,
-            weight_decay, decoupled, guard, state_dtype, n_steps, corpus, data_sha256``;
+            point, seed``; the levels' decays ``beta_1 … gamma_k``;
+            ``C`` and both theories' growth rates per step, ``region``; ``lr, weight_decay,
+            decoupled, guard, state_dtype, schedule, n_steps, corpus, data_sha256``;
             ``status, n_recorded, reason``; ``commit, dirty, device, wall_s``.
         scalars: per run and step: ``run_id, n``; ``train_loss, lr, test_loss`` where recorded;
             ``max_update`` of the last level, whose update is applied, and ``max_update_1 …
@@ -35,17 +36,16 @@ class Records:
     runs: pd.DataFrame
     scalars: pd.DataFrame
 
-    def of(self, experiment: str) -> Records:
-        """Return the records of one experiment.
+    def of(self, *experiments: str) -> Records:
+        """Return the records of one experiment, or of several.
 
         Raises:
-            KeyError: if the experiment is not among these records.
+            KeyError: if an experiment is not among these records.
         """
-        runs = self.runs[self.runs.experiment == experiment]
-        if runs.empty:
-            known = ", ".join(sorted(set(self.runs.experiment)))
-            raise KeyError(f"no records of experiment {experiment!r}; there are {known}")
-        return self.where(runs)
+        if missing := set(experiments) - set(self.runs.experiment):
+            known = ", ".join(sorted(set(self.runs.experiment))) or "none at all"
+            raise KeyError(f"no records of experiment {min(missing)!r}; there are {known}")
+        return self.where(self.runs[self.runs.experiment.isin(experiments)])
 
     def where(self, runs: pd.DataFrame) -> Records:
         """Return the records of some rows of ``runs``."""
@@ -95,6 +95,8 @@ def load(cells: Sequence[Cell]) -> Records:
 
 def join(parts: Sequence[Records]) -> Records:
     """Join the records of several experiments; a run that they share appears once in scalars."""
+    if not parts:  # a figure drawn from theory alone
+        return Records(*(pd.DataFrame(columns=c) for c in (["experiment", "run_id"], ["run_id", "n"])))
     scalars = pd.concat([part.scalars for part in parts]).drop_duplicates(["run_id", "n"])
     runs = pd.concat([part.runs for part in parts])
     return Records(runs.reset_index(drop=True), scalars.reset_index(drop=True))
@@ -131,13 +133,24 @@ def _row(cell: Cell, folder: RunFolder) -> dict[str, object]:
     }
 
 
+def _schedule_name(schedule: ScheduleSpec) -> str:
+    """Name a schedule as its file in conf/schedule is named."""
+    if isinstance(schedule, AnnealedSchedule):
+        on_top = "" if isinstance(schedule.base, ConstantSchedule) else f"_{schedule.base.kind}"
+        return schedule.kind + on_top
+    return schedule.kind
+
+
 def _spec_columns(spec: RunSpec) -> dict[str, object]:
     return {
+        **{f"beta_{i}": beta for i, beta in enumerate(spec.optimizer.betas, start=1)},
+        **{f"gamma_{i}": gamma for i, gamma in enumerate(spec.optimizer.gammas, start=1)},
         "lr": spec.optimizer.lr,
         "weight_decay": spec.optimizer.weight_decay,
         "decoupled": spec.optimizer.decoupled,
         "guard": spec.optimizer.guard,
         "state_dtype": spec.optimizer.state_dtype,
+        "schedule": _schedule_name(spec.schedule),
         "n_steps": spec.n_steps,
         "corpus": spec.task.data.corpus,
         "data_sha256": spec.task.data.sha256,

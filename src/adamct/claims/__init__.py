@@ -1,8 +1,13 @@
 """Claims of the paper and beyond it, and their verdicts."""
 
-from adamct.claims import max_update
+from adamct.claims import bounds, generalization, growth, regions
 from adamct.claims.verdicts import Claim, Finding, Verdict, judge
 
-CLAIMS: tuple[Claim, ...] = (*max_update.CLAIMS,)
+CLAIMS: tuple[Claim, ...] = (
+    *regions.CLAIMS,
+    *bounds.CLAIMS,
+    *growth.CLAIMS,
+    *generalization.CLAIMS,
+)
 
 __all__ = ["CLAIMS", "Claim", "Finding", "Verdict", "judge"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -13,43 +14,46 @@ from adamct.theory.domain import Values
 
 Interval = tuple[float, float]
 
+FEWEST = 5  # points that a statistic over points needs
 # The update is computed in fp32; a bound that exact arithmetic attains may be passed by rounding.
 ROUNDING = 1e-5
 
 
 def bootstrap_interval(
-    values: np.ndarray,
-    statistic: Callable[..., np.ndarray] = np.median,
-    *,
+    *samples: np.ndarray,
+    statistic: Callable[..., Any] = np.median,
+    paired: bool = False,
     level: float = 0.95,
-    n_resamples: int = 9999,
     seed: int = 0,
 ) -> Interval:
-    """Percentile bootstrap interval of a statistic over independent values.
+    """Percentile bootstrap interval of a statistic over independent points.
 
     Args:
-        values: one value a point (or a point and seed), shape (n,).
-        statistic: takes ``axis``, as ``np.median`` does.
+        samples: one sample, shape (n,), of a vectorized statistic (it takes ``axis``); or several,
+            of a statistic that takes them all.
+        statistic: what to estimate.
+        paired: several samples are columns of one: resample them together.
         level: confidence.
-        n_resamples: resamples.
         seed: of the resampling, so that a verdict repeats.
 
     Returns:
-        The lower and upper end; NaN for fewer than two values.
+        The lower and upper end; NaN if a sample has fewer than two points.
 
     Example:
         >>> bootstrap_interval(np.array([1.0, 1.0, 1.0]))
         (1.0, 1.0)
     """
-    if len(values) < 2:
+    if min(map(len, samples)) < 2:
         return (float("nan"), float("nan"))
+    one = len(samples) == 1
     result = stats.bootstrap(
-        (np.asarray(values),),
+        samples,
         statistic,
         confidence_level=level,
-        n_resamples=n_resamples,
+        n_resamples=9999 if one else 1999,
         method="percentile",
-        vectorized=True,
+        vectorized=one,
+        paired=paired,
         rng=np.random.default_rng(seed),
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
@@ -75,20 +79,26 @@ class Violations:
 
 
 def violations(
-    records: Records, bound: Callable[..., Values], *, rounding: float = ROUNDING
+    records: Records,
+    bound: Callable[..., Values],
+    *,
+    level: int | None = None,
+    rounding: float = ROUNDING,
 ) -> Violations:
     """Count the steps at which ‖u_n‖∞ exceeds a bound by more than fp32 rounding.
 
     Args:
-        records: of one experiment.
+        records: the runs to check.
         bound: ``(n, beta, gamma, log=True) -> ln bound``.
+        level: check ‖u_n^{(i)}‖∞ of this level i against the bound with (β_i, γ_i); ``None`` for
+            Adam, whose only level it is.
         rounding: relative excess that counts as rounding.
     """
-    n, values = records.matrix("max_update")
+    suffix = "" if level is None else f"_{level}"
+    n, values = records.matrix(f"max_update{suffix}")
+    beta, gamma = (records.runs[f"{name}{suffix}"].to_numpy() for name in ("beta", "gamma"))
     with np.errstate(divide="ignore", invalid="ignore"):
-        excess = np.log(values) - bound(
-            n[:, None], records.runs.beta.to_numpy(), records.runs.gamma.to_numpy(), log=True
-        )
+        excess = np.log(values) - bound(n[:, None], beta, gamma, log=True)
     checked = np.isfinite(values)
     broken = checked & (excess > np.log1p(rounding))
     return Violations(

@@ -42,8 +42,8 @@ class Claim:
         reference: where the paper makes it, or ``"beyond the paper"``.
         statement: what is claimed.
         criterion: what decides.
-        experiment: whose records it reads.
-        evaluate: records of that experiment → finding.
+        reads: the experiments whose records it reads; none for a statement about theory alone.
+        evaluate: records of those experiments → finding.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Claim:
     reference: str
     statement: str
     criterion: str
-    experiment: str
+    reads: tuple[str, ...]
     evaluate: Callable[[Records], Finding]
 
 
@@ -89,15 +89,18 @@ class Verdict:
 
 def judge(claim: Claim, records: Records) -> Verdict:
     """Evaluate a claim on the records that it reads."""
-    own = records.of(claim.experiment)
-    runs = own.runs
+    own = records.of(*claim.reads)
+
+    def distinct(column: str) -> tuple[Any, ...]:
+        return tuple(sorted(set(own.runs[column].tolist()))) if claim.reads else ()
+
     return Verdict(
         claim=claim,
         finding=claim.evaluate(own),
-        scale=str(runs.scale.iloc[0]),
-        seeds=tuple(sorted({int(seed) for seed in runs.seed})),
-        corpora=tuple(sorted(set(runs.corpus))),
-        devices=tuple(sorted({str(device) for device in runs.device})),
+        scale="".join(distinct("scale")) or "theory",
+        seeds=distinct("seed"),
+        corpora=distinct("corpus"),
+        devices=distinct("device"),
     )
 
 
@@ -111,3 +114,16 @@ def below(interval: Interval, threshold: float) -> Status:
     if interval[1] <= threshold:
         return "reproduced"
     return "not reproduced" if interval[0] > threshold else "inconclusive"
+
+
+def above(interval: Interval, threshold: float) -> Status:
+    """Decide whether a statistic is at least a threshold, by its whole interval."""
+    return below((-interval[1], -interval[0]), -threshold)
+
+
+def within(interval: Interval, low: float, high: float) -> Status:
+    """Decide whether a statistic lies between two limits, by its whole interval."""
+    both = {below(interval, high), above(interval, low)}
+    if both == {"reproduced"}:
+        return "reproduced"
+    return "not reproduced" if "not reproduced" in both else "inconclusive"

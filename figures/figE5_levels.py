@@ -1,0 +1,40 @@
+"""Figure E5: the max-update of every level of k-Adam, and the exact bound of that level."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from adamct.plotting.style import EXACT, TEXT_WIDTH
+from adamct.records import Records
+from adamct.theory import discrete_max_update_bound
+
+READS = ("max_update_levels",)
+
+
+def draw(records: Records) -> Figure:
+    """Draw, a panel per strategy and k, ‖u_n^(i)‖∞ against n for each level i (Theorem 3)."""
+    own = records.of(READS[0])
+    strategies = list(dict.fromkeys(own.runs.strategy))
+    ks = sorted(set(own.runs.k))
+    figure = Figure(figsize=(TEXT_WIDTH, 1.7 * len(ks) + 0.5))
+    grid = figure.subplots(len(ks), len(strategies), sharex=True, sharey=True, squeeze=False)
+    for run in own.runs.itertuples():
+        axes = grid[ks.index(run.k)][strategies.index(run.strategy)]
+        for level in range(1, run.k + 1):
+            n, values = own.series(run.run_id, f"max_update_{level}")
+            pair = (getattr(run, f"{name}_{level}") for name in ("beta", "gamma"))
+            (line,) = axes.plot(n + 1, values, linewidth=0.8)
+            bound = discrete_max_update_bound(n, *pair)
+            axes.plot(n + 1, bound, **{**EXACT, "color": line.get_color()}, linewidth=0.8)
+        axes.set(xscale="log", yscale="log")
+        axes.set_title(f"{run.strategy.replace('_', ' ')}, $k={run.k}$", fontsize=8)
+    for axes in grid[-1]:
+        axes.set_xlabel("step $n+1$")
+    for row in grid:
+        row[0].set_ylabel(r"$\|u^{(i)}_n\|_\infty$")
+    colours = [f"C{i}" for i in range(max(ks))]
+    handles = [Line2D([], [], color=c, label=f"level {i}") for i, c in enumerate(colours, start=1)]
+    handles.append(Line2D([], [], label="$D_n$ of the level", **EXACT))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure

@@ -1,0 +1,305 @@
+"""Every claim changes its verdict when its data are changed, both ways."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from adamct.claims import CLAIMS, judge, regions
+from adamct.records import Records, join
+from adamct.theory import (
+    discrete_max_update_bound,
+    level_curve,
+    max_update_bound,
+    normal_curve,
+    stability_coefficient,
+)
+
+BY_NAME = {claim.name: claim for claim in CLAIMS}
+CURVE = normal_curve(0.999, 0.9).sample(24, 0.952, 0.97)
+WHOLE = normal_curve(0.999, 0.9).sample(36, 0.952, 0.999)
+BOUNDARY = level_curve(0.0).sample(11, 0.7, 0.999)
+LEVEL = level_curve(float(stability_coefficient(0.999, 0.9))).sample(12, 0.3, 0.999)
+STRIP = ([0.5, 0.5, 0.2, 0.1, 0.3], [0.69, 0.705, 0.44, 0.25, 0.52])
+BEYOND = ([0.9, 0.9, 0.8, 0.9, 0.95], [0.99, 0.995, 0.99, 0.97, 0.999])
+
+
+# ------------------------------------------------------------------- what could be measured: u(n)
+
+
+def riding(n, beta, gamma):
+    """What the exact theory describes: the shape of D_n, well below it."""
+    return 0.1 * discrete_max_update_bound(n, beta, gamma)
+
+
+def riding_eq5(n, beta, gamma):
+    return 0.1 * max_update_bound(n, beta, gamma)
+
+
+def at_the_bound(n, beta, gamma):
+    return discrete_max_update_bound(n, beta, gamma)
+
+
+def once_above(n, beta, gamma):
+    return at_the_bound(n, beta, gamma) * (1 + 1e-4 * (n == 77))
+
+
+def growing(rate):
+    return lambda n, beta, gamma: np.exp(rate * n)
+
+
+def at_half_C(n, beta, gamma):
+    return np.exp(np.maximum(0.0, -(2 / gamma - 1 / beta - 1)) * n / 2)
+
+
+def twice_as_fast(n, beta, gamma):
+    return riding(n, beta, gamma) ** 2
+
+
+def constant(n, beta, gamma):
+    return np.full(len(n), 0.9)
+
+
+def square_root(n, beta, gamma):
+    return 0.5 * np.sqrt(n + 1)
+
+
+def at_paper_rate(n, beta, gamma):
+    return 1e-9 * max_update_bound(n, beta, gamma)
+
+
+# ------------------------------------------------------------------- records with such measurements
+
+
+def curve(measured, experiment="max_update_normal_curve", pairs=CURVE, **columns):
+    return lambda make: make(experiment, *pairs, measured, **columns)
+
+
+def losses(loss, experiment="generalization_normal_curve", pairs=WHOLE, **columns):
+    """Records with test losses: loss(C, beta, early) at n = 300 and at n = 900."""
+
+    def build(make):
+        records = make(experiment, *pairs, constant, schedule="warmup_cosine", **columns)
+        values = [
+            {"run_id": run.run_id, "n": n, "test_loss": loss(run.C, run.beta, n == 300)}
+            for run in records.runs.itertuples()
+            for n in (300, 900)
+        ]
+        return Records(
+            records.runs,
+            records.scalars.merge(pd.DataFrame(values), on=["run_id", "n"], how="left"),
+        )
+
+    return build
+
+
+def noise(C):
+    return 0.01 * np.sin(1e4 * C)
+
+
+def annealed(update, *, rate=0.02, excess=0.5):
+    """Annealed runs of both kinds, and the default run that they are compared with."""
+
+    def build(make):
+        constant_lr = make("annealed_unstable", *CURVE, update, schedule="annealed")
+        lr = 1e-3 * np.exp(-rate * constant_lr.scalars.n)
+        constant_lr = Records(constant_lr.runs, constant_lr.scalars.assign(lr=lr))
+        cosine = losses(lambda C, b, early: 2.0 + excess + noise(C), "annealed_unstable", CURVE)(
+            make
+        )
+        cosine = Records(
+            cosine.runs.assign(schedule="annealed_warmup_cosine", run_id="b" + cosine.runs.run_id),
+            cosine.scalars.assign(run_id="b" + cosine.scalars.run_id),
+        )
+        default = losses(lambda C, b, early: 2.0, pairs=([0.999], [0.9]))(make)
+        default = Records(
+            default.runs.assign(run_id="default"), default.scalars.assign(run_id="default")
+        )
+        return join([constant_lr, cosine, default])
+
+    return build
+
+
+def grid(strip, beyond):
+    """A map: the strip's runs measured as one function, those beyond as another."""
+
+    def build(make):
+        parts = []
+        for experiment, pairs, measured in (
+            ("instability_map", STRIP, strip),
+            ("instability_strip", BEYOND, beyond),
+        ):
+            records = make(experiment, *pairs, measured, n_steps=400)
+            name = experiment + records.runs.run_id
+            scalars = records.scalars.assign(run_id=experiment + records.scalars.run_id)
+            parts.append(Records(records.runs.assign(run_id=name), scalars))
+        return join(parts)
+
+    return build
+
+
+def levels(factor):
+    def build(make):
+        records = make(
+            "max_update_levels", [0.999] * 2, [0.9] * 2, at_the_bound, k=2, strategy="exp",
+            beta_1=0.9, beta_2=0.99, gamma_1=0.5, gamma_2=0.9,
+        )  # fmt: skip
+        n = records.scalars.n.to_numpy()
+        first, second = (discrete_max_update_bound(n, *p) for p in ((0.9, 0.5), (0.99, 0.9)))
+        scalars = records.scalars.assign(max_update_1=first, max_update_2=factor * second)
+        return Records(records.runs, scalars)
+
+    return build
+
+
+def theory(stability=None, exact=None):
+    """No records: what is changed is the theory itself."""
+
+    def build(make, monkeypatch):
+        if stability:
+            monkeypatch.setattr(regions, "stability_coefficient", stability)
+        if exact:
+            monkeypatch.setattr(regions, "discrete_growth_rate", exact)
+        return join([])
+
+    return build
+
+
+GOOD_LOSS = losses(lambda C, b, early: (2.5 - C + noise(C)) if early else 2.0 - 0.01 * C)
+SHARP = losses(lambda C, b, early: 2.0 - 0.1 * C - 5 * min(C, 0))
+CASES = {
+    "monotone-along-normal-curves": (theory(), theory(stability=lambda b, g: np.sin(40 * b))),
+    "beta-above-gamma": (theory(), theory(stability=lambda b, g: 2 / g - 1 / b - 3)),
+    "paper-overestimates": (theory(), theory(exact=lambda b, g: 0.0 * b + 0.5)),
+    "eq5-bounds-max-update": (curve(riding), curve(lambda n, b, g: 20 * riding(n, b, g))),
+    "D-bounds-max-update": (curve(at_the_bound), curve(once_above)),
+    "eq5-where-stable": (curve(riding), curve(lambda n, b, g: 20 * riding(n, b, g))),
+    "D-where-stable": (curve(at_the_bound), curve(once_above)),
+    "no-growth-where-stable": (curve(riding), curve(growing(0.003))),
+    "growth-rate-half-C": (curve(at_half_C), curve(twice_as_fast)),
+    "growth-rate-eq5": (curve(riding_eq5), curve(twice_as_fast)),
+    "growth-rate-D": (curve(riding), curve(riding_eq5)),
+    "growth-rate-half-C-float64": (
+        curve(at_half_C, "max_update_float64"),
+        curve(twice_as_fast, "max_update_float64"),
+    ),
+    "growth-rate-D-float64": (
+        curve(riding, "max_update_float64"),
+        curve(riding_eq5, "max_update_float64"),
+    ),
+    "bounded-on-boundary": (
+        curve(constant, "max_update_boundary", BOUNDARY),
+        curve(square_root, "max_update_boundary", BOUNDARY),
+    ),
+    "eq5-on-boundary": (
+        curve(lambda n, b, g: 0.9 * max_update_bound(n, b, g), "max_update_boundary", BOUNDARY),
+        curve(constant, "max_update_boundary", BOUNDARY),
+    ),
+    "D-on-boundary": (
+        curve(at_the_bound, "max_update_boundary", BOUNDARY),
+        curve(square_root, "max_update_boundary", BOUNDARY),
+    ),
+    "D-bounds-every-level": (levels(1.0), levels(1.001)),
+    "strip-is-bounded": (grid(constant, riding), grid(at_paper_rate, riding)),
+    "exactly-stable-is-bounded": (
+        grid(constant, riding),
+        grid(lambda n, b, g: 1.01 * at_the_bound(n, b, g), riding),
+    ),
+    "B-minus-is-unstable": (grid(at_paper_rate, riding), grid(constant, riding)),
+    "beyond-exact-boundary-is-unstable": (grid(constant, riding), grid(constant, constant)),
+    "faster-with-C-fig04": (GOOD_LOSS, losses(lambda C, b, early: 2.0 + C)),
+    "alike-in-the-end-fig04": (GOOD_LOSS, losses(lambda C, b, early: 2.0 - 3 * C)),
+    "sharp-rise-fig04": (SHARP, losses(lambda C, b, early: 2.0 - C)),
+    "slower-towards-origin": (
+        losses(lambda C, b, early: 3.0 - b, "generalization_level_curve", LEVEL),
+        losses(lambda C, b, early: 3.0 + b, "generalization_level_curve", LEVEL),
+    ),
+    "annealed-to-nothing": (annealed(constant), annealed(constant, rate=0.001)),
+    "unscaled-of-order-one": (annealed(constant), annealed(growing(0.02))),
+    "annealing-does-not-rescue": (annealed(constant), annealed(constant, excess=-0.5)),
+}
+for name in ("faster-with-C", "alike-in-the-end", "sharp-rise"):
+    CASES[f"{name}-fig12"] = tuple(
+        lambda make, build=build: renamed(build(make)) for build in CASES[f"{name}-fig04"]
+    )
+
+
+def renamed(records):
+    return Records(
+        records.runs.assign(experiment="generalization_normal_curve_095"), records.scalars
+    )
+
+
+def status(name, build, make_records, monkeypatch):
+    takes = (make_records, monkeypatch) if not BY_NAME[name].reads else (make_records,)
+    return judge(BY_NAME[name], build(*takes)).finding.status
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_verdict_follows_the_data(name, make_records, monkeypatch):
+    good, bad = CASES[name]
+    assert status(name, good, make_records, monkeypatch) == "reproduced"
+    assert status(name, bad, make_records, monkeypatch) == "not reproduced"
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, c in BY_NAME.items() if "max_update" in "".join(c.reads)]
+)
+def test_a_guarded_or_short_record_decides_nothing(name, make_records):
+    claim = BY_NAME[name]
+    if "float64" in name or name.startswith(("growth", "no-growth", "bounded")):
+        pairs = BOUNDARY if "boundary" in name else CURVE
+        build = curve(riding, claim.reads[0], pairs, n_steps=400, n_recorded=400)
+        found = judge(claim, build(make_records)).finding
+    else:
+        records = CASES[name][0](make_records)
+        found = judge(claim, Records(records.runs.assign(guard=True), records.scalars)).finding
+        assert "guard was on" in found.detail
+    assert found.status == "inconclusive"
+    assert found.statistic is None
+
+
+def test_falling_is_no_flatness(make_records):
+    falling = curve(growing(-0.003))(make_records)
+    assert judge(BY_NAME["no-growth-where-stable"], falling).finding.status == "not reproduced"
+
+
+def test_one_violation_is_counted_and_located(make_records):
+    def broken_once(n, beta, gamma):
+        return at_the_bound(n, beta, gamma) * (1 + 0.5 * ((n == 77) & (beta == CURVE[0][3])))
+
+    found = judge(BY_NAME["D-bounds-max-update"], curve(broken_once)(make_records)).finding
+    assert found.statistic == 1
+    assert found.n == 24 * 1010
+    assert "in 1 runs, for the last time at n = 77" in found.detail
+    assert "value over bound is 1.5" in found.detail
+
+
+def test_a_slope_that_disagrees_at_half_the_points_is_inconclusive(make_records):
+    def mixed(n, beta, gamma):
+        return riding(n, beta, gamma) ** (1 + np.searchsorted(CURVE[0], beta) % 2)
+
+    found = judge(BY_NAME["growth-rate-D"], curve(mixed)(make_records)).finding
+    assert found.status == "inconclusive"
+
+
+def test_a_weak_trend_is_inconclusive(make_records):
+    weak = losses(lambda C, b, early: 2.0 - 0.01 * C + noise(C))(make_records)
+    assert judge(BY_NAME["faster-with-C-fig04"], weak).finding.status == "inconclusive"
+
+
+def test_a_verdict_carries_what_it_rests_on(make_records):
+    found = judge(BY_NAME["growth-rate-D"], curve(riding)(make_records))
+    assert found.seeds == (0,)
+    assert found.corpora == ("pydoc_topics",)
+    assert found.devices == ("a CPU",)
+    assert found.scale == "laptop"
+    low, high = found.finding.interval
+    assert low <= found.finding.statistic <= high
+    values = found.as_dict()
+    assert values["name"] == "growth-rate-D"
+    assert values["status"] == "reproduced"
+    assert "REPRODUCED" in found.as_text()
+
+
+def test_names_are_unique():
+    assert len(BY_NAME) == len(CLAIMS)
