@@ -10,11 +10,11 @@ SRC = Path(__file__).parents[1] / "src" / "adamct"
 # From the bottom to the top. theory is numpy alone, so what the optimizer's guard needs of it does
 # not tie the two together.
 LAYERS = (
-    {"spec", "theory"},
+    {"files", "lazy", "spec", "theory"},
     {"optim", "models", "data", "continuous"},
-    {"train"},
+    {"monitor", "train"},
     {"store"},
-    {"runner", "compose"},
+    {"compose", "runner"},
     {"records"},
     {"plotting"},
     {"claims"},

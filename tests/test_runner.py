@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from adamct.compose import compose_cells
+from adamct.files import FileError
 from adamct.runner import carry_out
-from adamct.store import RunFolder, StoreError
+from adamct.store import RunFolder
 from adamct.train import Training
 from adamct.train.checkpoint import CheckpointError
 
@@ -176,7 +177,9 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
         pytest.skip("this system does not let root mount a tmpfs")
     try:
         one = cell(*TINY, "n_steps=2000")
-        with pytest.raises(StoreError, match=r"no space left for .*scalars\.jsonl; free some and"):
+        with pytest.raises(
+            FileError, match=r"scalars\.jsonl cannot be written \(No space .*: make room"
+        ):
             run(one, small)
         folder = RunFolder.of(one.spec, small)
         assert not folder.is_done()

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from adamct import store
+from adamct import files, store
+from adamct.files import FileError
 from adamct.store import Outcome, RecordWriter, RunFolder, StoreError
 
 
@@ -91,14 +92,16 @@ def test_steps_recorded_ignores_a_torn_line(folder):
 
 def test_an_atomic_write_leaves_the_old_file_or_the_new(tmp_path, monkeypatch):
     path = tmp_path / "outcome.json"
-    store.write_atomically(path, "old")
+    files.replace(path, "old")
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreError, match=r"no space left for .*free some and start again"):
-        store.write_atomically(path, "new")
+    with pytest.raises(
+        FileError, match=r"outcome\.json cannot be written \(No space .*: make room"
+    ):
+        files.replace(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -109,20 +112,21 @@ def test_a_line_that_does_not_fit_is_taken_back(folder):
     # A real limit of the kernel, in a process of its own: the write fails half way.
     script = f"""
         import resource, signal
-        from adamct.store import RecordWriter, RunFolder, StoreError
+        from adamct.files import FileError
+        from adamct.store import RecordWriter, RunFolder
         from pathlib import Path
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         writer = RecordWriter(Path({str(folder.record_path)!r}), 3)
         resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before)} + 10, resource.RLIM_INFINITY))
         try:
             writer.write([{{"n": 3, "train_loss": 0.25}}])
-        except StoreError as error:
+        except FileError as error:
             print(error)
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
     )
-    assert "cannot write" in done.stdout
+    assert "scalars.jsonl cannot be written" in done.stdout
     assert folder.record_path.read_bytes() == before
 
 

@@ -28,8 +28,9 @@ A map, along the one arrow ``conf → spec → run → record → figure → cla
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from adamct.lazy import lazy
 
 if TYPE_CHECKING:
     from adamct.optim import KAdam as KAdam
@@ -40,14 +41,4 @@ __version__ = "0.1.0"
 _LAZY = {"KAdam": "adamct.optim"}
 __all__ = ["KAdam", "__version__"]
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used (PEP 562)."""
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """List the public names, the lazily loaded ones included."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy(__name__, _LAZY)

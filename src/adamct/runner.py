@@ -18,15 +18,14 @@ from typing import Any
 
 import torch
 
+from adamct import files
 from adamct.spec import Execution, RunSpec
 from adamct.store import (
     Line,
     Outcome,
     RecordWriter,
     RunFolder,
-    StoreError,
     non_finite,
-    write_atomically,
 )
 from adamct.train import Training, checkpoint, drain, observe
 
@@ -51,7 +50,8 @@ def carry_out(
         The outcome, which is also in the folder.
 
     Raises:
-        StoreError: if the folder cannot be read or written.
+        StoreError: if the folder cannot be read.
+        FileError: if it cannot be written.
         Exception: whatever the training itself raised, after the outcome ``failed`` is written.
     """
     folder = RunFolder.of(spec, runs_dir)
@@ -122,7 +122,7 @@ def _advance(
             pending.clear()
         if due and n + 1 < spec.n_steps:
             state = checkpoint.to_bytes(spec.run_id, n + 1, training.state_dict())
-            write_atomically(folder.checkpoint_path, state)
+            files.replace(folder.checkpoint_path, state)
     last = _evaluate(training, spec.n_steps)
     if last and (diverged := _write(writer, drain([{"n": spec.n_steps, **last}]))):
         return diverged
@@ -150,7 +150,7 @@ def _write(writer: RecordWriter, lines: list[Line]) -> Outcome | None:
 def _note_failure(folder: RunFolder, error: Exception) -> None:
     reason = f"{type(error).__name__}: {error}"
     # A full disk cannot take the outcome either; without one, the run counts as unfinished.
-    with contextlib.suppress(StoreError, OSError):
+    with contextlib.suppress(files.FileError):
         folder.write_outcome(Outcome("failed", folder.steps_recorded(), reason))
 
 

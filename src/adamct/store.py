@@ -13,8 +13,6 @@ A folder is named by its spec's ``run_id`` and holds
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import math
 import os
@@ -24,13 +22,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from adamct import files
 from adamct.spec import RunSpec
 
 Line = dict[str, Any]
 
 
 class StoreError(RuntimeError):
-    """A run folder cannot be read or written; the message names the file and the remedy."""
+    """A run folder cannot be read; the message names the file and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +95,11 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Hold the run for this process; waits while another process holds it.
 
-        ``flock`` belongs to the process, so a killed one leaves no stale lock behind.
+        The lock belongs to the process, so a killed one leaves no stale lock behind.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with files.writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        with files.exclusive(self.path / "lock", wait=True):
             yield
 
     def write_spec(self, spec: RunSpec) -> None:
@@ -112,7 +111,7 @@ class RunFolder:
                 f"{path} holds another spec than the one that names its folder; "
                 f"delete {self.path} to train it again"
             )
-        write_atomically(path, text)
+        files.replace(path, text)
 
     def environments(self) -> list[dict[str, Any]]:
         """Read the entries of the processes that worked on this run, oldest first."""
@@ -127,11 +126,11 @@ class RunFolder:
 
     def write_environments(self, entries: list[dict[str, Any]]) -> None:
         """Replace the entries of the processes that worked on this run."""
-        write_atomically(self.path / "environment.json", json.dumps(entries, indent=1) + "\n")
+        files.replace(self.path / "environment.json", json.dumps(entries, indent=1) + "\n")
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Write the outcome: the last act of a run."""
-        write_atomically(self.path / "outcome.json", json.dumps(asdict(outcome)) + "\n")
+        files.replace(self.path / "outcome.json", json.dumps(asdict(outcome)) + "\n")
 
     def clear_outcome(self) -> None:
         """Remove the outcome of a failed run that is being tried again."""
@@ -198,13 +197,14 @@ class RecordWriter:
     def write(self, lines: list[Line]) -> None:
         """Append lines and flush them; a line that did not fit is taken back."""
         whole = self._file.tell()
-        try:
-            for line in lines:
-                self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-            self._file.flush()
-        except OSError as error:
-            self._discard_after(whole)
-            raise explained(error, self._path) from error
+        with files.writing(self._path):
+            try:
+                for line in lines:
+                    self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+                self._file.flush()
+            except OSError:
+                self._discard_after(whole)
+                raise
 
     def close(self) -> None:
         """Close the file."""
@@ -229,30 +229,6 @@ class RecordWriter:
         self._file = self._path.open("a+b")
         self._file.truncate(whole)
         self._file.seek(0, os.SEEK_END)
-
-
-def write_atomically(path: Path, data: str | bytes) -> None:
-    """Write a file whole or not at all: to a temporary name beside it, then renamed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as handle:
-            handle.write(data.encode() if isinstance(data, str) else data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise explained(error, path) from error
-
-
-def explained(error: OSError, path: Path) -> Exception:
-    """Turn an ``OSError`` of writing ``path`` into one that names the remedy."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(
-            f"no space left for {path}; free some and start again: finished runs are kept, and "
-            "interrupted ones go on from their last checkpoint"
-        )
-    return StoreError(f"cannot write {path}: {error.strerror or error}")
 
 
 def non_finite(line: Mapping[str, Any]) -> str | None:

@@ -11,11 +11,12 @@ from tqdm import tqdm
 
 from adamct.compose import Cell, ConfigurationError, compose_cells
 from adamct.data import DataError
+from adamct.files import FileError
 from adamct.store import Outcome, RunFolder, StoreError
 from adamct.train.checkpoint import CheckpointError
 
 # Faults whose message says all that there is to say: shown without a traceback.
-EXPECTED = (ConfigurationError, DataError, StoreError, CheckpointError)
+EXPECTED = (ConfigurationError, DataError, FileError, StoreError, CheckpointError)
 
 BAR = "{desc} {percentage:3.0f}%|{bar}| {n:.1f}/{total} runs [{elapsed}<{remaining}, {rate_fmt}]"
 

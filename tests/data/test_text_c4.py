@@ -23,6 +23,7 @@ from adamct.data import DataError, open_corpus, unigram_cross_entropy
 from adamct.data.c4 import HUB_REVISION, load_gpt2, prepare_c4
 from adamct.data.preparation import Encoder
 from adamct.data.tokens import Manifest, open_tokens, verify_tokens
+from adamct.files import FileError
 
 pytest.importorskip("datasets")
 pytest.importorskip("tiktoken")
@@ -256,7 +257,7 @@ def test_two_processes_do_not_prepare_at_once(source: Path, tmp_path: Path) -> N
     done = threading.Event()
     with (tmp_path / "c4.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(DataError, match=r"c4\.lock is held by another process"):
+        with pytest.raises(FileError, match=r"c4\.lock is held by another process"):
             prepare(source, tmp_path, wait=False)
         waiting = threading.Thread(target=lambda: (prepare(source, tmp_path), done.set()))
         waiting.start()
@@ -316,7 +317,7 @@ def test_a_full_disk_is_named_and_preparation_goes_on_with_room(
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))  # the second chunk does not fit
     try:
-        with pytest.raises(DataError, match=r"train\.bin cannot be written .*: make room"):
+        with pytest.raises(FileError, match=r"train\.bin cannot be written .*: make room"):
             prepare(source, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

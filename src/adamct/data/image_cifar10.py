@@ -15,7 +15,7 @@ from typing import Literal
 
 import torch
 
-from adamct.data import disk
+from adamct import files
 from adamct.data.image_parquet import fetch_again, find_decoded, open_decoded, read_parquet
 from adamct.data.images import ImageSet, Split
 from adamct.data.locations import DataError
@@ -60,9 +60,9 @@ def prepare_cifar10(source: Path | None, prepared: Path, *, origin: Origin = "hu
         DataError: if the download fails, or a file its checks.
     """
     if _find_raw(source, prepared) is None:
-        with disk.writing(prepared):
+        with files.writing(prepared):
             prepared.mkdir(parents=True, exist_ok=True)
-        with disk.exclusive(prepared / "cifar10.lock", wait=True):
+        with files.exclusive(prepared / "cifar10.lock", wait=True):
             if _find_raw(source, prepared) is None:  # else another process was first
                 _download(prepared / "cifar10", origin)
     return open_cifar10(source=source, prepared=prepared)
@@ -127,7 +127,7 @@ def _download(folder: Path, origin: Origin) -> None:
     """Fill a folder that does not exist yet, all of it or nothing."""
     partial = folder.with_name(folder.name + ".partial")
     download = _download_from_hub if origin == "hub" else _download_with_torchvision
-    with disk.writing(partial):
+    with files.writing(partial):
         partial.mkdir(exist_ok=True)
     try:
         download(partial)
@@ -138,7 +138,7 @@ def _download(folder: Path, origin: Origin) -> None:
             f"({type(error).__name__}: {error}); try origin {other!r}, or copy "
             f"{{train,test}}-*.parquet or {TORCHVISION_FOLDER}/ into {folder}"
         ) from error
-    with disk.writing(folder):
+    with files.writing(folder):
         partial.rename(folder)
 
 

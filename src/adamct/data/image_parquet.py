@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from adamct.data import disk
+from adamct import files
 from adamct.data.images import ImageSet, Split
 from adamct.data.locations import DataError
 
@@ -52,9 +52,9 @@ def read_parquet(
         return decode()
     decoded = prepared / f"{name}-{_fingerprint([*shards['train'], *shards['test']])}"
     if not decoded.is_dir():
-        with disk.writing(prepared):
+        with files.writing(prepared):
             prepared.mkdir(parents=True, exist_ok=True)
-        with disk.exclusive(decoded.with_name(decoded.name + ".lock"), wait=True):
+        with files.exclusive(decoded.with_name(decoded.name + ".lock"), wait=True):
             if not decoded.is_dir():  # else another process decoded it meanwhile
                 _keep(decode(), decoded)
     return open_decoded(name, decoded, n_classes)
@@ -111,7 +111,7 @@ def fetch_again(path: Path) -> str:
 def _keep(images: ImageSet, folder: Path) -> None:
     """Write a decoding, all of it or nothing."""
     partial = folder.with_name(folder.name + ".partial")
-    with disk.writing(partial):
+    with files.writing(partial):
         partial.mkdir(exist_ok=True)
         for split_name, split in (("train", images.train), ("test", images.test)):
             np.save(partial / f"{split_name}_images.npy", split.images.numpy())

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from adamct.data import disk
+from adamct import files
 from adamct.data.locations import DataError
 from adamct.data.tokens import (
     MANIFEST,
@@ -118,18 +118,18 @@ def prepare_tokens(
         tokens=dict(n_tokens),
     )
     partial = folder.with_name(folder.name + ".partial")
-    with disk.writing(folder.parent):
+    with files.writing(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    with disk.exclusive(folder.with_name(folder.name + ".lock"), wait=wait):
+    with files.exclusive(folder.with_name(folder.name + ".lock"), wait=wait):
         if folder.exists():
             return _check_prepared(folder, request, shards)
-        with disk.writing(partial):
+        with files.writing(partial):
             partial.mkdir(exist_ok=True)
         done = {split: _resume(partial, request, split, shards[split]) for split in shards}
 
         def save() -> None:
             journal = Journal(request=request, shards=done)
-            disk.replace(partial / JOURNAL, journal.model_dump_json(indent=1))
+            files.replace(partial / JOURNAL, journal.model_dump_json(indent=1))
 
         for split, records in done.items():
             with tqdm(
@@ -142,7 +142,7 @@ def prepare_tokens(
             ) as bar:
                 chunks = _chunks(shards[split], records, n_tokens[split], encoder, chunk_documents)
                 for record, tokens in chunks:
-                    disk.append(token_file(partial, split), tokens.tobytes())
+                    files.append(token_file(partial, split), tokens.tobytes())
                     records[-1] = record
                     save()
                     bar.update(len(tokens))
@@ -160,8 +160,8 @@ def prepare_tokens(
             },
             versions=dict(versions),
         )
-        disk.replace(partial / MANIFEST, manifest.model_dump_json(indent=1))
-        with disk.writing(folder):
+        files.replace(partial / MANIFEST, manifest.model_dump_json(indent=1))
+        with files.writing(folder):
             partial.rename(folder)
         (folder / JOURNAL).unlink(missing_ok=True)
         return manifest
@@ -227,7 +227,7 @@ def _resume(
             break
         records.append(record)
     path = token_file(partial, split)
-    with disk.writing(path):
+    with files.writing(path):
         path.touch()
         if path.stat().st_size < _count(records) * TOKEN_DTYPE.itemsize:
             records = []

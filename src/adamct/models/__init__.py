@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from adamct.lazy import lazy
 
 if TYPE_CHECKING:
     from adamct.models.cnn import CNN as CNN
@@ -20,14 +21,4 @@ _LAZY = {
 }
 __all__ = ["CNN", "GPT", "CNNConfig", "GPTConfig"]
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used (PEP 562)."""
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """List the public names, the lazily loaded ones included."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy(__name__, _LAZY)

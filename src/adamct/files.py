@@ -1,0 +1,76 @@
+"""Writing that survives a kill and a full disk: atomic where it must be, locked, explained."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class FileError(RuntimeError):
+    """A file cannot be written or locked; the message names it and the remedy."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of a failed write which file it was, and what to do.
+
+    Raises:
+        FileError: in place of the ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise FileError(
+            f"{path} cannot be written ({error.strerror}): make room or choose another folder, "
+            "then run the same command, which goes on from there"
+        ) from error
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add to the end of a file; on return the bytes are on the disk."""
+    with writing(path), path.open("ab") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace(path: Path, data: str | bytes) -> None:
+    """Write a whole file such that a reader sees the old one or the new, never a piece."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with writing(path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(data.encode() if isinstance(data, str) else data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a lock that the system releases whatever happens to this process.
+
+    Raises:
+        FileError: if another process holds it and ``wait`` is False.
+    """
+    with writing(path):
+        file = path.open("a")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                raise FileError(
+                    f"{path} is held by another process that does the same work: "
+                    "let it finish, then run the same command"
+                ) from None
+            print(f"waiting for another process, which holds {path}", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
