@@ -30,7 +30,7 @@ def bound_holds(records: Records, *, bound: Bound, name: str) -> Finding:
         detail += f"; violated in {found.n_runs} runs, for the last time at n = {found.last_step}"
         if bound is max_update_bound:
             detail += (
-                " (Eq. (5) is a bound in continuous time: on C = 0 it starts at √0 = 0, while every "
+                " (Eq. (5) is a continuous-time bound: on C = 0 it starts at √0 = 0, while every "
                 "‖u_0‖∞ is 1)"
             )
     status: Status = "not reproduced" if found.count else "reproduced"
