@@ -19,11 +19,14 @@ A map, along the one arrow ``conf → spec → run → record → figure → cla
 
 - ``spec``: frozen specifications and ``run_id``; ``compose``: Hydra configuration → specs.
 - ``theory``: stability, curves, norm growth (numpy only).
-- ``optim``: ``KAdam``, its float64 reference, the strategies.
+- ``optim``: ``KAdam``, its float64 reference, the strategies; ``monitor``: watches any Adam.
+- ``continuous``: Adam's differential equation and its solvers.
 - ``models``, ``data``: what is trained, and on what.
 - ``train``: the loop, schedules, observables, checkpoints.
-- ``store``: run folders, locks, resume, and the tidy table of records.
-- ``plotting``, ``claims``: panels of the figures, and verdicts with intervals.
+- ``store``: run folders, locks, resume; ``runner``: one run, ``sweep``: all of them.
+- ``records``: the tidy tables that ``plotting`` and ``claims`` read: panels, and verdicts with
+  intervals.
+- ``files``, ``lazy``: writing that survives a kill; names imported when they are first used.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 - ``bounds``: Eq. (5), and the exact bound D_n.
 - ``slopes``: measured and predicted slopes of ln ‖u_n‖∞, the riding share.
 - ``curves``: level curves of C and their normal curves, sampled in arc length.
+- ``diagnosis``: what all this says of one pair, in words.
 - ``norm_growth``: Eq. (8) for ‖W‖², its correction, the exact recursion.
 
 Pairs are (β, γ) as in the paper; torch writes ``betas=(γ, β)``. Logarithms are natural, rates

@@ -1,0 +1,258 @@
+"""The monitor of a live optimizer: a hook after each step, one transfer every so many."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Hashable
+from types import TracebackType
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Adam, AdamW
+from torch.optim.optimizer import Optimizer
+
+from adamct.monitor.reading import NamedParameters, names_in, pairs_of, slots_of
+from adamct.monitor.recording import AdamRecorder, History, KAdamRecorder, Recorder
+from adamct.monitor.watch import Lens, Watch, watches_of
+from adamct.optim import KAdam
+from adamct.theory.diagnosis import diagnose
+
+JUDGE_EVERY = 10  # rows
+
+_NOT_USERS = {"adamct", "torch"}  # whose lines a warning does not point at
+
+
+class StabilityWarning(UserWarning):
+    """The pair of an optimizer is unstable, or a parameter's update grows exponentially."""
+
+
+def attach(
+    optimizer: Optimizer,
+    named_parameters: NamedParameters | None = None,
+    *,
+    every: int = 1,
+    flush_every: int = 20,
+    warn: bool | Callable[[StabilityWarning], object] = True,
+) -> Monitor:
+    """Watch an optimizer's max-update from now on, through a hook after each of its steps.
+
+    It warns at once if a pair is unstable (γ² ≥ β), and once more when the parameter that holds
+    the max-update rides the exponential, or has outgrown what a stable pair shows. On torch's
+    Adam a recorded step reads m and v of every parameter once. On KAdam, whose own tracking it
+    turns on, one step in ``flush_every`` does.
+
+    Args:
+        optimizer: ``torch.optim.Adam`` or ``AdamW`` (for-loop, foreach or fused), or ``KAdam``.
+        named_parameters: a model, or (name, parameter) pairs, to name parameters by. By default
+            the names that the optimizer was given, else indices.
+        every: record one step in so many.
+        flush_every: steps between transfers to the host, at which the leader is judged.
+        warn: whether to warn; or a function to call with each ``StabilityWarning`` instead.
+
+    Returns:
+        The monitor: ``report()``, ``history``, ``watches``, ``detach()``; also a context manager.
+
+    Raises:
+        TypeError: another kind of optimizer.
+        ValueError: ``every`` or ``flush_every`` below 1, or names that fit no parameter.
+
+    >>> theta = torch.nn.Parameter(torch.ones(3))
+    >>> optimizer = Adam([theta], betas=(0.9, 0.999))
+    >>> with attach(optimizer, {"theta": theta}) as monitor:
+    ...     for _ in range(3):
+    ...         optimizer.zero_grad()
+    ...         theta.square().sum().backward()
+    ...         optimizer.step()
+    >>> monitor.history.n, monitor.history.leader[-1]
+    (array([0, 1, 2]), 'theta')
+    """
+    return Monitor(optimizer, named_parameters, every=every, flush_every=flush_every, warn=warn)
+
+
+class Monitor:
+    """What ``attach`` returns, and takes the arguments of.
+
+    Attributes:
+        watches: one ``Watch`` for each parameter group and level, as of the last flush.
+    """
+
+    watches: list[Watch]
+    _pending: list[tuple[int, Tensor]]  # rows on the device, with their steps n
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        named_parameters: NamedParameters | None,
+        *,
+        every: int,
+        flush_every: int,
+        warn: bool | Callable[[StabilityWarning], object],
+    ) -> None:
+        _check(optimizer, every, flush_every)
+        self._optimizer = optimizer
+        self._names = {} if named_parameters is None else names_in(named_parameters)
+        self._every, self._flush_every, self._warn = every, flush_every, warn
+        self._lens = Lens.for_every(every)
+        self._history: list[History] = []
+        self._warned: set[Hashable] = set()
+        self._begin()
+        if self._names and not any(slot.param in self._names for slot in self._slots):
+            raise ValueError(
+                f"none of the {len(self._names)} named parameters is the optimizer's; pass the "
+                "model whose parameters it steps"
+            )
+        if isinstance(optimizer, KAdam):
+            self._tracked = optimizer.track_max_update
+            optimizer.track_max_update = True
+        self._hooks = [
+            optimizer.register_step_post_hook(self._after_step),
+            optimizer.register_load_state_dict_post_hook(self._after_load),
+        ]
+        self._warn_of_pairs()
+
+    def flush(self) -> None:
+        """Bring what is on the device to the host, and judge it. Waits for the device."""
+        self._since_flush = 0
+        if not self._pending:
+            return
+        n, rows = zip(*self._pending, strict=True)
+        self._pending = []
+        self._read_pairs(tensors=True)
+        self._history.append(self._recorder.take(n, rows))
+        self._warn_of_pairs()
+        # A ride can end in a reset just before the flush: so judge along the way, too.
+        for back in reversed(range(0, len(rows), JUDGE_EVERY)):
+            for watch in self.watches:
+                leader = self._recorder.leader(watch.columns, back)
+                if leader is not None:
+                    watch.update(leader, self._lens)
+                if watch.grows:
+                    self._warn_once("grows", watch.growth_text())
+
+    @property
+    def history(self) -> History:
+        """What has been recorded, up to the last step."""
+        self.flush()
+        nothing = History(np.empty(0, np.int64), np.empty(0), np.empty(0, object))
+        return History(*map(np.concatenate, zip(nothing, *self._history, strict=True)))
+
+    def report(self) -> str:
+        """Every group's pair under both theories, its max-update, and who holds it."""
+        self.flush()
+        when = f"after step n = {self._n - 1}" if self._n else "before its first step"
+        parts = [f"{type(self._optimizer).__name__} {when}"]
+        return "\n\n".join(parts + [watch.as_text() for watch in self.watches])
+
+    def detach(self) -> None:
+        """Flush, and leave the optimizer as it was."""
+        self.flush()
+        for hook in self._hooks:
+            hook.remove()
+        if self._hooks and isinstance(self._optimizer, KAdam):
+            self._optimizer.track_max_update = self._tracked
+        self._hooks = []
+
+    def __enter__(self) -> Monitor:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.detach()
+
+    def _begin(self) -> None:
+        """Lay everything out for the optimizer's groups and state as they are now."""
+        optimizer = self._optimizer
+        self._layout = _layout(optimizer)
+        self._slots = slots_of(optimizer, self._names)
+        self.watches = watches_of(optimizer, self._slots)
+        steps = (optimizer.state.get(slot.param, {}).get("step", 0) for slot in self._slots)
+        self._n = int(max(steps, default=0))  # of the next step
+        self._pairs: dict[tuple[int, int], tuple[float, float]] = {}
+        self._read_pairs(tensors=True)
+        self._pending = []
+        self._since_flush = 0
+        keep = self._lens.n_rows + self._flush_every
+        self._recorder: Recorder
+        if isinstance(optimizer, KAdam):
+            self._recorder = KAdamRecorder(optimizer, self._slots, self._pairs, keep)
+        else:
+            self._recorder = AdamRecorder(optimizer, self._slots, self._pairs, keep)
+
+    def _after_load(self, optimizer: Optimizer) -> None:
+        self.flush()
+        self._begin()
+        self._warn_of_pairs()
+
+    @torch.compiler.disable
+    @torch.no_grad()
+    def _after_step(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
+        if _layout(optimizer) != self._layout:  # a group has been added since the last step
+            self.flush()
+            n = self._n
+            self._begin()
+            self._n = n
+        self._read_pairs(tensors=False)
+        if self._n % self._every == 0:
+            row = self._recorder.row()
+            if row is not None:
+                self._pending.append((self._n, row))
+        self._n += 1
+        self._since_flush += 1
+        if self._since_flush >= self._flush_every:
+            self.flush()
+
+    def _read_pairs(self, *, tensors: bool) -> None:
+        """Note the pairs in effect. For those that are tensors one may have to wait."""
+        for watch in self.watches:
+            beta, gamma = pairs_of(self._optimizer.param_groups[watch.group])[watch.level]
+            if isinstance(beta, Tensor) and not tensors:
+                continue
+            key, pair = (watch.group, watch.level), (float(beta), float(gamma))
+            if self._pairs.get(key) != pair:
+                self._pairs[key] = pair
+                watch.since = self._n
+            if tensors and pair != (watch.diagnosis.beta, watch.diagnosis.gamma):
+                watch.diagnosis = diagnose(*pair)
+
+    def _warn_of_pairs(self) -> None:
+        for watch in self.watches:
+            if watch.alarming:
+                self._warn_once(watch.diagnosis.torch_betas, watch.pair_text())
+
+    def _warn_once(self, key: Hashable, message: str) -> None:
+        if not self._warn or key in self._warned:
+            return
+        self._warned.add(key)
+        if callable(self._warn):
+            self._warn(StabilityWarning(message))
+        else:
+            warnings.warn(message, StabilityWarning, stacklevel=_depth_of_caller())
+
+
+def _check(optimizer: Optimizer, every: int, flush_every: int) -> None:
+    if not isinstance(optimizer, (Adam, AdamW, KAdam)):
+        raise TypeError(
+            f"got {type(optimizer).__name__}; expected torch.optim.Adam, AdamW or KAdam, whose m "
+            "and v the monitor reads. Of a wrapper, pass the optimizer inside"
+        )
+    for name, value in (("every", every), ("flush_every", flush_every)):
+        if value < 1:
+            raise ValueError(f"{name}={value!r} is too small; expected a number of steps >= 1")
+
+
+def _layout(optimizer: Optimizer) -> list[int]:
+    return [len(group["params"]) for group in optimizer.param_groups]
+
+
+def _depth_of_caller() -> int:
+    """The stacklevel of the user's own line, below this project's frames and torch's."""
+    depth, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _NOT_USERS:
+        depth, frame = depth + 1, frame.f_back
+    return depth

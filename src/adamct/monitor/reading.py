@@ -1,0 +1,163 @@
+"""u_n of every parameter, read from what an optimizer keeps after its step.
+
+torch's Adam: u = c m / (√v + ε √(1−β^t)), since torch adds ε after bias correction;
+KAdam: u = c m / (√v + ε); both with c = √(1−β^t) / (1−γ^t), t the parameter's own step count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import Optimizer
+
+from adamct.optim import KAdam, level_decays
+from adamct.optim.scalars import StepScalars
+
+NamedParameters: TypeAlias = nn.Module | Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]
+
+# On a CPU a tensor is read in blocks that stay in its cache, three times as fast as whole.
+_BLOCK = 1 << 15
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """One parameter at one level of its group: what has an ‖u_n‖∞ of its own."""
+
+    param: Tensor
+    name: str
+    group: int
+    level: int
+
+
+class Moments(NamedTuple):
+    """What u_n of one slot is made of."""
+
+    m: Tensor
+    v: Tensor
+    step: Tensor  # t = n + 1, a 0-d tensor wherever the optimizer keeps it
+    beta: float
+    gamma: float
+    eps: float
+    corrected_eps: bool  # ε is added after bias correction, as torch does
+
+
+def slots_of(optimizer: Optimizer, names: Mapping[Tensor, str]) -> list[Slot]:
+    """Every parameter with elements, once for each level, in the optimizer's order.
+
+    >>> weight = nn.Parameter(torch.zeros(3, 2))
+    >>> [slot.name for slot in slots_of(torch.optim.Adam([weight]), {})]
+    ['parameter 0 of group 0 (3 x 2)']
+    """
+    slots = []
+    for i, group in enumerate(optimizer.param_groups):
+        own = group.get("param_names") or [None] * len(group["params"])
+        for j, (p, own_name) in enumerate(zip(group["params"], own, strict=True)):
+            shape = " x ".join(map(str, p.shape)) or "a scalar"
+            name = names.get(p) or own_name or f"parameter {j} of group {i} ({shape})"
+            if p.numel() > 0:
+                slots += [Slot(p, name, i, level) for level in range(len(pairs_of(group)))]
+    return slots
+
+
+def names_in(named: NamedParameters) -> dict[Tensor, str]:
+    """The names of parameters: a model's, a mapping's, or those of (name, parameter) pairs.
+
+    >>> list(names_in(nn.Linear(1, 1)).values())
+    ['weight', 'bias']
+    """
+    if isinstance(named, nn.Module):
+        named = named.named_parameters()
+    elif isinstance(named, Mapping):
+        named = named.items()
+    return {p: name for name, p in named}
+
+
+def pairs_of(group: Mapping[str, Any]) -> list[tuple[float | Tensor, float | Tensor]]:
+    """(β_i, γ_i) of each level of a parameter group; torch's Adam has one.
+
+    >>> pairs_of({"betas": (0.9, 0.999)})
+    [(0.999, 0.9)]
+    """
+    if "betas" in group:
+        gamma, beta = group["betas"]
+        return [(beta, gamma)]
+    return list(zip(*level_decays(group), strict=True))
+
+
+def moments_of(slot: Slot, optimizer: Optimizer, beta: float, gamma: float) -> Moments | None:
+    """The moments of a slot; None before its parameter's first step."""
+    state, group = optimizer.state.get(slot.param), optimizer.param_groups[slot.group]
+    if not state:
+        return None
+    if isinstance(optimizer, KAdam):
+        m, v = state["m"][slot.level], state["v"][slot.level]
+        step = torch.tensor(float(state["step"]))
+        eps = StepScalars(group).eps(m.dtype)
+        return Moments(m, v, step, beta, gamma, eps, corrected_eps=False)
+    m = state["exp_avg"]
+    v = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
+    return Moments(m, v, state["step"], beta, gamma, group["eps"], corrected_eps=True)
+
+
+def max_updates(moments: Sequence[Moments | None]) -> Tensor | None:
+    """‖u_n‖∞ of each slot with its step count t, without waiting for the device.
+
+    Args:
+        moments: one entry a slot; None counts as an update of 0 at t = 0.
+
+    Returns:
+        A tensor of shape (2, slots) on the device of the first moments: the norms and t. None
+        if there are no moments at all.
+
+    >>> m, v = torch.tensor([0.1, -0.2]), torch.tensor([0.001, 0.004])  # after g = (1, -2)
+    >>> max_updates([Moments(m, v, torch.tensor(1.0), 0.999, 0.9, 0.0, True), None])
+    tensor([[1.0000, 0.0000],
+            [1.0000, 0.0000]])
+    """
+    present = [x for x in moments if x is not None]
+    if not present:
+        return None
+    t = _stacked([x.step for x in present])
+    t = t.to(torch.float32 if t.device.type == "mps" else torch.float64)  # mps has no float64
+    β, γ, ε, is_corrected = (
+        torch.tensor(column, dtype=t.dtype).to(t.device, non_blocking=True)
+        for column in zip(*(x[3:] for x in present), strict=True)
+    )
+    # 1 − x^t without the cancellation near x = 1; log 0 = −∞ gives 1
+    one_minus_β, one_minus_γ = -torch.expm1(t * β.log()), -torch.expm1(t * γ.log())
+    correction = one_minus_β.sqrt() / one_minus_γ
+    ε = torch.where(is_corrected > 0, ε * one_minus_β.sqrt(), ε)
+
+    norms = _stacked([_largest(x.m, x.v, ε_x) for x, ε_x in zip(present, ε.unbind(), strict=True)])
+    norms = norms * correction.to(norms, non_blocking=True)
+    t = t.to(norms, non_blocking=True)
+    # t = 0: GradScaler kept a fused optimizer from its first step
+    rows = torch.stack([torch.where(t > 0, norms, 0), t])
+    if len(present) == len(moments):
+        return rows
+    columns, zero = iter(rows.unbind(1)), rows.new_zeros(2)
+    return torch.stack([zero if x is None else next(columns) for x in moments], dim=1)
+
+
+def _largest(m: Tensor, v: Tensor, ε: Tensor) -> Tensor:
+    """Largest |m / (√v + ε)|, in float32 at least."""
+    if m.is_complex():  # real and imaginary parts are normalized each for itself
+        m, v = torch.view_as_real(m), torch.view_as_real(v)
+    if m.itemsize < 4:
+        m, v = m.float(), v.float()
+    if m.device.type != "cpu" or m.numel() <= _BLOCK:
+        return (m / v.sqrt().add_(ε)).abs_().amax()
+    rows = max(1, _BLOCK // m[0].numel())
+    v = v.expand(len(m), *v.shape[1:])  # under tensor_mean it may have size 1
+    blocks = zip(m.split(rows), v.split(rows), strict=True)
+    return torch.stack([(m_ / v_.sqrt().add_(ε)).abs_().amax() for m_, v_ in blocks]).amax()
+
+
+def _stacked(scalars: Sequence[Tensor]) -> Tensor:
+    """One vector on the first scalar's device."""
+    device = scalars[0].device
+    return torch.stack([x.to(device, non_blocking=True) for x in scalars])

@@ -1,0 +1,274 @@
+"""What both theories say of one pair (β, γ), as numbers and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from adamct.theory.bounds import discrete_max_update_bound, discrete_max_update_limit
+from adamct.theory.stability import (
+    discrete_growth_rate,
+    exactly_stable,
+    growth_rate,
+    region,
+    stability_coefficient,
+)
+
+
+@dataclass(frozen=True)
+class PairDiagnosis:
+    """One pair (β, γ) under both theories; ``diagnose`` makes it.
+
+    Args:
+        beta: β, torch's ``betas[1]``.
+        gamma: γ, torch's ``betas[0]``.
+        region: "B+", "B0", "strip" or "B-", as ``region`` names it.
+        coefficient: C(β, γ) = 2/γ − 1/β − 1.
+        paper_rate: max(0, −C/2), per step.
+        exact_rate: max(0, ln γ − ½ ln β), per step.
+        stable: whether γ² < β, so that the max-update is bounded.
+        limit: D_∞, in units of η per step; inf unless stable.
+    """
+
+    beta: float
+    gamma: float
+    region: str
+    coefficient: float
+    paper_rate: float
+    exact_rate: float
+    stable: bool
+    limit: float
+
+    @property
+    def torch_betas(self) -> tuple[float, float]:
+        """The pair as torch's Adam takes it, (γ, β)."""
+        return self.gamma, self.beta
+
+    @property
+    def e_folding_steps(self) -> float:
+        """Steps in which the exact bound grows by a factor e; inf where it does not."""
+        return _inverse(self.exact_rate)
+
+    @property
+    def doubling_steps(self) -> float:
+        """Steps in which the exact bound doubles; inf where it does not grow exponentially."""
+        return float(np.log(2)) * self.e_folding_steps
+
+    @property
+    def largest_gamma(self) -> float:
+        """√β: at this β, every smaller γ is stable."""
+        return float(np.sqrt(self.beta))
+
+    @property
+    def smallest_beta(self) -> float:
+        """γ²: at this γ, every larger β is stable."""
+        return self.gamma**2
+
+    @property
+    def both_orders(self) -> str:
+        """The pair in torch's order and in the paper's, each named.
+
+        >>> diagnose(0.999, 0.9).both_orders
+        "torch's betas=(0.9, 0.999), the paper's (β, γ) = (0.999, 0.9)"
+        """
+        return (
+            f"torch's betas=({self.gamma!r}, {self.beta!r}), "
+            f"the paper's (β, γ) = ({self.beta!r}, {self.gamma!r})"
+        )
+
+    @property
+    def verdict(self) -> str:
+        """One sentence, of the exact theory, and of the paper's where the two part.
+
+        >>> print(diagnose(0.5, 0.69).verdict)
+        stable, in the strip between the two theories: the paper's C is negative and predicts \
+growth, but γ² < β bounds the max-update by D_∞ = 2.00522
+        """
+        if self.region == "B+":
+            return f"stable: both theories bound the max-update, D_∞ = {_number(self.limit)}"
+        if self.region == "B0":
+            return (
+                "stable, on the paper's boundary: C = 0 lets Eq. (5) grow like √n, but γ² < β "
+                f"bounds the max-update by D_∞ = {_number(self.limit)}"
+            )
+        if self.region == "strip":
+            return (
+                "stable, in the strip between the two theories: the paper's C is negative and "
+                "predicts growth, but γ² < β bounds the max-update by D_∞ = "
+                f"{_number(self.limit)}"
+            )
+        if self.exact_rate == 0:
+            return "unstable, on the exact boundary γ² = β: the bound D_n grows like √n"
+        if np.isinf(self.exact_rate):
+            return "unstable: at β = 0 < γ the max-update has no bound from the second step on"
+        return (
+            "unstable: where a gradient vanishes, the update grows by a factor "
+            f"exp({_number(self.exact_rate)}) per step, and doubles every "
+            f"{self.doubling_steps:.4g} steps"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """How to make the pair stable by moving one of its two; empty if it is stable.
+
+        >>> diagnose(0.9, 0.99).remedy
+        'take beta1 < 0.94868 at beta2 = 0.9, or beta2 > 0.9801 at beta1 = 0.99'
+        """
+        if self.stable:
+            return ""
+        either = f"beta2 > {_up(self.smallest_beta)} at beta1 = {self.gamma!r}"
+        if self.beta == 0:
+            return f"take {either}, or beta1 = 0"
+        return f"take beta1 < {_down(self.largest_gamma)} at beta2 = {self.beta!r}, or {either}"
+
+    def rows(self) -> list[tuple[str, str]]:
+        """What there is to know, as (name, value) in words, for ``align``."""
+        return [
+            ("region", _REGIONS[self.region]),
+            ("C(β, γ) = 2/γ − 1/β − 1", _number(self.coefficient)),
+            ("growth rate, the paper's", f"{_number(self.paper_rate)} per step, max(0, −C/2)"),
+            ("growth rate, exact", f"{_number(self.exact_rate)} per step, max(0, ln γ − ½ ln β)"),
+            ("limit of the bound, D_∞", _number(self.limit)),
+            ("e-folding time", _steps(self.e_folding_steps)),
+            ("doubling time", _steps(self.doubling_steps)),
+            (f"stable at beta2 = {self.beta!r}", self._stable_beta1()),
+            (f"stable at beta1 = {self.gamma!r}", self._stable_beta2()),
+        ]
+
+    def _stable_beta1(self) -> str:
+        if self.beta == 0:
+            return "beta1 = 0 alone"
+        place = self._place("beta1", self.largest_gamma - self.gamma)
+        return f"beta1 < √beta2 = {_down(self.largest_gamma)}; {place}"
+
+    def _stable_beta2(self) -> str:
+        if self.gamma == 0:
+            return "every beta2"
+        place = self._place("beta2", self.beta - self.smallest_beta)
+        return f"beta2 > beta1² = {_up(self.smallest_beta)}; {place}"
+
+    def _place(self, name: str, margin: float) -> str:
+        if not self.stable and self.exact_rate == 0:
+            return f"{name} lies on it"
+        side = "inside" if self.stable else "outside"
+        return f"{name} lies {abs(margin):.4g} {side}"
+
+    def bound_row(self, n: int) -> tuple[str, str]:
+        """D_n at one step n, as (name, value) in words; beyond float64 as a power of ten.
+
+        >>> diagnose(0.999, 0.9).bound_row(1000), diagnose(0.5, 0.9).bound_row(10**4)
+        (('bound at n = 1000, D_n', '5.78284'), ('bound at n = 10000, D_n', '10^1046.9'))
+        """
+        ln_D = discrete_max_update_bound(n, self.beta, self.gamma, log=True)
+        large = 300 < ln_D < np.inf
+        value = f"10^{ln_D / np.log(10):.1f}" if large else _number(float(np.exp(ln_D)))
+        return f"bound at n = {n}, D_n", value
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values for JSON; None stands for an infinity, which JSON lacks.
+
+        >>> diagnose(0.999, 0.9).as_dict()["doubling_steps"] is None
+        True
+        """
+        values = {
+            "torch_betas": list(self.torch_betas),
+            "beta": self.beta,
+            "gamma": self.gamma,
+            "region": self.region,
+            "C": self.coefficient,
+            "paper_rate": self.paper_rate,
+            "exact_rate": self.exact_rate,
+            "stable": self.stable,
+            "D_limit": self.limit,
+            "e_folding_steps": self.e_folding_steps,
+            "doubling_steps": self.doubling_steps,
+            "largest_stable_beta1": self.largest_gamma,
+            "smallest_stable_beta2": self.smallest_beta,
+            "verdict": self.verdict,
+        }
+        return {
+            name: None if isinstance(x, float) and np.isinf(x) else x for name, x in values.items()
+        }
+
+
+def diagnose(beta: float, gamma: float) -> PairDiagnosis:
+    """What both theories say of one pair.
+
+    Args:
+        beta: second-moment decay (torch's ``betas[1]``) in [0, 1).
+        gamma: first-moment decay (torch's ``betas[0]``) in [0, 1).
+
+    Returns:
+        The diagnosis.
+
+    Raises:
+        ValueError: a decay lies outside [0, 1).
+
+    >>> diagnosis = diagnose(beta=0.9, gamma=0.99)
+    >>> diagnosis.stable, round(diagnosis.exact_rate, 4), round(diagnosis.doubling_steps, 1)
+    (False, 0.0426, 16.3)
+    """
+    beta, gamma = float(beta), float(gamma)
+    return PairDiagnosis(
+        beta=beta,
+        gamma=gamma,
+        region=region(beta, gamma),
+        coefficient=stability_coefficient(beta, gamma),
+        paper_rate=growth_rate(beta, gamma) + 0.0,  # never −0
+        exact_rate=discrete_growth_rate(beta, gamma),
+        stable=exactly_stable(beta, gamma),
+        limit=discrete_max_update_limit(beta, gamma),
+    )
+
+
+def align(rows: Iterable[Sequence[str]], indent: str = "") -> str:
+    """The rows as text, their values one below the other.
+
+    >>> print(align([("C", "0.2"), ("rate", "0")]))
+    C     0.2
+    rate  0
+    """
+    rows = list(rows)
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{indent}{name:<{width}}  {value}" for name, value in rows)
+
+
+_REGIONS = {
+    "B+": "B+, C > 0: stable by both theories",
+    "B0": "B0, C = 0: the paper's boundary; exactly stable",
+    "strip": "strip, C < 0 but γ² < β: unstable in the paper, exactly stable",
+    "B-": "B-, C < 0 and γ² ≥ β: unstable by both theories",
+}
+
+
+def _number(x: float) -> str:
+    return f"{x:.6g}" if np.isfinite(x) else ("infinite" if x > 0 else "-infinite")
+
+
+def _steps(x: float) -> str:
+    return "never" if np.isinf(x) else f"{x:.4g} steps"
+
+
+def _inverse(x: float) -> float:
+    return 1 / x if x > 0 else float("inf")
+
+
+def _down(x: float) -> str:
+    return _decimal(x, np.floor)
+
+
+def _up(x: float) -> str:
+    return _decimal(x, np.ceil)
+
+
+def _decimal(x: float, away: Callable[[float], float]) -> str:
+    # Rounded into the stable side, so that no one who obeys what is printed lands beyond it.
+    # Decays crowd near 1: at least four decimals, and three digits of 1 − x.
+    digits = max(4, 3 - int(np.floor(np.log10(1 - x))))
+    units = x * 10**digits
+    nearest = np.round(units)
+    units = nearest if abs(units - nearest) <= 1e-9 * units else away(units)
+    return f"{units / 10**digits:.{digits}f}".rstrip("0").rstrip(".")

@@ -1,0 +1,523 @@
+"""The monitor tells the truth about a live optimizer, and does not get in its way."""
+
+import copy
+import itertools
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from adamct import KAdam, monitor
+from adamct.data import open_corpus, text_batch
+from adamct.models import GPT, GPTConfig
+from adamct.monitor.reading import _BLOCK, Moments, max_updates
+from adamct.monitor.watch import N_SLOPES, TOLERANCE, Lens, ride_of
+from adamct.theory import discrete_growth_rate, discrete_max_update_bound
+
+UNSTABLE, STABLE, STRIP = (0.99, 0.9), (0.9, 0.999), (0.69, 0.5)  # torch's order
+KINDS = {
+    "for-loop": lambda p, **o: torch.optim.Adam(p, foreach=False, **o),
+    "foreach": lambda p, **o: torch.optim.Adam(p, foreach=True, **o),
+    "fused": lambda p, **o: torch.optim.Adam(p, fused=True, **o),
+    "AdamW, foreach": lambda p, **o: torch.optim.AdamW(p, foreach=True, weight_decay=0, **o),
+    "AdamW, fused": lambda p, **o: torch.optim.AdamW(p, fused=True, weight_decay=0, **o),
+}
+
+
+def regression(seed=0, dtype=torch.float32):
+    """Return a small MLP and its loss at a step."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1)
+    )
+    x = torch.randn(512, 10, dtype=dtype)
+    y = x @ torch.randn(10, 1, dtype=dtype)
+    model = model.to(dtype)
+
+    def loss(n):
+        rows = slice(64 * n % 512, 64 * n % 512 + 64)
+        return F.mse_loss(model(x[rows]), y[rows])
+
+    return model, loss
+
+
+def language_model():
+    """Return a tiny GPT on the embedded text, and its loss at a step."""
+    torch.manual_seed(0)
+    corpus = open_corpus("pydoc_topics", source=None, prepared=None)
+    config = GPTConfig(
+        corpus.vocab_size, block_size=32, n_layer=2, n_head=2, d_model=32, dropout=0.0
+    )
+    model = GPT(config)
+
+    def loss(n):
+        x, y = text_batch(corpus.train, seed=0, step=n, batch_size=8, block_size=32)
+        return F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+
+    return model, loss
+
+
+def train(optimizer, loss, n_steps, first=0):
+    """Train as a user would, knowing of no monitor."""
+    for n in range(first, first + n_steps):
+        optimizer.zero_grad()
+        loss(n).backward()
+        optimizer.step()
+
+
+def train_and_measure(optimizer, named, loss, n_steps, lr):
+    """Return ‖(θ_n − θ_{n+1})/η‖∞ of each parameter, shape (steps, parameters)."""
+    measured = []
+    for n in range(n_steps):
+        before = [p.detach().clone() for _, p in named]
+        train(optimizer, loss, 1, first=n)
+        measured.append(
+            [
+                (b - p.detach()).abs().max().item() / lr
+                for b, (_, p) in zip(before, named, strict=True)
+            ]
+        )
+    return np.array(measured)
+
+
+def caught(make, betas, n_steps, **options):
+    """Return the warnings of a training, and the monitor."""
+    model, loss = make()
+    optimizer = torch.optim.Adam(model.parameters(), betas=betas, **options)
+    said = []
+    watching = monitor.attach(optimizer, model, warn=lambda warning: said.append(str(warning)))
+    train(optimizer, loss, n_steps)
+    return said, watching
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "options", [{"betas": UNSTABLE}, {"eps": 1e-2}, {"amsgrad": True, "maximize": True}]
+)
+def test_max_update_is_what_the_parameters_moved_by(kind, options):
+    model, loss = regression(dtype=torch.float64)
+    optimizer = KINDS[kind](model.parameters(), lr=1e-3, **options)
+    named = list(model.named_parameters())
+    watching = monitor.attach(optimizer, model, flush_every=7, warn=False)
+    measured = train_and_measure(optimizer, named, loss, 25, lr=1e-3)
+    history = watching.history
+    assert history.n.tolist() == list(range(25))
+    np.testing.assert_allclose(history.max_update, measured.max(axis=1), rtol=1e-9)
+    assert history.leader.tolist() == [named[i][0] for i in measured.argmax(axis=1)]
+
+
+def test_on_kadam_it_is_kadams_own_and_the_leader_is_known_at_every_flush():
+    model, loss = regression(dtype=torch.float64)
+    optimizer = KAdam(model.parameters(), lr=1e-3, k=2)
+    named = list(model.named_parameters())
+    watching = monitor.attach(optimizer, model, flush_every=5)
+    own = []
+    optimizer.register_step_post_hook(lambda o, *_: own.append(o.max_update.tolist()))
+    measured = train_and_measure(optimizer, named, loss, 20, lr=1e-3)
+    history = watching.history
+    assert history.max_update.tolist() == np.array(own)[:, -1].tolist()
+    np.testing.assert_allclose(history.max_update, measured.max(axis=1), rtol=1e-9)
+    looked = np.flatnonzero(history.leader != "")
+    assert looked.tolist() == [4, 9, 14, 19]
+    assert history.leader[looked].tolist() == [named[i][0] for i in measured.argmax(axis=1)[looked]]
+    first, last = watching.watches
+    assert (first.max_update, last.max_update) == pytest.approx(own[-1])
+
+
+def test_torch_and_kadam_give_the_same_history():
+    histories = []
+    for make in (
+        lambda p: torch.optim.Adam(p, betas=UNSTABLE, eps=1e-30),
+        lambda p: KAdam(p, k=1, beta=0.9, gamma=0.99, guard=False, decoupled=False),
+    ):
+        model, loss = regression(dtype=torch.float64)
+        optimizer = make(model.parameters())
+        watching = monitor.attach(optimizer, model, warn=False)
+        train(optimizer, loss, 60)
+        histories.append((watching.history, watching.watches[0]))
+    (torchs, one), (ours, other) = histories
+    np.testing.assert_allclose(torchs.max_update, ours.max_update, rtol=1e-8)
+    assert (one.n, one.leader) == (other.n, other.leader)
+    assert one.ride.slope == pytest.approx(other.ride.slope, rel=1e-6)
+
+
+def test_kadam_groups_with_pairs_of_their_own():
+    fast, slow = (nn.Parameter(torch.ones(4, dtype=torch.float64)) for _ in range(2))
+    groups = [{"params": [fast], "beta": 0.9, "gamma": 0.99}, {"params": [slow]}]
+    optimizer = KAdam(groups, k=1, lr=0.0)
+    with monitor.attach(optimizer, {"fast": fast, "slow": slow}, warn=False) as watching:
+        for n in range(100):
+            # One gradient, then none to speak of: free decay
+            fast.grad = torch.full_like(fast, 1.0 if n < 3 else 1e-12)
+            slow.grad = torch.full_like(slow, 1.0)
+            optimizer.step()
+    first, second = watching.watches
+    assert (first.leader, second.leader) == ("fast", "slow")
+    assert first.rides
+    assert first.ride.share == 1
+    assert second.max_update == pytest.approx(1)
+    assert np.isnan(second.ride.slope)
+    assert watching.history.max_update[-1] == first.max_update > second.max_update
+
+
+def test_under_kadams_guard_the_max_update_is_the_clamped_one():
+    guarded, free = (nn.Parameter(torch.zeros(2)) for _ in range(2))
+    groups = [{"params": [guarded]}, {"params": [free], "guard": False}]
+    optimizer = KAdam(groups, k=1, lr=0.0)
+    watching = monitor.attach(optimizer)
+    for _ in range(10):
+        # In float32 their squares underflow, so that u = m / ε.
+        guarded.grad, free.grad = torch.full((2,), 1e-24), torch.full((2,), 1e-25)
+        optimizer.step()
+    watching.flush()
+    first, second = watching.watches
+    assert first.max_update == pytest.approx(discrete_max_update_bound(9, 0.999, 0.9), rel=1e-4)
+    assert second.max_update == optimizer.max_update.item() > 1e3
+
+
+def test_a_coarse_grained_group_says_what_the_bound_is_of():
+    optimizer = KAdam(
+        [{"params": [nn.Parameter(torch.ones(3, 2))], "second_moment": "tensor_mean"}]
+    )
+    assert "D_n bounds the root mean square of u" in monitor.attach(optimizer).report()
+
+
+class Waits(TorchDispatchMode):
+    """Counts what would wait for a device: reading a number out of a tensor."""
+
+    n = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.n += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "make", [KINDS["fused"], lambda p: KAdam(p, k=2)], ids=["torch, fused", "KAdam"]
+)
+def test_nothing_waits_between_flushes_and_a_flush_is_one_transfer(make, monkeypatch):
+    model, loss = regression()
+    optimizer = make(model.parameters())
+    monitor.attach(optimizer, model, flush_every=20)
+    transfers, to_cpu = [], torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda t: transfers.append(t.shape) or to_cpu(t))
+    with Waits() as waits:
+        train(optimizer, loss, 19)
+        assert not transfers
+        train(optimizer, loss, 41, first=19)
+    assert len(transfers) == 3
+    assert waits.n == 0
+
+
+@pytest.mark.parametrize("make", [regression, language_model])
+@pytest.mark.parametrize("eps", [1e-8, 1e-12])
+def test_it_warns_of_the_pair_at_once_and_of_a_rider_within_200_steps(make, eps):
+    said, watching = caught(make, UNSTABLE, 200, eps=eps)
+    assert len(said) == 2
+    of_pair, of_rider = said
+    for part in (
+        "betas=(0.99, 0.9)", "(β, γ) = (0.9, 0.99)", "0.0426", "16.26 steps", "beta1 < 0.94868",
+    ):  # fmt: skip
+        assert part in of_pair
+    assert "rides the exponential" in of_rider
+    watch = watching.watches[0]
+    assert watch.last_ride
+    assert watch.max_update <= discrete_max_update_bound(watch.n, 0.9, 0.99)
+    names = [name for name, _ in make()[0].named_parameters()]
+    assert of_rider.split(" ")[0] in names
+
+
+@pytest.mark.parametrize("make", [regression, language_model])
+@pytest.mark.parametrize("betas", [STABLE, STRIP])
+def test_it_is_silent_where_the_update_is_bounded(make, betas):
+    said, watching = caught(make, betas, 300)
+    assert said == []
+    assert watching.watches[0].max_update <= watching.watches[0].diagnosis.limit
+    report = watching.report()
+    assert "unstable" not in report.replace("unstable in the paper", "")
+    assert ("the paper's C is negative" in report) == (betas == STRIP)
+
+
+def test_by_default_it_warns_with_a_category_at_the_users_line():
+    optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))], betas=UNSTABLE)
+    with pytest.warns(monitor.StabilityWarning, match="doubles every") as record:
+        monitor.attach(optimizer)
+    assert [warning.filename for warning in record] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monitor.attach(optimizer, warn=False)
+
+
+def test_amsgrad_is_bounded_whatever_the_pair():
+    model, loss = regression()
+    optimizer = torch.optim.Adam(model.parameters(), betas=UNSTABLE, amsgrad=True)
+    said = []
+    watching = monitor.attach(optimizer, model, warn=said.append)
+    train(optimizer, loss, 100)
+    assert said == []
+    assert watching.history.max_update.max() <= (1 - 0.9) ** -0.5
+    assert "stable for every pair" in watching.report()
+    assert "1/√(1−β) = 3.162" in watching.report()
+
+
+def test_a_freely_decaying_parameter_rides_and_a_slower_one_does_not():
+    n, lens = np.arange(200, 200 + N_SLOPES + 10), Lens.for_every(1)
+    D, rate = discrete_max_update_bound(n, 0.9, 0.99), discrete_growth_rate(0.9, 0.99)
+    assert ride_of(n, 1e-3 * D, 0.9, 0.99, lens).share == 1
+    off = 1.5 * TOLERANCE * rate
+    assert ride_of(n, D * np.exp(-off * n), 0.9, 0.99, lens).share == 0
+    assert np.isnan(ride_of(n[1:], D[1:], 0.9, 0.99, lens).share)
+    reset = np.where(n < n[-8], D, 1e-3 * D)  # the last slopes straddle it
+    assert 0.5 < ride_of(n, reset, 0.9, 0.99, lens).share < 1
+
+
+def test_growth_that_small_gradients_brake_is_told_as_such():
+    said = []
+    p = nn.Parameter(torch.ones(2, dtype=torch.float64))
+    optimizer = torch.optim.Adam([p], lr=0.0, betas=UNSTABLE, eps=1e-40)
+    monitor.attach(optimizer, {"p": p}, warn=lambda warning: said.append(str(warning)))
+    for n in range(200):
+        # v follows gradients that fade more slowly than it would without them.
+        p.grad = torch.full_like(p, 0.96**n)
+        optimizer.step()
+    assert len(said) == 2
+    assert said[1].startswith("p grows as only an unstable pair lets it: its max-update is 1")
+
+
+@pytest.mark.parametrize("every", [1, 3, 10])
+def test_every_so_many_steps_are_recorded_and_judged(every):
+    p = nn.Parameter(torch.ones(2, dtype=torch.float64))
+    optimizer = torch.optim.Adam([p], lr=0.0, betas=UNSTABLE, eps=1e-40)
+    watching = monitor.attach(optimizer, every=every, warn=False)
+    for n in range(120):
+        p.grad = torch.full_like(p, 1.0 if n < 3 else 1e-12)
+        optimizer.step()
+    assert watching.history.n.tolist() == list(range(0, 120, every))
+    assert watching.watches[0].rides
+
+
+def test_groups_and_late_parameters_have_their_own_steps_and_pairs():
+    model, loss = regression(dtype=torch.float64)
+    early, late = model[0], model[4]
+    late.requires_grad_(False)
+    optimizer = torch.optim.Adam(
+        [
+            {"params": early.parameters(), "betas": (0.9, 0.99)},
+            {"params": late.parameters(), "betas": (0.5, 0.9), "eps": 1e-3},
+        ],
+        lr=1e-3,
+    )
+    named = [(name, p) for name, p in model.named_parameters() if name[0] in "04"]
+    watching = monitor.attach(optimizer, model)
+    measured = [train_and_measure(optimizer, named, loss, 10, lr=1e-3)]
+    late.requires_grad_(True)
+    measured.append(train_and_measure(optimizer, named, loss, 15, lr=1e-3))
+    measured = np.concatenate(measured)
+    np.testing.assert_allclose(watching.history.max_update, measured.max(axis=1), rtol=1e-9)
+    first, second = watching.watches
+    assert (first.n, second.n) == (24, 14)
+    assert first.max_update == pytest.approx(measured[-1, :2].max(), rel=1e-9)
+    assert second.max_update == pytest.approx(measured[-1, 2:].max(), rel=1e-9)
+    assert second.diagnosis.torch_betas == (0.5, 0.9)
+
+
+def test_a_pair_that_is_changed_is_noticed_and_judged_anew():
+    said = []
+    p = nn.Parameter(torch.ones(2, dtype=torch.float64))
+    optimizer = torch.optim.Adam([p], lr=0.0, betas=STABLE)
+    watching = monitor.attach(optimizer, warn=said.append)
+    for n in range(80):
+        optimizer.param_groups[0]["betas"] = STABLE if n < 50 else UNSTABLE
+        p.grad = torch.ones_like(p)
+        optimizer.step()
+        if n == 49:
+            assert said == []
+    assert len(said) == 1
+    assert watching.watches[0].diagnosis.torch_betas == UNSTABLE
+    assert watching.watches[0].since == 50
+    assert not np.isnan(watching.watches[0].ride.slope)  # 30 steps, just enough
+
+
+def test_pairs_that_are_tensors():
+    betas = tuple(torch.tensor(x, dtype=torch.float64) for x in UNSTABLE)
+    p = nn.Parameter(torch.ones(2, dtype=torch.float64))
+    optimizer = torch.optim.Adam([p], lr=1e-3, betas=betas, foreach=False)
+    watching = monitor.attach(optimizer, {"p": p}, warn=False)
+    measured = train_and_measure(optimizer, [("p", p)], lambda n: p.square().sum(), 10, lr=1e-3)
+    np.testing.assert_allclose(watching.history.max_update, measured[:, 0], rtol=1e-9)
+    assert watching.watches[0].diagnosis.torch_betas == UNSTABLE
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3, _BLOCK), (700, 100), (7, 5, 3, 3), (40, 30, 9, 9)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.complex64])
+def test_every_shape_layout_and_dtype(shape, dtype):
+    generator = torch.Generator().manual_seed(0)
+    m, g = (torch.randn(shape, dtype=dtype, generator=generator) for _ in range(2))
+    real = torch.view_as_real if dtype.is_complex else lambda t: t
+    v = torch.view_as_complex(real(g).square()) if dtype.is_complex else g.square()
+    if len(shape) == 4:
+        m, v = (t.to(memory_format=torch.channels_last) for t in (m, v))
+    t, β, γ, ε = 7.0, 0.999, 0.9, 1e-3
+    norms = max_updates([Moments(m, v, torch.tensor(t), β, γ, ε, True)])
+    wide = [real(x).double() for x in (m, v)]
+    expected = (wide[0] / (1 - γ**t) / ((wide[1] / (1 - β**t)).sqrt() + ε)).abs().max()
+    assert norms.shape == (2, 1)
+    assert norms[0, 0].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert norms[1, 0] == t
+
+
+def test_parameters_without_elements_or_gradients_are_passed_over():
+    used, unused, empty = (
+        nn.Parameter(torch.ones(2)),
+        nn.Parameter(torch.ones(2)),
+        nn.Parameter(torch.ones(0)),
+    )
+    for optimizer in (torch.optim.Adam([unused, empty, used]), KAdam([unused, empty, used])):
+        watching = monitor.attach(optimizer, {"used": used})
+        optimizer.step()  # before any gradient
+        used.grad = torch.ones(2)
+        empty.grad = torch.ones(0)
+        optimizer.step()
+        assert watching.watches[0].n == -1
+        assert watching.history.max_update[-1] == pytest.approx(1)
+        assert watching.history.leader[-1] == "used"
+        used.grad = empty.grad = None
+
+
+def test_steps_that_grad_scaler_makes_void_are_not_recorded():
+    p = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.Adam([p], fused=True)
+    watching = monitor.attach(optimizer)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+    for factor in (torch.inf, 1.0, 2.0, torch.inf, 3.0):
+        optimizer.zero_grad()
+        scaler.scale((factor * p).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    history = watching.history
+    assert len(history.n) == 3
+    assert np.isfinite(history.max_update).all()
+    assert watching.watches[0].n == 2
+
+
+@pytest.mark.parametrize("make", [torch.optim.AdamW, KAdam])
+def test_copies_and_checkpoints_of_a_watched_optimizer(make):
+    model, loss = regression()
+    optimizer = make(model.parameters())
+    watching = monitor.attach(optimizer, model)
+    train(optimizer, loss, 5)
+    model_, optimizer_ = copy.deepcopy((model, optimizer))
+    train(optimizer_, lambda n: model_(torch.ones(1, 10)).square().sum(), 3)
+    assert len(watching.history.n) == 5  # the copy is not watched
+    pickle.loads(pickle.dumps(optimizer)).step()
+
+    saved = copy.deepcopy(optimizer.state_dict())
+    fresh_model, fresh_loss = regression()
+    fresh = make(fresh_model.parameters())
+    watching = monitor.attach(fresh, fresh_model)
+    train(fresh, fresh_loss, 2)
+    fresh.load_state_dict(saved)
+    train(fresh, fresh_loss, 3)
+    assert watching.history.n.tolist() == [0, 1, 5, 6, 7]
+    assert watching.watches[0].n == 7
+
+
+def test_a_resumed_optimizer_counts_on():
+    model, loss = regression()
+    optimizer = torch.optim.Adam(model.parameters())
+    train(optimizer, loss, 30)
+    watching = monitor.attach(optimizer, model)
+    train(optimizer, loss, 2, first=30)
+    assert watching.history.n.tolist() == [30, 31]
+
+
+def test_a_group_that_is_added_is_watched():
+    model, loss = regression()
+    for optimizer in (torch.optim.Adam(model[0].parameters()), KAdam(model[0].parameters(), k=1)):
+        watching = monitor.attach(optimizer, model)
+        train(optimizer, loss, 3)
+        optimizer.add_param_group({"params": list(model[4].parameters())})
+        train(optimizer, loss, 3, first=3)
+        assert watching.history.n.tolist() == list(range(6))
+        assert [(watch.n, len(watch.columns)) for watch in watching.watches] == [(5, 2), (2, 2)]
+
+
+def test_detaching_leaves_the_optimizer_as_it_was():
+    model, loss = regression()
+    for make, tracked in itertools.product((torch.optim.Adam, KAdam), (False, True)):
+        optimizer = make(
+            model.parameters(), **({"track_max_update": tracked} if make is KAdam else {})
+        )
+        with monitor.attach(optimizer, model) as watching:
+            train(optimizer, loss, 3)
+        train(optimizer, loss, 3)
+        watching.detach()
+        assert watching.history.n.tolist() == [0, 1, 2]
+        assert "after step n = 2" in watching.report()
+        if make is KAdam:
+            assert optimizer.track_max_update == tracked
+
+
+def test_training_is_untouched_by_being_watched():
+    ends = []
+    for watched in (False, True):
+        model, loss = regression()
+        optimizer = torch.optim.Adam(model.parameters(), betas=UNSTABLE)
+        if watched:
+            monitor.attach(optimizer, model, warn=False)
+        train(optimizer, loss, 30)
+        ends.append(nn.utils.parameters_to_vector(model.parameters()))
+    assert torch.equal(*ends)
+
+
+def test_names():
+    model = nn.Linear(3, 2)
+    for arguments, optimizer, name in (
+        ([model], torch.optim.Adam(model.parameters()), "weight"),
+        ([model.named_parameters()], torch.optim.Adam(model.parameters()), "weight"),
+        ([dict(model.named_parameters())], KAdam(model.parameters()), "weight"),
+        ([], torch.optim.Adam(model.named_parameters()), "weight"),
+        ([], KAdam(model.named_parameters()), "weight"),
+        ([], torch.optim.Adam(model.parameters()), "parameter 0 of group 0 (2 x 3)"),
+    ):
+        model.weight.grad, model.bias.grad = torch.ones(2, 3), None
+        watching = monitor.attach(optimizer, *arguments)
+        optimizer.step()
+        assert watching.history.leader[-1] == name
+
+
+def test_the_report_has_the_numbers():
+    model, loss = regression()
+    optimizer = torch.optim.Adam(model.parameters(), betas=UNSTABLE)
+    watching = monitor.attach(optimizer, model, warn=False)
+    assert "before its first step" in watching.report()
+    assert [column.shape for column in watching.history] == [(0,)] * 3
+    train(optimizer, loss, 100)
+    report = watching.report()
+    watch = watching.watches[0]
+    for part in (
+        "Adam after step n = 99",
+        "betas=(0.99, 0.9), the paper's (β, γ) = (0.9, 0.99)",
+        "-0.0909091", "0.0454545 per step", "0.0426299 per step",
+        f"{discrete_max_update_bound(99, 0.9, 0.99):.6g}",
+        f"{watch.max_update:.4g} at n = 99, held by {watch.leader}",
+        f"{watch.ride.slope:.4g} per step where ln D_n has {watch.ride.predicted:.4g}",
+    ):  # fmt: skip
+        assert part in report
+
+
+def test_what_cannot_be_watched_is_refused():
+    p = nn.Parameter(torch.zeros(1))
+    for make in (torch.optim.SGD, torch.optim.NAdam):
+        with pytest.raises(TypeError, match=rf"got {make.__name__}; expected torch.optim.Adam"):
+            monitor.attach(make([p]))
+    for option in ({"every": 0}, {"flush_every": 0}):
+        with pytest.raises(ValueError, match=r"=0 is too small; expected a number of steps >= 1"):
+            monitor.attach(torch.optim.Adam([p]), **option)
+    with pytest.raises(ValueError, match="none of the 2 named parameters is the optimizer's"):
+        monitor.attach(torch.optim.Adam([p]), nn.Linear(1, 1))

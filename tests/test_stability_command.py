@@ -1,0 +1,194 @@
+"""What the stability command and the monitor say of a pair is what the theory computes."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adamct.theory import (
+    discrete_growth_rate,
+    discrete_max_update_bound,
+    discrete_max_update_limit,
+    exactly_stable,
+    growth_rate,
+    region,
+    stability_coefficient,
+)
+from adamct.theory.diagnosis import diagnose
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "stability.py"
+DECAYS = st.one_of(st.sampled_from([0.0, 0.5, 0.9, 0.999]), st.floats(0, 1 - 1e-9))
+
+
+@pytest.fixture(scope="module")
+def command():
+    """Import the script, which is on no path."""
+    spec = importlib.util.spec_from_file_location("stability_command", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def output(command, capsys):
+    """Return what the command prints."""
+
+    def run(*arguments):
+        assert command.main([str(x) for x in arguments]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_the_defaults_of_adam(output):
+    text = output(0.9, 0.999)
+    assert text.startswith("torch's betas=(0.9, 0.999), the paper's (β, γ) = (0.999, 0.9)\nstable")
+    lines = dict(line.strip().split("  ", 1) for line in text.splitlines()[3:])
+    lines = {name: value.strip() for name, value in lines.items()}
+    assert lines["C(β, γ) = 2/γ − 1/β − 1"] == "0.221221"
+    assert lines["limit of the bound, D_∞"] == "7.27029"
+    assert lines["doubling time"] == lines["e-folding time"] == "never"
+    assert lines["stable at beta2 = 0.999"].startswith(
+        "beta1 < √beta2 = 0.9994998; beta1 lies 0.0995"
+    )
+    assert lines["stable at beta1 = 0.9"].startswith(
+        "beta2 > beta1² = 0.81; beta2 lies 0.189 inside"
+    )
+
+
+def test_the_papers_order_is_the_other_one(output):
+    assert output("--paper-order", 0.999, 0.9) == output(0.9, 0.999)
+    assert output(0.999, 0.9) != output(0.9, 0.999)
+
+
+def test_an_unstable_pair_comes_with_the_remedy(output):
+    text = output(0.99, 0.9, "--steps", 1000)
+    for part in (
+        "unstable: where a gradient vanishes",
+        "0.0426299 per step",
+        "16.26 steps",
+        "To be stable, take beta1 < 0.94868 at beta2 = 0.9, or beta2 > 0.9801 at beta1 = 0.99.",
+        "In the other order, betas=(0.9, 0.99), the same two are stable.",
+        f"bound at n = 1000, D_n    {discrete_max_update_bound(1000, 0.9, 0.99):.6g}",
+    ):
+        assert part in text
+
+
+def test_the_strip_is_explained(output):
+    text = output(0.69, 0.5)
+    assert "stable, in the strip between the two theories: the paper's C is negative" in text
+    assert "To be stable" not in text
+
+
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        ((2 / 3, 0.5), "on the paper's boundary"),
+        ((0.5, 0.25), "on the exact boundary γ² = β: the bound D_n grows like √n"),
+        ((0.3, 0.0), "no bound from the second step on"),
+        ((0.0, 0.9), "stable: both theories"),
+        ((0.0, 0.0), "stable: both theories"),
+        ((0.9999999, 0.999999), "doubles every 1.733e+06 steps"),
+    ],
+)
+def test_boundaries_and_edges(output, pair, words):
+    assert words in output(*pair)
+    json.loads(output(*pair, "--json", "--steps", 10**7))
+
+
+def test_json_has_the_numbers_of_the_theory(output):
+    values = json.loads(output(0.69, 0.5, "--json", "--steps", 50))
+    assert values["torch_betas"] == [0.69, 0.5]
+    assert values["region"] == region(0.5, 0.69) == "strip"
+    assert values["C"] == stability_coefficient(0.5, 0.69)
+    assert values["paper_rate"] == growth_rate(0.5, 0.69)
+    assert values["D_limit"] == discrete_max_update_limit(0.5, 0.69)
+    assert values["log_D_n"] == discrete_max_update_bound(50, 0.5, 0.69, log=True)
+    assert values["doubling_steps"] is None
+    assert values["largest_stable_beta1"] == 0.5**0.5
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(beta=DECAYS, gamma=DECAYS)
+def test_a_diagnosis_agrees_with_the_theory_and_its_remedy_cures(beta, gamma):
+    diagnosis = diagnose(beta, gamma)
+    assert diagnosis.stable == exactly_stable(beta, gamma) == diagnosis.verdict.startswith("stable")
+    assert diagnosis.stable == (diagnosis.remedy == "") == np.isfinite(diagnosis.limit)
+    assert diagnosis.exact_rate == discrete_growth_rate(beta, gamma)
+    json.dumps(diagnosis.as_dict(), allow_nan=False)
+    text = dict(diagnosis.rows())
+    largest = text[f"stable at beta2 = {beta!r}"]
+    if "<" in largest:
+        printed = float(largest.split("= ")[1].split(";")[0])
+        assert printed <= beta**0.5 + 1e-12
+        assert beta**0.5 - printed <= max(1e-4 * (1 + 1e-6), 0.1 * (1 - beta**0.5))
+        assert printed == 0 or exactly_stable(beta, printed * (1 - 1e-9))
+    smallest = text[f"stable at beta1 = {gamma!r}"]
+    if ">" in smallest:
+        printed = float(smallest.split("= ")[1].split(";")[0])
+        assert gamma**2 - 1e-12 <= printed < 1
+        assert exactly_stable(min(printed * (1 + 1e-9) + 1e-15, 1 - 1e-12), gamma)
+
+
+def test_doubling_time_is_that_of_the_bound():
+    diagnosis = diagnose(0.9, 0.99)
+    n = 5000  # late enough for the bias correction to be over
+    grown = discrete_max_update_bound([n, n + 100], 0.9, 0.99, log=True)
+    assert np.diff(grown)[0] == pytest.approx(100 * np.log(2) / diagnosis.doubling_steps, rel=1e-9)
+    assert diagnosis.e_folding_steps == pytest.approx(1 / discrete_growth_rate(0.9, 0.99))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+@pytest.mark.parametrize("pair", [(0.9, 0.999), (0.0, 0.0)])
+def test_the_picture_is_drawn_and_the_same_each_time(output, tmp_path, suffix, pair):
+    pytest.importorskip("matplotlib")
+    paths = [tmp_path / "new" / f"{i}{suffix}" for i in range(2)]
+    for path in paths:
+        output(*pair, "--picture", path)
+    first, second = (path.read_bytes() for path in paths)
+    assert first == second
+    assert len(first) > 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["1.2", "0.9"], "gamma = 1.2 is outside [0, 1)"),
+        (["0.9", "1"], "beta = 1.0 is outside [0, 1)"),
+        (["0.9", "nan"], "beta = nan is outside [0, 1)"),
+        (["--paper-order", "1.2", "0.9"], "beta = 1.2 is outside [0, 1)"),
+        (["0.9", "x"], "invalid float value: 'x'"),
+        (["0.9"], "required: BETA"),
+        (["0.9", "0.99", "--steps", "-1"], "--steps -1 is no step index; expected a whole number"),
+        (["0.9", "0.99", "--picture", "a.jpg"], "expected a name ending in .png, .pdf, .svg"),
+    ],
+)
+def test_bad_arguments_are_named(command, capsys, arguments, words):
+    with pytest.raises(SystemExit) as exit_:
+        command.main(arguments)
+    assert exit_.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_written_is_named(command, tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="cannot be written"):
+        command.main(["0.9", "0.99", "--picture", str(tmp_path / "file" / "a.png")])
+
+
+def test_without_a_picture_it_needs_numpy_alone():
+    code = (
+        "import runpy, sys; sys.argv = ['stability.py', '0.9', '0.999']\n"
+        f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert not {'torch', 'matplotlib', 'scipy', 'pandas'} & set(sys.modules)"
+    )
+    path = {"PYTHONPATH": str(SCRIPT.parents[1] / "src"), "PYTHONIOENCODING": "utf-8"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=path, capture_output=True)
