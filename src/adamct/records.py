@@ -96,7 +96,9 @@ def load(cells: Sequence[Cell]) -> Records:
 def join(parts: Sequence[Records]) -> Records:
     """Join the records of several experiments; a run that they share appears once in scalars."""
     if not parts:  # a figure drawn from theory alone
-        return Records(*(pd.DataFrame(columns=c) for c in (["experiment", "run_id"], ["run_id", "n"])))
+        return Records(
+            *(pd.DataFrame(columns=c) for c in (["experiment", "run_id"], ["run_id", "n"]))
+        )
     scalars = pd.concat([part.scalars for part in parts]).drop_duplicates(["run_id", "n"])
     runs = pd.concat([part.runs for part in parts])
     return Records(runs.reset_index(drop=True), scalars.reset_index(drop=True))
