@@ -19,7 +19,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@for f in $(FIGURES); do \
 	  printf '%-12s' $$(echo $$f | sed -E 's/_.*//; s/fig0/fig/'); \
-	  sed -nE '1s/^"""(Figure [^:]*: )?(.*)$$/\2/p' figures/$$f.py; done
+	  sed -nE '1s/^"""(Figure [^:]*: )?(.*)"""$$/\2/p' figures/$$f.py; done
 
 $(SHORT): $(READY) ## train what is missing, draw, print the verdicts
 	@for experiment in $$($(PY) scripts/plot.py --reads $@); do \

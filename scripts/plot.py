@@ -12,6 +12,7 @@ import argparse
 import ast
 import importlib.util
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -42,15 +43,16 @@ def reads(path: Path) -> tuple[str, ...]:
 def main() -> int:
     """Parse the command line, draw, print verdicts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    parser.add_argument("figures", nargs="*", metavar="figN", help="figures, such as fig3")
-    parser.add_argument("overrides", nargs="*", help="Hydra overrides, such as seed=1")
+    parser.add_argument(
+        "words", nargs="*", metavar="figN", help="figures, and Hydra overrides such as seed=1"
+    )
     parser.add_argument("--scale", choices=SCALES, default="laptop")
     parser.add_argument("--out", type=Path, default=FIGURES / "out", help="folder of the pictures")
     parser.add_argument("--reads", action="store_true", help="print the experiments they read")
     parser.add_argument("--list", action="store_true", help="print the figures there are")
     arguments = parser.parse_intermixed_args()
-    names = [a for a in arguments.figures if "=" not in a]
-    overrides = [a for a in arguments.figures if "=" in a]
+    names = [word for word in arguments.words if "=" not in word]
+    overrides = [word for word in arguments.words if "=" in word]
     files = figure_files()
     if arguments.list:
         print(" ".join(files))
@@ -62,8 +64,10 @@ def main() -> int:
     if arguments.reads:
         print(" ".join(dict.fromkeys(e for name in names for e in reads(files[name]))))
         return 0
+    out = arguments.out.resolve()
+    os.chdir(ROOT)  # relative paths, of runs and of prepared data, are the project's
     for name in names:
-        draw(name, files[name], arguments.scale, overrides, arguments.out)
+        draw(name, files[name], arguments.scale, overrides, out)
     return 0
 
 
@@ -88,6 +92,10 @@ def draw(name: str, path: Path, scale: str, overrides: list[str], out: Path) -> 
             ]
         )
     except EXPECTED as error:
+        raise SystemExit(f"error: {error}") from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("hydra", "omegaconf", "yaml"):
+            raise
         raise SystemExit(f"error: {error}") from error
     with style():
         pictures = save(import_file(path).draw(records), out / scale / path.stem)

@@ -6,7 +6,9 @@ not trained again. See ``--help``.
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
@@ -14,6 +16,7 @@ import hydra
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+ROOT = Path(__file__).resolve().parents[1]
 # Hydra answers these itself, at once: nothing of ours may be imported before.
 ANSWERED_BY_HYDRA = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i"}
 
@@ -23,19 +26,25 @@ def job(cfg: DictConfig) -> None:
     """Carry out the run of one Hydra job."""
     from adamct.compose import cell_from_config
     from adamct.runner import carry_out
+    from adamct.sweep import EXPECTED
 
     cell = cell_from_config(cfg)
-    carry_out(
-        cell.spec,
-        cell.execution,
-        runs_dir=cell.runs_dir,
-        data_dir=cell.data_dir,
-        cache_dir=cell.cache_dir,
-    )
+    try:
+        carry_out(
+            cell.spec,
+            cell.execution,
+            runs_dir=cell.runs_dir,
+            data_dir=cell.data_dir,
+            cache_dir=cell.cache_dir,
+        )
+    except EXPECTED as error:
+        # Its message says all that there is to say. The sweep goes on, and reports at its end.
+        print(f"error: {error}", file=sys.stderr)
 
 
 def main(arguments: list[str]) -> int:
     """Check every run before the first is trained, launch what is missing, and report."""
+    os.chdir(ROOT)  # relative paths, of runs and of prepared data, are the project's
     if any(a.split("=")[0] in ANSWERED_BY_HYDRA for a in arguments):
         job()
         return 0

@@ -94,6 +94,34 @@ def test_groups_and_values_are_swept_as_hydra_does(tmp_path):
     assert folders == {cell.spec.run_id for cell in cells}
 
 
+def test_a_new_key_can_be_swept_as_hydra_does():
+    cells = compose_cells(["+task.model.qk_norm=true,false", "seed=0,1"])
+    assert {(c.spec.task.model.qk_norm, c.spec.seed) for c in cells} == {
+        (qk_norm, seed) for qk_norm in (True, False) for seed in (0, 1)
+    }
+
+
+@pytest.mark.parametrize("experiment", compose.experiment_names())
+def test_every_experiment_takes_seeds(experiment):
+    cells = compose_cells([f"experiment={experiment}", "scale=smoke", "n_seeds=2"])
+    assert {cell.spec.seed for cell in cells} == {0, 1}
+
+
+@pytest.mark.parametrize("experiment", ["annealed_unstable", "max_update_float64"])
+@pytest.mark.parametrize("scale", compose.SCALES)
+def test_points_in_the_unstable_region_are_those_of_figure_3(experiment, scale):
+    cells = compose_cells([f"experiment={experiment}", f"scale={scale}"], with_data=False)
+    figure3 = compose_cells(["experiment=max_update_normal_curve"], with_data=False)
+    unstable = {(c.labels["beta"], c.labels["gamma"]) for c in figure3 if below_zero(c)}
+    chosen = {(c.labels["beta"], c.labels["gamma"]) for c in cells}
+    assert chosen <= unstable
+    assert scale != "paper" or chosen == unstable
+
+
+def below_zero(cell):
+    return stability_coefficient(cell.labels["beta"], cell.labels["gamma"]) < 0
+
+
 def test_a_curve_on_the_boundary_can_be_given_by_its_level():
     cells = compose_cells(
         [
@@ -126,10 +154,21 @@ def test_a_curve_on_the_boundary_can_be_given_by_its_level():
         ([*SMOKE, "point=4"], r"point = 4, expected one of 0 … 3"),
         ([*SMOKE, "optimizer.beta=0.9"], r"curve gives \(beta, gamma\), but"),
         (["optimizer.beta=null"], "set both, or give a pair"),
-        (["observe=[train_loss,sharpness]"], "unknown 'sharpness'; known are train_loss"),
+        (["observe=[train_loss,sharpness]"], r"observe\.1 = 'sharpness': .*'train_loss', 'max_up"),
         (["+execution.thread=2"], r"execution\.thread: unknown key; did you mean 'threads'"),
         (["task.model.n_head=3"], "d_model = 64 is no multiple of n_head = 3"),
         (["n_steps=0"], "n_steps = 0"),
+        (["optimizer.lr=-1"], r"optimizer\.lr = -1.*greater than 0"),
+        (["optimizer.level_betas=[1.0]"], r"optimizer\.level_betas: received 1\.0"),
+        (["optimizer.strategy=banana"], "'banana'.*inverse_exp"),
+        (["optimizer.beta=null", "optimizer.gamma=null", "pair=[1.0,0.6]"], "pair: received 1.0"),
+        ([*SMOKE, "curve.n_points=0"], "the sweep has no runs: point ranges over nothing"),
+        (["task.model.qk_norm=true", "task.model.bias=true"], "set bias to false"),
+        (["execution.device=banana"], r"execution\.device = 'banana'"),
+        (["seed=true"], "seed = True"),
+        (["seed='3'"], "seed = '3'"),
+        (["optimizer.guard=maybe"], r"optimizer\.guard = 'maybe'"),
+        (["schedule=annealed", "optimizer.beta=0.0"], r"\|C\|/2, which is inf"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_remedy(overrides, message):

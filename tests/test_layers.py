@@ -14,10 +14,10 @@ LAYERS = (
     {"optim", "models", "data", "continuous"},
     {"monitor", "train"},
     {"store"},
-    {"compose", "runner"},
-    {"records"},
+    {"runner", "records"},
     {"plotting"},
     {"claims"},
+    {"compose"},
     {"sweep"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -40,6 +40,8 @@ def imported_names(path):
             assert node.level == 0, f"{path}: relative import"
             yield node.module
             if node.module == "adamct":
+                # Parts only: a public name of the package would hide which part it comes from.
+                assert {alias.name for alias in node.names} <= set(LEVEL), path
                 yield from (f"adamct.{alias.name}" for alias in node.names)
 
 

@@ -15,7 +15,7 @@ from adamct.compose import compose_cells
 from adamct.files import FileError
 from adamct.runner import carry_out
 from adamct.store import RunFolder
-from adamct.train import Training
+from adamct.train import Training, checkpoint
 from adamct.train.checkpoint import CheckpointError
 
 ROOT = Path(__file__).parents[1]
@@ -112,12 +112,19 @@ def test_killed_at_a_random_step_it_ends_as_if_it_had_not_been(tmp_path, attempt
     assert not folder.checkpoint_path.exists()
 
 
+def flip_one_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "is no ch"),
-        (lambda path: torch.save({"run_id": "other", "n": 20, "state": {}}, path), "belongs to r"),
-        (lambda path: torch.save([1], path), "is no checkpoint"),
+        (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "is torn"),
+        (lambda path: path.write_bytes(checkpoint.to_bytes("other", 20, {})), "belongs to run ot"),
+        (lambda path: torch.save([1], path), "no checkpoint at all"),
+        (flip_one_bit, "altered"),
     ],
 )
 def test_a_damaged_checkpoint_is_named_with_the_remedy(tmp_path, monkeypatch, damage, message):

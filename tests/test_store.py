@@ -1,5 +1,4 @@
 import errno
-import json
 import os
 import subprocess
 import sys
@@ -33,7 +32,7 @@ def write(folder, start, some):
 def test_floats_survive_the_record_exactly(folder):
     values = [{"n": 0, "x": 0.1 + 0.2}, {"n": 1, "x": 5e-324}, {"n": 2, "x": float("inf")}]
     write(folder, 0, values)
-    folder.write_outcome(Outcome("diverged", 3, "x is not finite at step 2"))
+    folder.write_outcome(folder.final_outcome("diverged", 3, "x is not finite at step 2"))
     assert folder.lines() == values
 
 
@@ -42,7 +41,7 @@ def test_a_record_is_cut_where_the_run_goes_on(folder):
     with folder.record_path.open("a") as handle:
         handle.write('{"n": 10, "train_l')  # torn by a kill
     write(folder, 4, lines(12)[4:])
-    folder.write_outcome(Outcome("finished", 12))
+    folder.write_outcome(folder.final_outcome("finished", 12))
     assert folder.lines() == lines(12)
 
 
@@ -63,7 +62,7 @@ def test_a_record_shorter_than_its_checkpoint_is_refused(folder):
 )
 def test_a_damaged_record_is_named_with_the_remedy(folder, damage):
     write(folder, 0, lines(6))
-    folder.write_outcome(Outcome("finished", 6))
+    folder.write_outcome(folder.final_outcome("finished", 6))
     folder.record_path.write_text(damage(folder.record_path.read_text()))
     with pytest.raises(StoreError, match=r"scalars\.jsonl .*delete .*to train it again"):
         folder.lines()
@@ -74,11 +73,60 @@ def test_only_an_outcome_makes_a_run_done(folder):
     assert not folder.is_done()
     folder.write_outcome(Outcome("failed", 6, "why"))
     assert not folder.is_done()
-    folder.write_outcome(Outcome("finished", 6))
+    folder.write_outcome(folder.final_outcome("finished", 6))
     assert folder.is_done()
-    (folder.path / "outcome.json").write_text('{"status": ')
-    with pytest.raises(StoreError, match="is no outcome of a run"):
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"status": ',
+        b"null",
+        b"\xff\xfe",
+        b'{"status": "banana", "step": 1, "reason": "", "record_sha256": "0"}',
+        b'{"status": "finished", "step": "x", "reason": "", "record_sha256": "0"}',
+        b'{"status": "finished", "step": 6}',
+    ],
+)
+def test_a_foreign_outcome_is_named_with_the_remedy(folder, content):
+    (folder.path / "outcome.json").write_bytes(content)
+    with pytest.raises(StoreError, match=r"outcome\.json is no outcome of a run .*delete"):
         folder.is_done()
+
+
+@pytest.mark.parametrize("content", ['{"a": 1}', "[1]", "[", '[{"a": 1}]'])
+def test_a_foreign_environment_is_named_with_the_remedy(folder, content):
+    (folder.path / "environment.json").write_text(content)
+    with pytest.raises(StoreError, match=r"environment\.json is no environment .*delete"):
+        folder.environments()
+
+
+def test_another_runs_record_is_noticed(folder, tmp_path):
+    write(folder, 0, lines(6))
+    folder.write_outcome(folder.final_outcome("finished", 6))
+    other = [{**line, "train_loss": 2.0} for line in lines(6)]
+    folder.record_path.unlink()
+    write(folder, 0, other)
+    with pytest.raises(StoreError, match="another run's"):
+        folder.lines()
+
+
+@pytest.mark.parametrize("garbage", [b"{}\n", b"garbage\n", b'{"n": 1}\n', b"[0]\n"])
+def test_a_foreign_line_before_the_checkpoint_is_named(folder, garbage):
+    folder.record_path.write_bytes(garbage)
+    with pytest.raises(StoreError, match="ends or breaks at step 0"):
+        RecordWriter(folder.record_path, 1)
+
+
+def test_leavings_of_a_killed_process_are_removed(folder):
+    (folder.path / ".checkpoint.pt.123").write_text("half")
+    folder.checkpoint_path.write_text("of a run that has ended since")
+    write(folder, 0, lines(1))
+    folder.clean()
+    assert folder.checkpoint_path.exists()
+    folder.write_outcome(folder.final_outcome("finished", 1))
+    folder.clean()
+    assert {path.name for path in folder.path.iterdir()} == {"scalars.jsonl", "outcome.json"}
 
 
 def test_steps_recorded_ignores_a_torn_line(folder):
@@ -150,14 +198,15 @@ def test_a_second_process_waits_for_the_lock(tmp_path):
     first.wait()
 
 
-def test_a_foreign_spec_in_a_folder_is_refused(folder):
-    (folder.path / "spec.json").write_text(json.dumps({"format": 1}))
+@pytest.mark.parametrize("content", ['{"format":1}', "{}", ""])
+def test_a_foreign_spec_in_a_folder_is_refused(folder, content):
+    (folder.path / "spec.json").write_text(content)
 
     class Spec:
         def canonical_json(self):
             return "{}"
 
-    with pytest.raises(StoreError, match="holds another spec"):
+    with pytest.raises(StoreError, match="does not hold the spec that names its folder"):
         folder.write_spec(Spec())
 
 

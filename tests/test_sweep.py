@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import subprocess
 import sys
@@ -95,6 +96,67 @@ def test_bad_input_is_named_and_leaves_nothing(tmp_path, arguments, message):
     assert "Traceback" not in err
     assert not runs.exists()
     assert not cache.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_sweep_on_a_full_disk_says_so(tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(small)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("this system does not let root mount a tmpfs")
+    try:
+        code, _, err = call("-m", *SWEEP, f"runs_dir={small}", "n_steps=4000", "point=0,1")
+        assert code == 1
+        assert "scalars.jsonl cannot be written (No space left on device): make room" in err
+        code, _, err = call("-m", *SWEEP, f"runs_dir={small}")
+        assert code == 2
+        assert "cannot be written (No space left on device): make room" in err
+        assert "Traceback" not in err
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_runs_dir_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = call("-m", *SWEEP, f"runs_dir={tmp_path / 'file'}")
+    assert code == 2
+    assert "cannot be written" in err
+    assert "Traceback" not in err
+
+
+def test_a_torn_outcome_is_named(tmp_path):
+    assert call("scale=smoke", "n_steps=2", f"runs_dir={tmp_path}")[0] == 0
+    (outcome,) = tmp_path.glob("*/outcome.json")
+    outcome.write_text("{")
+    code, _, err = call("scale=smoke", "n_steps=2", f"runs_dir={tmp_path}")
+    assert code == 2
+    assert "is no outcome of a run" in err
+    assert "Traceback" not in err
+
+
+def test_c4_with_the_encoding_of_gpt2(real_data, tmp_path):
+    """Real documents, from C4's own files to a sweep's records."""
+    environment = {"ADAMCT_DATA": str(real_data), "ADAMCT_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "scripts/prepare_data.py", "c4"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    sweep = ["-m", "experiment=max_update_normal_curve", "task=gpt_c4_small", "curve.n_points=2"]
+    small = ["n_steps=8", "task.model.d_model=16", f"runs_dir={tmp_path / 'runs'}"]
+    code, out, err = call(*sweep, *small, **environment)
+    assert code == 0, err
+    assert "0 of 2 runs done" in out
+    records = sorted((tmp_path / "runs").glob("*/scalars.jsonl"))
+    assert len(records) == 2
+    for record in records:
+        lines = [json.loads(line) for line in record.read_text().splitlines()]
+        assert len(lines) == 8
+        assert lines[0]["train_loss"] == pytest.approx(math.log(50257), abs=0.1)
 
 
 def test_a_run_that_fails_is_reported_with_its_reason(tmp_path):

@@ -10,11 +10,11 @@ from __future__ import annotations
 import copy
 import difflib
 import itertools
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -26,9 +26,12 @@ from adamct.data import open_corpus
 from adamct.optim import strategy_hyperparameters
 from adamct.spec import (
     AnnealedSchedule,
+    Cell,
     EvaluationSpec,
     Execution,
     Frozen,
+    Lax,
+    Observable,
     OptimizerSpec,
     RunSpec,
     ScheduleSpec,
@@ -42,7 +45,6 @@ from adamct.theory import (
     normal_curve,
     stability_coefficient,
 )
-from adamct.train import OBSERVABLES
 
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 
@@ -58,9 +60,9 @@ class CurveConfig(Frozen):
     """A section of a normal curve, or of a level curve given by a point or by its level."""
 
     kind: Literal["normal", "level"]
-    through: tuple[float, float] | None = None  # (β₀, γ₀)
+    through: Annotated[tuple[float, float] | None, Lax] = None  # (β₀, γ₀)
     level: float | None = None  # C = level
-    section: tuple[float, float]  # β from … to
+    section: Annotated[tuple[float, float], Lax]  # β from … to
     n_points: int = Field(ge=1)
 
     @model_validator(mode="after")
@@ -77,13 +79,13 @@ class OptimizerConfig(Frozen):
 
     k: int = Field(ge=1)
     strategy: str | None
-    lr: float
+    lr: float = Field(gt=0)
     beta: float | None
     gamma: float | None
-    level_betas: tuple[float, ...] | None
-    level_gammas: tuple[float, ...] | None
-    eps: float
-    weight_decay: float
+    level_betas: Annotated[tuple[float, ...] | None, Lax]
+    level_gammas: Annotated[tuple[float, ...] | None, Lax]
+    eps: float = Field(ge=0)
+    weight_decay: float = Field(ge=0)
     decoupled: bool
     guard: bool
     state_dtype: Literal["float32", "float64"]
@@ -92,6 +94,11 @@ class OptimizerConfig(Frozen):
     @classmethod
     def _in_range(cls, decay: float | None) -> float | None:
         return decay if decay is None else checked_decay(decay)
+
+    @field_validator("level_betas", "level_gammas")
+    @classmethod
+    def _each_in_range(cls, decays: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        return decays if decays is None else tuple(map(checked_decay, decays))
 
 
 class Config(Frozen):
@@ -106,31 +113,20 @@ class Config(Frozen):
     sizes: dict[Scale, dict[str, Any]] | None
     curve: CurveConfig | None
     point: int | None
-    pair: tuple[float, float] | None
+    pair: Annotated[tuple[float, float] | None, Lax]
     n_steps: int
     seed: int
-    observe: tuple[str, ...]
+    n_seeds: int = Field(ge=1)
+    observe: Annotated[tuple[Observable, ...], Lax]
     evaluation: EvaluationSpec | None
-    runs_dir: Path
-    data_dir: Path | None
-    cache_dir: Path
+    runs_dir: Annotated[Path, Lax]
+    data_dir: Annotated[Path | None, Lax]
+    cache_dir: Annotated[Path, Lax]
 
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of an experiment's grid: the labels that figures sort by, and the run behind it.
-
-    Several cells may share a run (every strategy at k = 1): it is trained once.
-    """
-
-    experiment: str
-    scale: str
-    labels: dict[str, Any]  # beta, gamma (of the strategy's pair), k, strategy, point, seed
-    spec: RunSpec
-    execution: Execution
-    runs_dir: Path
-    data_dir: Path | None
-    cache_dir: Path
+    @field_validator("pair")
+    @classmethod
+    def _decays(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
+        return pair if pair is None else (checked_decay(pair[0]), checked_decay(pair[1]))
 
 
 def compose_cells(
@@ -148,7 +144,7 @@ def compose_cells(
         ConfigurationError: for a value that cannot work, with the key and the remedy.
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    fixed = {o.get_key_element(): o.input_line or "" for o in parsed if not o.is_sweep_override()}
+    fixed = {o.key_or_group: o.input_line or "" for o in parsed if not o.is_sweep_override()}
     swept = [o for o in parsed if o.is_sweep_override()]
     if swept and not sweep:
         raise ConfigurationError(
@@ -157,7 +153,7 @@ def compose_cells(
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         base = compose("config", list(fixed.values()), return_hydra_config=True)
         ranges = _own_ranges(base, skip=set(fixed)) if sweep else {}
-        ranges |= {o.get_key_element(): _choices(o) for o in swept}
+        ranges |= {o.key_or_group: _choices(o) for o in swept}
         # Groups change the composition itself; every other key changes values in its result.
         groups = {key: ranges.pop(key) for key in list(ranges) if _is_group(key)}
         cells = []
@@ -167,6 +163,9 @@ def compose_cells(
             for values in itertools.product(*ranges.values()):
                 pairs = zip(ranges, values, strict=True)
                 cells.append(_cell(_with_values(base, pairs), with_data))
+    if not cells:
+        empty = [key for key, choices in {**groups, **ranges}.items() if not choices]
+        raise ConfigurationError(f"the sweep has no runs: {', '.join(empty)} ranges over nothing")
     return cells
 
 
@@ -197,14 +196,14 @@ def _own_ranges(base: DictConfig, skip: set[str]) -> dict[str, list[str]]:
     parser = OverridesParser.create()
     params = base.hydra.sweeper.params or {}
     overrides = [parser.parse_override(f"{key}={params[key]}") for key in params if key not in skip]
-    return {o.get_key_element(): _choices(o) for o in overrides}
+    return {o.key_or_group: _choices(o) for o in overrides}
 
 
 def _with_values(base: DictConfig, pairs: Iterable[tuple[str, str]]) -> DictConfig:
     cfg = copy.deepcopy(base)
     parser = OverridesParser.create()
     for key, text in pairs:
-        OmegaConf.update(cfg, key, parser.parse_override(f"{key}={text}").value())
+        OmegaConf.update(cfg, key, parser.parse_override(f"{key}={text}").value(), force_add=True)
     return cfg
 
 
@@ -227,7 +226,7 @@ def _cell(cfg: DictConfig, with_data: bool) -> Cell:
             schedule=_schedule(config.schedule, pair),
             n_steps=config.n_steps,
             seed=config.seed,
-            observe=_known_observables(config.observe),
+            observe=config.observe,
             evaluation=config.evaluation,
         )
     except ValidationError as error:
@@ -262,7 +261,7 @@ def _pair(config: Config) -> tuple[float, float]:
             f"and optimizer.gamma = {gamma}; set the others to null, or {given[0]}=null"
         )
     if config.pair is not None:
-        return checked_decay(config.pair[0]), checked_decay(config.pair[1])
+        return config.pair
     if config.curve is None:
         if beta is None or gamma is None:
             raise ConfigurationError(
@@ -300,15 +299,21 @@ def _curve(config: CurveConfig) -> Curve:
 
 def _schedule(schedule: ScheduleSpec, pair: tuple[float, float]) -> ScheduleSpec:
     """Fill in the rate of Eq. (19), which depends on the pair."""
-    if isinstance(schedule, AnnealedSchedule) and schedule.rate is None:
-        return schedule.model_copy(update={"rate": float(growth_rate(*pair))})
-    return schedule
+    if not isinstance(schedule, AnnealedSchedule) or schedule.rate is not None:
+        return schedule
+    rate = float(growth_rate(*pair))
+    if not math.isfinite(rate):
+        raise ConfigurationError(
+            f"schedule: Eq. (19) anneals at |C|/2, which is {rate} at (beta, gamma) = {pair}; "
+            "choose a pair inside (0, 1), or give schedule.rate"
+        )
+    return schedule.model_copy(update={"rate": rate})
 
 
 def _optimizer(config: OptimizerConfig, pair: tuple[float, float]) -> OptimizerSpec:
     if config.level_betas is not None or config.level_gammas is not None:
         betas, gammas = config.level_betas or (), config.level_gammas or ()
-    elif config.k == 1:
+    elif config.k == 1 and config.strategy is None:
         betas, gammas = (pair[0],), (pair[1],)
     else:
         try:
@@ -339,14 +344,6 @@ def _with_data_identity(config: Config) -> TaskSpec:
     return config.task.model_copy(
         update={"data": data.model_copy(update={"vocab_size": vocab_size, "sha256": sha256})}
     )
-
-
-def _known_observables(names: tuple[str, ...]) -> tuple[str, ...]:
-    if unknown := [name for name in names if name not in OBSERVABLES]:
-        raise ConfigurationError(
-            f"observe: unknown {', '.join(map(repr, unknown))}; known are {', '.join(OBSERVABLES)}"
-        )
-    return names
 
 
 # ------------------------------------------------------------------------------------ errors

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from adamct.compose import Cell
-from adamct.spec import AnnealedSchedule, ConstantSchedule, RunSpec, ScheduleSpec
+from adamct.spec import AnnealedSchedule, Cell, ConstantSchedule, RunSpec, ScheduleSpec
 from adamct.store import Line, RunFolder, StoreError
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
@@ -60,9 +59,10 @@ class Records:
     def matrix(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return one scalar of every run: the steps n, and values of shape (steps, cells).
 
-        The columns follow the rows of ``runs``; NaN where a run ended before the others.
+        The columns follow the rows of ``runs``; NaN where a run ended before the others. Steps at
+        which no run recorded it are left out.
         """
-        table = self.scalars.pivot(index="n", columns="run_id", values=name)
+        table = self.scalars.pivot(index="n", columns="run_id", values=name).dropna(how="all")
         return table.index.to_numpy(), table[self.runs.run_id].to_numpy()
 
 
@@ -81,6 +81,8 @@ def load(cells: Sequence[Cell]) -> Records:
             f"are missing in {first.runs_dir}; train them with: python scripts/run.py -m "
             f"experiment={first.experiment} scale={first.scale}"
         )
+    for cell in cells:
+        folders[cell.spec.run_id].check_spec(cell.spec)
     scalars = pd.concat([_scalars(name, folder.lines()) for name, folder in folders.items()])
     runs = pd.DataFrame([_row(cell, folders[cell.spec.run_id]) for cell in cells])
     beta, gamma = runs.beta.to_numpy(float), runs.gamma.to_numpy(float)

@@ -56,12 +56,13 @@ def carry_out(
     """
     folder = RunFolder.of(spec, runs_dir)
     with folder.lock():
+        folder.clean()
         outcome = folder.outcome()
         if outcome is not None and outcome.is_final:
             return outcome
         folder.clear_outcome()
-        folder.write_spec(spec)
         try:
+            folder.write_spec(spec)
             outcome = _train(spec, execution, folder, data_dir, cache_dir)
         except Exception as error:
             _note_failure(folder, error)
@@ -92,8 +93,10 @@ def _train(
         start, state = checkpoint.read(folder.checkpoint_path, spec.run_id, training.device)
         training.load_state_dict(state)
     began = time.monotonic()
-    environments = folder.environments()
+    # A run that starts again leaves nothing of what came before; one that goes on adds to it.
+    environments = folder.environments() if start else []
     environments.append(environment(execution, training, start))
+    _warn_of_other_rounding(environments)
     folder.write_environments(environments)
     writer = RecordWriter(folder.record_path, start)
     try:
@@ -101,6 +104,7 @@ def _train(
     finally:
         writer.close()
     environments[-1]["wall_s"] = round(time.monotonic() - began, 3)
+    environments[-1]["compiled"] = training.optimizer.uses_compiled  # what was used, now known
     folder.write_environments(environments)
     return outcome
 
@@ -117,16 +121,17 @@ def _advance(
         pending.append({"n": n, **observe(spec.observe, training.step(n)), **evaluated})
         due = execution.checkpoint_every and (n + 1) % execution.checkpoint_every == 0
         if due or len(pending) == execution.flush_every or n + 1 == spec.n_steps:
-            if diverged := _write(writer, drain(pending)):
+            if diverged := _write(folder, writer, drain(pending)):
                 return diverged
             pending.clear()
         if due and n + 1 < spec.n_steps:
+            writer.sync()
             state = checkpoint.to_bytes(spec.run_id, n + 1, training.state_dict())
             files.replace(folder.checkpoint_path, state)
     last = _evaluate(training, spec.n_steps)
-    if last and (diverged := _write(writer, drain([{"n": spec.n_steps, **last}]))):
+    if last and (diverged := _write(folder, writer, drain([{"n": spec.n_steps, **last}]))):
         return diverged
-    return Outcome("finished", spec.n_steps)
+    return folder.final_outcome("finished", spec.n_steps)
 
 
 def _evaluate(training: Training, n: int) -> dict[str, torch.Tensor]:
@@ -137,14 +142,26 @@ def _evaluate(training: Training, n: int) -> dict[str, torch.Tensor]:
     return {"test_loss": training.test_loss()}
 
 
-def _write(writer: RecordWriter, lines: list[Line]) -> Outcome | None:
+def _write(folder: RunFolder, writer: RecordWriter, lines: list[Line]) -> Outcome | None:
     """Write lines up to the first that is not finite; return the divergence it stands for."""
     for position, line in enumerate(lines):
         if name := non_finite(line):
             writer.write(lines[: position + 1])
-            return Outcome("diverged", line["n"] + 1, f"{name} is not finite at step {line['n']}")
+            reason = f"{name} is not finite at step {line['n']}"
+            return folder.final_outcome("diverged", line["n"] + 1, reason)
     writer.write(lines)
     return None
+
+
+def _warn_of_other_rounding(environments: list[dict[str, Any]]) -> None:
+    for name in ("device", "threads", "compiled", "deterministic"):
+        before, now = environments[0][name], environments[-1][name]
+        if before != now:
+            print(
+                f"warning: this run began with {name} = {before} and goes on with {now}: it will "
+                "not end bit for bit where it would have ended",
+                file=sys.stderr,
+            )
 
 
 def _note_failure(folder: RunFolder, error: Exception) -> None:

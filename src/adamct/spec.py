@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -18,7 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 class Frozen(BaseModel):
     """Base of all specs: immutable, no unknown keys, no infinities or NaNs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Strict: a seed of true or "3" is a mistake, not 1 or 3. Sequences come from YAML as lists, and
+    # paths as strings, so those fields alone say Lax.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+
+Lax = Field(strict=False)
 
 
 def checked_decay(decay: float) -> float:
@@ -51,6 +58,11 @@ class GPTSpec(Frozen):
                 f"d_model = {self.d_model} is no multiple of n_head = {self.n_head}; "
                 "every head needs the same width"
             )
+        if self.qk_norm and self.bias:
+            raise ValueError(
+                "qk_norm and bias are both true: a biased query is not scale-invariant in W_Q; "
+                "set bias to false"
+            )
         return self
 
 
@@ -75,8 +87,8 @@ class OptimizerSpec(Frozen):
     """k-Adam in canonical form: the decays (β_1…β_k) and (γ_1…γ_k); k = 1 is Adam."""
 
     lr: float = Field(gt=0)
-    betas: tuple[float, ...]  # (β_1, …, β_k); torch's betas[1] at k = 1
-    gammas: tuple[float, ...]  # (γ_1, …, γ_k); torch's betas[0] at k = 1
+    betas: Annotated[tuple[float, ...], Lax]  # (β_1, …, β_k); torch's betas[1] at k = 1
+    gammas: Annotated[tuple[float, ...], Lax]  # (γ_1, …, γ_k); torch's betas[0] at k = 1
     eps: float = Field(default=1e-30, ge=0)
     weight_decay: float = Field(default=0.0, ge=0)
     decoupled: bool = True
@@ -143,6 +155,10 @@ class EvaluationSpec(Frozen):
     n_batches: int = Field(ge=1)
 
 
+# The functions of these names are in train/observables.py.
+Observable = Literal["train_loss", "max_update", "lr"]
+
+
 class RunSpec(Frozen):
     """Everything that decides the numbers of one run."""
 
@@ -154,7 +170,7 @@ class RunSpec(Frozen):
     schedule: ScheduleSpec
     n_steps: int = Field(ge=1)
     seed: int = Field(ge=0)
-    observe: tuple[str, ...]
+    observe: Annotated[tuple[Observable, ...], Lax]
     evaluation: EvaluationSpec | None = None
 
     @property
@@ -196,9 +212,26 @@ class Execution(Frozen):
             interrupted run starts again from its first step.
     """
 
-    device: str = "auto"
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     threads: int = Field(default=1, ge=1)
     compiled: bool | None = None
     deterministic: bool = True
     flush_every: int = Field(default=50, ge=1)
     checkpoint_every: int | None = Field(default=None, ge=1)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of an experiment's grid: the labels that figures sort by, and the run behind it.
+
+    Several cells may share a run (every strategy at k = 1): it is trained once.
+    """
+
+    experiment: str
+    scale: str
+    labels: dict[str, Any]  # beta, gamma (of the strategy's pair), k, strategy, point, seed
+    spec: RunSpec
+    execution: Execution
+    runs_dir: Path
+    data_dir: Path | None
+    cache_dir: Path

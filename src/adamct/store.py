@@ -13,6 +13,7 @@ A folder is named by its spec's ``run_id`` and holds
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -41,11 +42,24 @@ class Outcome:
             result; ``"failed"``: an error, and the next start tries again.
         step: number of steps whose scalars are in the record.
         reason: what diverged or failed; empty for a finished run.
+        record_sha256: hash of the record, so that another run's or an altered one is noticed;
+            ``None`` for a failed run.
     """
 
     status: Literal["finished", "diverged", "failed"]
     step: int
     reason: str = ""
+    record_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        sound = (
+            self.status in ("finished", "diverged", "failed")
+            and isinstance(self.step, int)
+            and isinstance(self.reason, str)
+            and isinstance(self.record_sha256, str) == self.is_final
+        )
+        if not sound:
+            raise ValueError(f"unexpected content {asdict(self)}")
 
     @property
     def is_final(self) -> bool:
@@ -86,10 +100,20 @@ class RunFolder:
                 f"{path} is no outcome of a run ({error}); delete {self.path} to train it again"
             ) from error
 
+    def final_outcome(
+        self, status: Literal["finished", "diverged"], step: int, reason: str = ""
+    ) -> Outcome:
+        """Return the outcome of a run that is over, with the hash of the record that it leaves."""
+        return Outcome(status, step, reason, _sha256(self.record_path.read_bytes()))
+
     def is_done(self) -> bool:
         """Whether the run has ended in a way that is not tried again."""
         outcome = self.outcome()
         return outcome is not None and outcome.is_final
+
+    def is_over(self) -> bool:
+        """Whether there is an outcome of any kind, at the cost of a look."""
+        return (self.path / "outcome.json").exists()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -104,14 +128,22 @@ class RunFolder:
 
     def write_spec(self, spec: RunSpec) -> None:
         """Write the spec, or check that the one already here is the same."""
+        if (self.path / "spec.json").exists():
+            self.check_spec(spec)
+        files.replace(self.path / "spec.json", spec.canonical_json() + "\n")
+
+    def check_spec(self, spec: RunSpec) -> None:
+        """Check that the folder holds this spec.
+
+        Raises:
+            StoreError: if it holds another, or none.
+        """
         path = self.path / "spec.json"
-        text = spec.canonical_json() + "\n"
-        if path.exists() and path.read_text() != text:
+        if not path.exists() or path.read_bytes() != spec.canonical_json().encode() + b"\n":
             raise StoreError(
-                f"{path} holds another spec than the one that names its folder; "
+                f"{path} does not hold the spec that names its folder; "
                 f"delete {self.path} to train it again"
             )
-        files.replace(path, text)
 
     def environments(self) -> list[dict[str, Any]]:
         """Read the entries of the processes that worked on this run, oldest first."""
@@ -120,8 +152,12 @@ class RunFolder:
             return []
         try:
             entries = json.loads(path.read_text())
-        except ValueError as error:
-            raise StoreError(f"{path} is no JSON ({error}); delete {self.path}") from error
+            if not all("wall_s" in entry for entry in entries):
+                raise ValueError("an entry lacks wall_s")
+        except (ValueError, TypeError) as error:
+            raise StoreError(
+                f"{path} is no environment of a run ({error}); delete {self.path} to train it again"
+            ) from error
         return list(entries)
 
     def write_environments(self, entries: list[dict[str, Any]]) -> None:
@@ -145,39 +181,38 @@ class RunFolder:
                 lines = handle.read().split(b"\n")
         except FileNotFoundError:
             return 0
-        for line in reversed(lines[:-1]):
-            try:
-                return int(json.loads(line)["n"]) + 1
-            except (ValueError, KeyError, TypeError):
-                continue
-        return 0
+        last = _step(lines[-2] + b"\n") if len(lines) > 1 else None
+        return 0 if last is None else last + 1
 
     def lines(self) -> list[Line]:
-        """Read the record of a run that is over; checks that no step is missing.
+        """Read the record of a run that is over.
 
         Raises:
-            StoreError: for a record that is torn, foreign or shorter than its outcome says.
+            StoreError: for a record that is missing, or not the one that the run left.
         """
-        lines: list[Line] = []
-        try:
-            with self.record_path.open() as handle:
-                for number, text in enumerate(handle):
-                    line = json.loads(text)
-                    if line["n"] != number:
-                        raise ValueError(f"line {number + 1} is of step {line['n']}")
-                    lines.append(line)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"{self.record_path} cannot be read: {error}; delete {self.path} to train it again"
-            ) from error
         outcome = self.outcome()
-        if outcome is None or len(lines) < outcome.step:
-            expected = "an unfinished run" if outcome is None else f"{outcome.step} steps"
+        if outcome is None or not outcome.is_final:
+            raise StoreError(f"{self.path} holds no run that is over; train it first")
+        try:
+            text = self.record_path.read_bytes()
+        except OSError as error:
             raise StoreError(
-                f"{self.record_path} holds {len(lines)} steps of {expected}; "
+                f"{self.record_path} cannot be read ({error.strerror}); "
+                f"delete {self.path} to train it again"
+            ) from error
+        if _sha256(text) != outcome.record_sha256:
+            raise StoreError(
+                f"{self.record_path} is torn, altered or another run's; "
                 f"delete {self.path} to train it again"
             )
-        return lines
+        return [json.loads(line) for line in text.splitlines()]
+
+    def clean(self) -> None:
+        """Remove what a killed process may have left; call it under the lock."""
+        for temporary in self.path.glob(".*"):
+            temporary.unlink()
+        if self.is_done():
+            self.checkpoint_path.unlink(missing_ok=True)
 
 
 class RecordWriter:
@@ -206,6 +241,11 @@ class RecordWriter:
                 self._discard_after(whole)
                 raise
 
+    def sync(self) -> None:
+        """Wait until the lines are on the disk, so that no later checkpoint is ahead of them."""
+        with files.writing(self._path):
+            os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -213,8 +253,7 @@ class RecordWriter:
     def _cut(self, start: int) -> None:
         self._file.seek(0)
         for number in range(start):
-            line = self._file.readline()
-            if not line.endswith(b"\n") or json.loads(line)["n"] != number:
+            if _step(self._file.readline()) != number:
                 raise StoreError(
                     f"{self._path} ends or breaks at step {number}, before the checkpoint's step "
                     f"{start}; delete {self._path.parent} to train the run again"
@@ -229,6 +268,18 @@ class RecordWriter:
         self._file = self._path.open("a+b")
         self._file.truncate(whole)
         self._file.seek(0, os.SEEK_END)
+
+
+def _step(line: bytes) -> int | None:
+    """Return the step of a whole line of a record; ``None`` for anything else."""
+    try:
+        return int(json.loads(line)["n"]) if line.endswith(b"\n") else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def non_finite(line: Mapping[str, Any]) -> str | None:

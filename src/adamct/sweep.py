@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from tqdm import tqdm
 
-from adamct.compose import Cell, ConfigurationError, compose_cells
+from adamct import files
+from adamct.compose import ConfigurationError, compose_cells
 from adamct.data import DataError
 from adamct.files import FileError
+from adamct.spec import Cell
 from adamct.store import Outcome, RunFolder, StoreError
 from adamct.train.checkpoint import CheckpointError
 
@@ -38,34 +42,33 @@ def run_sweep(arguments: Sequence[str], launch: Callable[[], None]) -> int:
         return _complain(f"unknown option {flags[0]}; see --help", code=2)
     try:
         cells = compose_cells([a for a in arguments if not a.startswith("-")], sweep=multirun)
+        runs = {cell.spec.run_id: cell for cell in cells}
+        missing = {name: cell for name, cell in runs.items() if not _folder(cell).is_done()}
+        print(_headline(cells, len(runs), len(missing)), flush=True)
+        if not missing:
+            return 0
+        _check_room(cells[0].runs_dir)
+        with watch(runs), suppress(SystemExit):  # Hydra shows a job's error; the outcomes decide
+            launch()
+        return _report(missing)
+    except KeyboardInterrupt:
+        return _complain("interrupted; start again to go on where it stopped", code=130)
     except EXPECTED as error:
         return _complain(str(error), code=2)
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("hydra", "omegaconf"):
+        if type(error).__module__.partition(".")[0] not in ("hydra", "omegaconf", "yaml"):
             raise
         return _complain(str(error), code=2)
-    runs = {cell.spec.run_id: cell for cell in cells}
-    missing = {name: cell for name, cell in runs.items() if not _folder(cell).is_done()}
-    print(_headline(cells, len(runs), len(missing)), flush=True)
-    if not missing:
-        return 0
-    with watch(runs):
-        try:
-            launch()
-        except KeyboardInterrupt:
-            return _complain("interrupted; start again to go on where it stopped", code=130)
-        except SystemExit:
-            pass  # Hydra has shown the error of a job; the outcomes below decide
-    return _report(missing)
 
 
 @contextmanager
 def watch(runs: dict[str, Cell]) -> Iterator[None]:
     """Show a bar of runs done, in fractions of their steps, while the body runs."""
     stop = threading.Event()
+    progress = _Progress(runs)
     bar = tqdm(
         total=len(runs),
-        initial=_progress(runs),
+        initial=progress.measure(),
         desc=next(iter(runs.values())).experiment,
         bar_format=BAR,
         unit="run",
@@ -73,9 +76,13 @@ def watch(runs: dict[str, Cell]) -> Iterator[None]:
         mininterval=0.5 if sys.stderr.isatty() else 15.0,
     )
 
+    def show() -> None:
+        # Never backwards: a resumed record is cut at its checkpoint, and catches up again.
+        bar.update(max(0.0, progress.measure() - bar.n))
+
     def poll() -> None:
         while not stop.wait(0.5):
-            bar.update(_progress(runs) - bar.n)
+            show()
 
     thread = threading.Thread(target=poll, daemon=True)
     thread.start()
@@ -84,19 +91,33 @@ def watch(runs: dict[str, Cell]) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        bar.update(_progress(runs) - bar.n)
+        show()
         bar.close()
 
 
-def _progress(runs: dict[str, Cell]) -> float:
-    return sum(_fraction(cell) for cell in runs.values())
+class _Progress:
+    """Counts runs done, in fractions of their steps; a run that is over is not looked at again."""
+
+    def __init__(self, runs: dict[str, Cell]) -> None:
+        self._running = [(_folder(cell), cell.spec.n_steps) for cell in runs.values()]
+        self._done = 0
+
+    def measure(self) -> float:
+        over = [(folder, n_steps) for folder, n_steps in self._running if folder.is_over()]
+        self._running = [run for run in self._running if run not in over]
+        self._done += len(over)
+        return self._done + sum(
+            min(1.0, folder.steps_recorded() / n_steps) for folder, n_steps in self._running
+        )
 
 
-def _fraction(cell: Cell) -> float:
-    folder = _folder(cell)
-    if folder.is_done():
-        return 1.0
-    return min(1.0, folder.steps_recorded() / cell.spec.n_steps)
+def _check_room(runs_dir: Path) -> None:
+    """Refuse a folder that cannot be written or has no room before anything is launched."""
+    probe = runs_dir / f".probe.{os.getpid()}"
+    with files.writing(runs_dir):
+        runs_dir.mkdir(parents=True, exist_ok=True)
+    files.replace(probe, bytes(1 << 16))
+    probe.unlink()
 
 
 def _folder(cell: Cell) -> RunFolder:
@@ -122,8 +143,8 @@ def _report(missing: dict[str, Cell]) -> int:
         print(f"{len(diverged)} runs diverged; their records say at which step")
     failed = {name: o for name, o in outcomes.items() if o is None or not o.is_final}
     for name, outcome in list(failed.items())[:5]:
-        reason = outcome.reason if outcome else "interrupted"
-        print(f"run {name} failed: {reason}", file=sys.stderr)
+        reason = outcome.reason if outcome else "interrupted, or stopped by an error shown above"
+        print(f"run {name} did not finish: {reason}", file=sys.stderr)
     if failed:
         return _complain(
             f"{len(failed)} of {len(missing)} runs have no final outcome; start again to go on",

@@ -186,6 +186,7 @@ CASES = {
         curve(riding, "max_update_float64"),
         curve(riding_eq5, "max_update_float64"),
     ),
+    "exact-is-closer": (curve(riding), curve(riding_eq5)),
     "bounded-on-boundary": (
         curve(constant, "max_update_boundary", BOUNDARY),
         curve(square_root, "max_update_boundary", BOUNDARY),
@@ -246,7 +247,7 @@ def test_a_verdict_follows_the_data(name, make_records, monkeypatch):
 )
 def test_a_guarded_or_short_record_decides_nothing(name, make_records):
     claim = BY_NAME[name]
-    if "float64" in name or name.startswith(("growth", "no-growth", "bounded")):
+    if "float64" in name or name.startswith(("growth", "no-growth", "bounded", "exact-is")):
         pairs = BOUNDARY if "boundary" in name else CURVE
         build = curve(riding, claim.reads[0], pairs, n_steps=400, n_recorded=400)
         found = judge(claim, build(make_records)).finding

@@ -1,6 +1,7 @@
 """Every figure draws from the records of a real, small sweep, and is reproducible to the byte."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -45,11 +46,13 @@ def test_a_figure_draws_and_repeats(path, smoke_runs, tmp_path):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
+    verdicts = json.loads((tmp_path / "first" / "smoke" / f"{path.stem}.verdicts.json").read_text())
+    assert verdicts, "a figure has claims, and plot.py judges them"
+    assert all(verdict["detail"] for verdict in verdicts)
     for suffix in (".png", ".pdf", ".verdicts.json"):
         first, second = (
             tmp_path / out / "smoke" / (path.stem + suffix) for out in ("first", "second")
         )
-        assert first.stat().st_size > 2
         assert first.read_bytes() == second.read_bytes()
 
 

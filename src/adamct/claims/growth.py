@@ -9,7 +9,7 @@ import numpy as np
 
 from adamct.claims.bounds import CURVE, EXACT_REFERENCE
 from adamct.claims.statistics import FEWEST, bootstrap_interval
-from adamct.claims.verdicts import Claim, Finding, below, inconclusive, within
+from adamct.claims.verdicts import Claim, Finding, above, below, inconclusive, within
 from adamct.records import Records
 from adamct.theory import (
     local_slopes,
@@ -71,6 +71,25 @@ def slope_error(
         f"2 % of the exact slope) {np.min(share):.2f} to {np.max(share):.2f}"
     )
     return Finding(below(interval, limit), median, interval, len(errors), detail)
+
+
+def exact_is_closer(records: Records) -> Finding:
+    """Median over the points with C < −0.02 of the error of ln Eq. (5) less that of ln D_n."""
+    unstable = records.where(records.runs[records.runs.C < CLEARLY_UNSTABLE])
+    slopes = _slopes(unstable)
+    if slopes is None or len(slopes) < FEWEST:
+        return inconclusive(_too_short(unstable), len(unstable.runs))
+    pairs = unstable.runs.beta.to_numpy(), unstable.runs.gamma.to_numpy()
+    paper = np.abs(slopes / predicted_slope(AT, *pairs, bound=max_update_bound) - 1)
+    exact = np.abs(slopes / predicted_slope(AT, *pairs) - 1)
+    gain = 100 * (paper - exact)
+    median, interval = float(np.median(gain)), bootstrap_interval(gain)
+    detail = (
+        f"the relative error of ln Eq. (5)'s slope exceeds that of ln D_n's by {median:.2f} "
+        f"percentage points in the median, 95 % interval [{interval[0]:.2f}, {interval[1]:.2f}], "
+        f"point by point; D_n is closer at {np.sum(gain > 0)} of {len(gain)} points"
+    )
+    return Finding(above(interval, 0.0), median, interval, len(gain), detail)
 
 
 def _slopes(records: Records) -> np.ndarray | None:
@@ -154,5 +173,14 @@ CLAIMS = (
         WITHIN_1,
         PRECISE,
         partial(slope_error, predicted=partial(predicted_slope, AT), limit=0.01),
+    ),
+    Claim(
+        "exact-is-closer",
+        "figE3",
+        "beyond the paper: both theories, head to head",
+        "In B₋ the exact theory predicts the slope better than the paper's, point by point",
+        "the interval of the median difference of their relative errors lies above 0",
+        CURVE,
+        exact_is_closer,
     ),
 )

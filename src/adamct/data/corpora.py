@@ -120,7 +120,13 @@ def _shakespeare(source: Path | None) -> str:
             "tiny Shakespeare: put it into shakespeare/ of the folder of raw data, and name that "
             "folder with ADAMCT_DATA"
         )
-    return path.read_bytes().decode("utf-8")
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no UTF-8 text ({error}): put the plain text there") from error
+    if not text.strip():
+        raise DataError(f"{path} is empty, expected the text of tiny Shakespeare: put it there")
+    return text
 
 
 def _c4(folder: Path) -> Corpus:

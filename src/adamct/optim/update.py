@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor
 
 from adamct.optim.scalars import Level, Scalar
@@ -74,7 +75,8 @@ def kadam_update(
         if level.bound is not None:
             u.clamp_(-level.bound, level.bound)  # type: ignore[arg-type]
         if track:
-            norms.append(u.abs().amax())
+            least, largest = u.aminmax()  # unlike abs().amax(), without a buffer of u's size
+            norms.append(torch.maximum(-least, largest))
     if decay == "decoupled":
         u = u + weight_decay * θ.to(u.dtype)
     θ.sub_(u.mul_(lr))

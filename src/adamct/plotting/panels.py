@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from adamct.plotting.style import EXACT, PAPER, stability_colours
+from adamct.plotting import plane
+from adamct.plotting.style import (
+    EXACT,
+    PAPER,
+    Coordinate,
+    colourbar,
+    colours_by,
+    stability_colours,
+)
 from adamct.records import Records
 from adamct.theory import (
     discrete_max_update_bound,
@@ -16,6 +25,7 @@ from adamct.theory import (
     max_update_bound,
     predicted_slope,
 )
+from adamct.theory.domain import Values
 
 
 def max_update_curves(axes: Axes, records: Records, *, bounds_every: int = 1) -> None:
@@ -40,7 +50,7 @@ def max_update_curves(axes: Axes, records: Records, *, bounds_every: int = 1) ->
         axes.plot(steps, values, color=colour, linewidth=0.7, zorder=2)
     axes.set(yscale="log", xlabel="step $n$", ylabel=r"max-update $\|u_n\|_\infty$")
     axes.set_xlim(0, runs.n_steps.max())
-    axes.figure.colorbar(colours, ax=axes, label=r"$C(\beta,\gamma)$", pad=0.01, aspect=30)
+    colourbar(axes.figure, axes, "C", runs.C.to_numpy())
     axes.legend(
         handles=[
             Line2D([], [], color="#444444", linewidth=0.9, label="measured"),
@@ -75,7 +85,7 @@ def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
     axes.legend(loc="upper right")
 
 
-def mark_outside(axes: Axes, x: Sequence[float] | np.ndarray, y: Sequence[float]) -> None:
+def mark_outside(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
     """Mark values beyond the axis at its edge, so that none is hidden."""
     low, high = axes.get_ylim()
     for at, value in zip(x, y, strict=True):
@@ -84,22 +94,40 @@ def mark_outside(axes: Axes, x: Sequence[float] | np.ndarray, y: Sequence[float]
             axes.plot(at, edge, marker=marker, color="0.3", clip_on=False, markersize=3.5)
 
 
-def points(axes: Axes, records: Records) -> None:
-    """Draw the (β, γ) of the runs, coloured by C, with C = 0 and the exact boundary γ² = β."""
+def over_bound(
+    axes: Axes, records: Records, bound: Callable[..., Values], *, by: Coordinate
+) -> None:
+    """Draw ‖u_n‖∞ over a bound against n + 1; above 1 the bound is broken."""
+    runs = records.runs.sort_values(by)
+    colours = colours_by(by, runs[by].to_numpy())
+    axes.axhspan(1, 2, color="#f7e3df", zorder=0)
+    place: dict[str, Any] = {"xycoords": "axes fraction", "va": "top", "ha": "right", "fontsize": 7}
+    axes.annotate("bound broken", (0.98, 0.97), **place)
+    axes.set(ylim=(0.05, 2), ylabel="ratio")
+    for run in runs.itertuples():
+        n, values = records.series(run.run_id, "max_update")
+        with np.errstate(divide="ignore"):  # Eq. (5) is 0 at n = 0 where C = 0
+            over = values / np.asarray(bound(n, run.beta, run.gamma))
+        axes.plot(n + 1, over, linewidth=0.8, color=colours.to_rgba(getattr(run, by)))
+        mark_outside(axes, (n + 1)[over > 2], np.nan_to_num(over[over > 2]))
+
+
+def points(axes: Axes, records: Records, *, by: Coordinate = "C") -> None:
+    """Draw the (β, γ) of the runs, coloured, with C = 0 and the exact boundary γ² = β."""
     runs = records.runs
-    colours = stability_colours(runs.C.to_numpy())
+    values = runs[by].to_numpy()
     pad_beta, pad_gamma = (0.08 * (runs[x].max() - runs[x].min() + 1e-3) for x in ("beta", "gamma"))
     beta = np.linspace(runs.beta.min() - pad_beta, min(1.0, runs.beta.max() + pad_beta), 300)
-    axes.plot(beta, 2 * beta / (1 + beta), label="$C=0$", **PAPER)
-    axes.plot(beta, np.sqrt(beta), label=r"$\gamma^2=\beta$", **EXACT)
-    axes.scatter(runs.beta, runs.gamma, c=colours.to_rgba(runs.C.to_numpy()), s=9, zorder=3)
+    plane.boundaries(axes, beta)
+    colour: Any = colours_by(by, values).to_rgba(values)
+    axes.scatter(runs.beta, runs.gamma, c=colour, s=9, zorder=3, clip_on=False)
     axes.set(
         xlabel=r"$\beta$",
         ylabel=r"$\gamma$",
         xlim=(beta[0], beta[-1]),
         ylim=(runs.gamma.min() - pad_gamma, min(1.003, runs.gamma.max() + pad_gamma)),
     )
-    axes.legend(loc="lower left")
+    axes.legend(loc="lower left" if by == "C" else "lower right")
 
 
 def stable(records: Records) -> Records:

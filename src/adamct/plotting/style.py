@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LinearSegmentedColormap, TwoSlopeNorm
-from matplotlib.figure import Figure
+from matplotlib.colors import (
+    Colormap,
+    LinearSegmentedColormap,
+    LogNorm,
+    Normalize,
+    TwoSlopeNorm,
+)
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 # Matplotlib's own fonts carry dates that its PDF writer complains about.
 logging.getLogger("fontTools").setLevel(logging.ERROR)
@@ -41,6 +50,10 @@ RC: Any = {
     "pdf.fonttype": 42,  # TrueType: text in a PDF stays text
     "svg.fonttype": "none",
 }
+
+# What tells the runs of a figure apart, in a table's column and in words.
+Coordinate = Literal["C", "beta"]
+LABELS: dict[Coordinate, str] = {"C": r"$C(\beta,\gamma)$", "beta": r"$\beta$"}
 
 # The theories have one colour and one dash each, in every figure.
 PAPER: dict[str, Any] = {"color": "#555555", "linestyle": ":"}
@@ -72,6 +85,54 @@ def stability_colours(C: np.ndarray) -> ScalarMappable:
     """Map C to colours, with C = 0 at the middle whatever the range."""
     lowest, highest = min(float(C.min()), -1e-9), max(float(C.max()), 1e-9)
     return ScalarMappable(TwoSlopeNorm(0.0, lowest, highest), stability_colormap())
+
+
+def beta_colours(beta: np.ndarray) -> ScalarMappable:
+    """Map β to colours where C is the same for all runs: dark to light towards 1."""
+    return ScalarMappable(
+        Normalize(float(beta.min()), max(float(beta.max()), float(beta.min()) + 1e-9)),
+        LinearSegmentedColormap.from_list(
+            "beta", mpl.colormaps["viridis"](np.linspace(0, 0.88, 256))
+        ),
+    )
+
+
+def colours_by(column: Coordinate, values: np.ndarray) -> ScalarMappable:
+    """Return the colours of a coordinate of the runs: C, or β where C is the same for all."""
+    return stability_colours(values) if column == "C" else beta_colours(values)
+
+
+def colourbar(
+    figure: Figure | SubFigure, axes: Axes | Sequence[Axes], by: Coordinate, values: np.ndarray
+) -> None:
+    """Add the bar of ``colours_by``, with its numbers evenly spaced on both sides of C = 0."""
+    bar = figure.colorbar(colours_by(by, values), ax=axes, label=LABELS[by], pad=0.01, aspect=30)
+    bar.ax.set_yscale("linear")
+
+
+def growth_colours(
+    lowest: float, highest: float, *, log: bool = False, unknown: str = "#9a9a9a"
+) -> ScalarMappable:
+    """Map growth to the reds of the unstable region, and no growth to near white."""
+    reds = ["#faf7f5", "#f3d3cb", "#e8a598", "#d1495b", "#7f0d1d"]
+    colormap: Colormap = LinearSegmentedColormap.from_list("growth", reds)
+    colormap = colormap.with_extremes(bad=unknown, under=reds[0])
+    norm = LogNorm(lowest, highest) if log else Normalize(lowest, highest)
+    return ScalarMappable(norm, colormap)
+
+
+def plain_numbers() -> FuncFormatter:
+    """Label a logarithmic axis with plain numbers: 0.001, 0.1, 10."""
+    return FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+
+
+def plain_log(*axes: Axis) -> None:
+    """Label logarithmic axes with plain numbers; with 2 and 5 too, where decades are few."""
+    for axis in axes:
+        low, high = sorted(axis.get_view_interval())
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 50 else (1,)))
+        axis.set_major_formatter(plain_numbers())
+        axis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

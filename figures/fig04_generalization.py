@@ -1,0 +1,18 @@
+"""Figure 4: the test loss along the whole normal curve through (0.999, 0.9)."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from adamct.plotting.generalization import generalization
+from adamct.plotting.style import TEXT_WIDTH
+from adamct.records import Records
+
+READS = ("generalization_normal_curve",)
+
+
+def draw(records: Records) -> Figure:
+    """Draw (a) the test loss against n, (b) the best of it against C, (c) the points."""
+    figure = Figure(figsize=(TEXT_WIDTH, 5.4))
+    generalization(figure, records.of(*READS))
+    return figure

@@ -1,0 +1,87 @@
+"""Figure 14: the unstable region, with a learning rate annealed by exp(−n|C|/2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from adamct.plotting.generalization import best_of_each, loss_table, mean_and_range
+from adamct.plotting.style import (
+    LABELS,
+    TEXT_WIDTH,
+    colourbar,
+    plain_log,
+    stability_colormap,
+    stability_colours,
+)
+from adamct.records import Records
+
+READS = ("annealed_unstable", "generalization_normal_curve")
+
+REFERENCE: dict[str, Any] = {
+    "color": stability_colormap()(1.0),
+    "linewidth": 1.6,
+    "label": "(0.999, 0.9)",
+}
+ANNEALED = "annealed_warmup_cosine"  # the schedules with a test loss to compare
+NOT_ANNEALED = "warmup_cosine"
+
+
+def draw(records: Records) -> Figure:
+    """Draw (a) η_n‖u_n‖∞/η₀, (b) ‖u_n‖∞, (c) the test loss, (d) the best of it against C."""
+    runs = records.runs
+    unstable = records.where(runs[runs.C < 0])
+    reference = records.where(runs[(runs.beta == 0.999) & (runs.gamma == 0.9)])
+    figure = Figure(figsize=(TEXT_WIDTH, 5.2))
+    axes = figure.subplots(2, 2)
+    max_updates(axes[0, 0], unstable, scaled=True)
+    axes[0, 0].set_title("(a) max-update times the annealed rate", loc="left")
+    max_updates(axes[0, 1], unstable, scaled=False)
+    axes[0, 1].set_title("(b) max-update itself", loc="left")
+    losses_against_n(axes[1, 0], unstable, reference)
+    axes[1, 0].set_title("(c) test loss, annealed", loc="left")
+    best(axes[1, 1], unstable, reference)
+    axes[1, 1].set_title("(d) best test loss", loc="left")
+    colourbar(figure, list(axes.flat), "C", unstable.runs.C.to_numpy())
+    return figure
+
+
+def max_updates(axes: Axes, records: Records, *, scaled: bool) -> None:
+    """Draw the max-update of the annealed runs; ``scaled``: times η_n/η₀."""
+    colours = stability_colours(records.runs.C.to_numpy())
+    for run in records.runs[records.runs.schedule == "annealed"].itertuples():
+        n, values = records.series(run.run_id, "max_update")
+        if scaled:
+            values = values * records.series(run.run_id, "lr")[1] / run.lr
+        axes.plot(n, values, color=colours.to_rgba(run.C), linewidth=0.8)
+    axes.set(yscale="log", xlabel="step $n$", xlim=(0, records.runs.n_steps.max()))
+    name = r"\eta_n\|u_n\|_\infty/\eta_0" if scaled else r"\|u_n\|_\infty"
+    axes.set_ylabel(f"${name}$")
+    if not scaled:
+        plain_log(axes.yaxis)
+
+
+def losses_against_n(axes: Axes, unstable: Records, reference: Records) -> None:
+    """Draw the test loss of the runs annealed on top of warm-up and cosine, and of (0.999, 0.9)."""
+    losses = loss_table(unstable.where(unstable.runs[unstable.runs.schedule == ANNEALED]))
+    colours = stability_colours(unstable.runs.C.to_numpy())
+    for C in np.unique(losses.C):
+        mean_and_range(axes, losses[losses.C == C], color=colours.to_rgba(C))
+    mean_and_range(axes, loss_table(reference), **REFERENCE)
+    axes.set(xlabel="step $n$", ylabel="test loss", xlim=(0, unstable.runs.n_steps.max()))
+    axes.legend()
+
+
+def best(axes: Axes, unstable: Records, reference: Records) -> None:
+    """Draw each pair's best test loss, annealed (filled) or not (open), beside (0.999, 0.9)'s."""
+    colours = stability_colours(unstable.runs.C.to_numpy())
+    for schedule, label in ((ANNEALED, "annealed"), (NOT_ANNEALED, "not annealed")):
+        losses = loss_table(unstable.where(unstable.runs[unstable.runs.schedule == schedule]))
+        best_of_each(axes, losses, "C", colours, filled=schedule == ANNEALED, label=label)
+    lowest = loss_table(reference).groupby("run_id").test_loss.min()
+    axes.axhline(lowest.mean(), **REFERENCE)
+    axes.set(xlabel=LABELS["C"], ylabel="best test loss")
+    axes.legend()

@@ -1,0 +1,106 @@
+"""Figure E3: measured against predicted growth, for both theories and both state precisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
+
+from adamct.claims.growth import CLEARLY_UNSTABLE
+from adamct.claims.statistics import bootstrap_interval
+from adamct.plotting.panels import mark_outside, slope_step
+from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH, plain_numbers
+from adamct.records import Records
+from adamct.theory import discrete_max_update_bound, log_slope, max_update_bound, predicted_slope
+
+READS = ("max_update_normal_curve", "max_update_float64")
+
+# Theory → bound, and the look of its markers: open for the paper's, filled for the exact.
+THEORIES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "Eq. (5), the paper": (max_update_bound, {"edgecolors": PAPER["color"], "facecolors": "none"}),
+    "$D_n$, exact": (discrete_max_update_bound, {"facecolors": EXACT["color"], "linewidths": 0}),
+}
+STATES = {"float32": "o", "float64": "s"}
+NOTE: dict[str, Any] = {"ha": "right", "fontsize": 7, "color": "#555555"}
+
+
+def draw(records: Records) -> Figure:
+    """Draw (a) the parity, (b) the median relative error, (c, d) the relative errors."""
+    at = slope_step(records)
+    slopes = {state: measured(records, state, at) for state in STATES}
+    figure = Figure(figsize=(TEXT_WIDTH, 5.6))
+    axes = figure.subplots(2, 2)
+    parity(axes[0, 0], slopes, at)
+    axes[0, 0].set_title("(a) parity", loc="left")
+    median_errors(axes[0, 1], slopes)
+    axes[0, 1].set_title(f"(b) median error, points with $C<{CLEARLY_UNSTABLE}$", loc="left")
+    for panel, letter, (state, table) in zip(axes[1], "cd", slopes.items(), strict=True):
+        relative_errors(panel, table, STATES[state])
+        panel.set_title(f"({letter}) relative error, {state} state", loc="left")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def measured(records: Records, state: str, at: int) -> pd.DataFrame:
+    """Return the slopes in B₋, measured and predicted, one row a run."""
+    runs = records.runs
+    own = records.where(runs[(runs.C < 0) & (runs.state_dtype == state)])
+    n, values = own.matrix("max_update")
+    pair = own.runs.beta.to_numpy(), own.runs.gamma.to_numpy()
+    predicted = {
+        name: predicted_slope(at, *pair, bound=bound) for name, (bound, _) in THEORIES.items()
+    }
+    return pd.DataFrame({"C": own.runs.C, "slope": log_slope(n, values, at=at), **predicted})
+
+
+def parity(axes: Axes, slopes: dict[str, pd.DataFrame], at: int) -> None:
+    """Draw the measured slope against either prediction."""
+    top = max(float(table[name].max()) for table in slopes.values() for name in THEORIES)
+    axes.set(xlim=(0, 1.06 * top), ylim=(-0.3 * top, 1.06 * top))
+    axes.plot([0, top], [0, top], color="0.75", linewidth=0.8, zorder=0)
+    for state, table in slopes.items():
+        for name, (_, look) in THEORIES.items():
+            label = f"{name}, {state}"
+            axes.scatter(table[name], table.slope, s=13, marker=STATES[state], label=label, **look)
+        outside = table[(table.slope - 0.38 * top).abs() > 0.68 * top]
+        mark_outside(axes, outside["$D_n$, exact"], outside.slope)
+    axes.set(xlabel="predicted slope", ylabel=rf"slope of $\ln\|u_n\|_\infty$ at $n={at}$")
+
+
+def relative_errors(axes: Axes, table: pd.DataFrame, marker: str) -> None:
+    """Draw measured over predicted, less 1, against C; ±2 % is what riding tolerates."""
+    axes.axhline(0, color="0.75", linewidth=0.8, zorder=0)
+    axes.axhspan(-0.02, 0.02, color="0.94", zorder=-1)
+    for name, (_, look) in THEORIES.items():
+        error = table.slope / table[name] - 1
+        axes.scatter(table.C, error, s=13, marker=marker, clip_on=False, **look)
+    axes.set_yscale("symlog", linthresh=1e-5, linscale=0.5)
+    axes.yaxis.set_major_locator(FixedLocator([-10, -0.1, -1e-3, 0, 1e-3, 0.1, 10]))
+    axes.yaxis.set_major_formatter(plain_numbers())
+    axes.locator_params(axis="x", nbins=6)
+    axes.set(ylim=(-300, 300), xlabel=r"$C(\beta,\gamma)$", ylabel="measured / predicted − 1")
+    axes.annotate("rides: within ±2 %", (0.99, 0.6), xycoords="axes fraction", **NOTE)
+    axes.annotate("not riding at this step", (0.99, 0.04), xycoords="axes fraction", **NOTE)
+
+
+def median_errors(axes: Axes, slopes: dict[str, pd.DataFrame]) -> None:
+    """Draw the median of the absolute relative error with its bootstrap interval."""
+    rows = [(name, state) for name in THEORIES for state in STATES]
+    for row, (name, state) in enumerate(rows):
+        table = slopes[state][slopes[state].C < CLEARLY_UNSTABLE]
+        errors = (table.slope / table[name] - 1).abs().dropna().to_numpy()
+        if errors.size == 0:
+            continue
+        median = float(np.median(errors))
+        axes.plot(bootstrap_interval(errors), [row, row], color=EXACT["color"], linewidth=1)
+        axes.scatter(median, row, s=20, marker=STATES[state], zorder=3, **THEORIES[name][1])
+        axes.annotate(
+            f"{median:.2g}", (median, row), (0, 7), textcoords="offset points", ha="center"
+        )
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(rows)), [f"{name}\n{state}" for name, state in rows])
+    axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel="median relative error, 95 % interval")

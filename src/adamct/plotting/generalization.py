@@ -1,0 +1,122 @@
+"""The panels of Figures 4, 12 and 13: test loss against n, the best of it, the points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+
+from adamct.plotting import panels
+from adamct.plotting.style import LABELS, Coordinate, colourbar, colours_by
+from adamct.records import Records
+
+
+def generalization(figure: Figure, records: Records, *, by: Coordinate = "C") -> None:
+    """Fill a figure with the three panels.
+
+    Args:
+        figure: empty.
+        records: one experiment's, with the test loss.
+        by: what tells the runs apart: C, or β where C is the same for all.
+    """
+    grid = figure.add_gridspec(2, 2, height_ratios=(1.25, 1), width_ratios=(1.5, 1))
+    curves = figure.add_subplot(grid[0, :])
+    loss_curves(curves, records, by=by)
+    on = "" if by == "C" else rf" on the level curve $C={records.runs.C.iloc[0]:.3f}$"
+    n_seeds = records.runs.seed.nunique()
+    spread = "" if n_seeds == 1 else f": mean and range of {n_seeds} seeds"
+    curves.set_title(f"(a) test loss{on}{spread}", loc="left")
+    best = figure.add_subplot(grid[1, 0])
+    best_losses(best, records, by=by)
+    best.set_title("(b) best test loss", loc="left")
+    chosen = figure.add_subplot(grid[1, 1])
+    panels.points(chosen, records, by=by)
+    beta = records.runs.beta
+    chosen.set_title(rf"(c) the points, $\beta={beta.min():.3f}$ to ${beta.max():.3f}$", loc="left")
+
+
+def loss_curves(axes: Axes, records: Records, *, by: Coordinate) -> None:
+    """Draw the test loss against n: its mean over seeds, and the seeds' range as a band.
+
+    The axis spans the runs in B₊, once they have left the initial loss behind; what lies beyond
+    is marked at the edge.
+    """
+    losses = loss_table(records)
+    colours = colours_by(by, records.runs[by].to_numpy())
+    n_steps = records.runs.n_steps.max()
+    settled = losses[losses.n >= n_steps / 10]
+    axes.set(xlim=(0, n_steps), ylim=stable_range(settled), xlabel="step $n$", ylabel="test loss")
+    outside = beyond(axes, settled.n, settled.test_loss)
+    panels.mark_outside(axes, *outside)
+    if len(outside[0]):
+        axes.plot([], [], "^", color="0.3", markersize=3.5, label="a run beyond the axis")
+    for value in np.unique(losses[by]):
+        mean_and_range(axes, losses[losses[by] == value], color=colours.to_rgba(value))
+    axes.axvspan(0, n_steps / 3, fc="0.95", ec="0.75", lw=0.6, zorder=0, label="first third")
+    axes.legend(loc="lower left")
+    colourbar(axes.figure, axes, by, records.runs[by].to_numpy())
+
+
+def mean_and_range(axes: Axes, losses: pd.DataFrame, *, color: Any, **look: Any) -> None:
+    """Draw one pair's test loss against n: the mean over seeds as a line, their range as a band."""
+    seeds = losses.groupby("n").test_loss.agg(["mean", "min", "max"])
+    axes.plot(seeds.index, seeds["mean"], color=color, **{"linewidth": 0.8, **look})
+    axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=color, alpha=0.12, linewidth=0)
+
+
+def best_losses(axes: Axes, records: Records, *, by: Coordinate) -> None:
+    """Draw the best test loss in the first third (open) and over all steps (filled)."""
+    losses = loss_table(records)
+    colours = colours_by(by, records.runs[by].to_numpy())
+    third = losses[losses.n <= losses.n_steps / 3]
+    best_of_each(axes, third, by, colours, filled=False, label="first third")
+    best_of_each(axes, losses, by, colours, filled=True, label="all steps")
+    axes.set(xlabel=LABELS[by], ylabel="best test loss")
+    axes.legend()
+
+
+def best_of_each(
+    axes: Axes,
+    losses: pd.DataFrame,
+    by: Coordinate,
+    colours: ScalarMappable,
+    *,
+    filled: bool,
+    label: str,
+) -> None:
+    """Draw the lowest test loss of each pair: the mean over seeds, and their range as a bar."""
+    lowest = losses.groupby([by, "run_id"], as_index=False).test_loss.min()
+    seeds = lowest.groupby(by).test_loss.agg(["mean", "min", "max"])
+    colour: Any = colours.to_rgba(seeds.index.to_numpy())
+    axes.vlines(seeds.index, seeds["min"], seeds["max"], colors=colour, linewidth=0.8)
+    faces = colour if filled else "white"
+    axes.scatter(seeds.index, seeds["mean"], s=13, edgecolors=colour, facecolors=faces, zorder=3)
+    axes.scatter(
+        [], [], s=13, edgecolors="0.3", facecolors="0.3" if filled else "white", label=label
+    )
+
+
+def beyond(axes: Axes, x: pd.Series, y: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points above or below the axis."""
+    low, high = axes.get_ylim()
+    outside = (y < low) | (y > high)
+    return x[outside].to_numpy(), y[outside].to_numpy()
+
+
+def stable_range(losses: pd.DataFrame, margin: float = 0.03) -> tuple[float, float]:
+    """Return the range of an axis that shows the losses of the runs in B₊, or of all without."""
+    stable = losses[(losses.C > 0) | (losses.C.max() <= 0)].test_loss
+    room = margin * (stable.max() - stable.min())
+    return stable.min() - room, stable.max() + room
+
+
+def loss_table(records: Records) -> pd.DataFrame:
+    """Return one row per run and evaluation, where the loss is finite."""
+    table = records.scalars[["run_id", "n", "test_loss"]].merge(
+        records.runs[["run_id", "beta", "C", "n_steps"]], on="run_id"
+    )
+    return table[np.isfinite(table.test_loss)]
