@@ -10,16 +10,21 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
 
-from adamct.claims.regions import FLAT_SLOPE, growth
+from adamct.claims.regions import growth
 from adamct.plotting import plane, style
 from adamct.plotting.style import EXACT, PAPER, growth_colours
 from adamct.records import Records
-from adamct.theory import discrete_growth_rate, discrete_max_update_limit, growth_rate
+from adamct.theory import (
+    discrete_growth_rate,
+    discrete_max_update_limit,
+    growth_rate,
+    local_slopes,
+)
 
 READS = ("instability_map", "instability_strip")
 
 SHARES = growth_colours(0, 1, unknown=plane.STABLE["facecolor"])
-RATES = growth_colours(FLAT_SLOPE, 1, log=True)
+RATES = growth_colours(2e-3, 1, log=True)
 MEASURED: dict[str, Any] = {"color": "#d1495b", "marker": "o", "linestyle": "", "label": "measured"}
 TICK: dict[str, Any] = {"color": EXACT["color"], "marker": "|", "markersize": 9, "linestyle": ""}
 OPEN: dict[str, Any] = {"color": PAPER["color"], "marker": "o", "linestyle": "", "mfc": "none"}
@@ -39,10 +44,20 @@ def draw(records: Records) -> Figure:
 
 def measured(records: Records) -> pd.DataFrame:
     """Return the runs with their riding share, median slope and largest max-update."""
-    found = growth(records)
-    largest = records.scalars.groupby("run_id").max_update.max()
-    runs = records.runs.assign(share=found.share, slope=found.slope)
-    return runs.assign(largest=largest[runs.run_id].to_numpy())
+    series = [records.series(run_id, "max_update") for run_id in records.runs.run_id]
+    return records.runs.assign(
+        share=growth(records).share,
+        slope=[median_slope(n, values) for n, values in series],
+        largest=[values.max() for _, values in series],
+    )
+
+
+def median_slope(n: np.ndarray, values: np.ndarray) -> float:
+    """Return the median 10-step slope of ln ‖u_n‖∞ over the second half of a record."""
+    if len(n) < 12:
+        return np.nan
+    centres, slopes = local_slopes(n, values)
+    return float(np.nanmedian(slopes[centres >= n.max() / 2]))
 
 
 def maps(figure: SubFigure, runs: pd.DataFrame) -> None:
