@@ -54,10 +54,11 @@ def measured(records: Records) -> pd.DataFrame:
 
 def median_slope(n: np.ndarray, values: np.ndarray) -> float:
     """Return the median 10-step slope of ln ‖u_n‖∞ over the second half of a record."""
-    if len(n) < 12:
+    finite = np.isfinite(values)
+    if finite.sum() < 12:
         return np.nan
-    centres, slopes = local_slopes(n, values)
-    return float(np.nanmedian(slopes[centres >= n.max() / 2]))
+    centres, slopes = local_slopes(n[finite], values[finite])
+    return float(np.median(slopes[centres >= n.max() / 2]))
 
 
 def maps(figure: SubFigure, runs: pd.DataFrame) -> None:

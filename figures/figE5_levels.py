@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -19,7 +21,8 @@ def draw(records: Records) -> Figure:
     ks = sorted(set(own.runs.k))
     figure = Figure(figsize=(TEXT_WIDTH, 1.7 * len(ks) + 0.5))
     grid = figure.subplots(len(ks), len(strategies), sharex=True, sharey=True, squeeze=False)
-    for run in own.runs.itertuples():
+    runs: Any = own.runs.itertuples()
+    for run in runs:
         axes = grid[ks.index(run.k)][strategies.index(run.strategy)]
         for level in range(1, run.k + 1):
             n, values = own.series(run.run_id, f"max_update_{level}")

@@ -16,7 +16,6 @@ from adamct.theory import (
     discrete_growth_rate,
     discrete_max_update_bound,
     growth_rate,
-    local_slopes,
     max_update_bound,
     normal_curve,
     riding_share,
@@ -77,13 +76,10 @@ class Growth:
         share: riding share: of the steps, those whose local slope is within 2 % of a predicted
             exponential; of the exact theory where it predicts one, else of the paper's. NaN in
             B₊, where neither does.
-        slope: median local slope over the second half of the record, per step. Resets weigh on it,
-            so it decides nothing.
         exceeded: whether some step exceeds D_n beyond rounding.
     """
 
     share: np.ndarray
-    slope: np.ndarray
     exceeded: np.ndarray
 
     @property
@@ -100,8 +96,8 @@ class Growth:
 def growth(records: Records) -> Growth:
     """Measure each run of a map, over the steps that it has if it diverged."""
     rows = [_grown(*records.series(run.run_id, "max_update"), run) for run in _rows(records)]
-    share, slope, exceeded = zip(*rows, strict=True)
-    return Growth(np.array(share), np.array(slope), np.array(exceeded))
+    share, exceeded = zip(*rows, strict=True)
+    return Growth(np.array(share), np.array(exceeded))
 
 
 def strip_is_bounded(records: Records) -> Finding:
@@ -161,20 +157,15 @@ def _decidable(records: Records) -> Records:
     return records.where(runs[runs.paper_rate * runs.n_steps >= LEAST_GROWTH])
 
 
-def _grown(n: np.ndarray, values: np.ndarray, run: Any) -> tuple[float, float, bool]:
+def _grown(n: np.ndarray, values: np.ndarray, run: Any) -> tuple[float, bool]:
     finite = np.isfinite(values) & (values > 0)
     n, values = n[finite], values[finite]
     ln_bound = discrete_max_update_bound(n, run.beta, run.gamma, log=True)
     exceeded = bool((np.log(values) > ln_bound + np.log1p(ROUNDING)).any())
-    if len(n) < 12:
-        return float("nan"), float("nan"), exceeded
-    centres, slopes = local_slopes(n, values)
-    slope = float(np.median(slopes[centres >= n.max() / 2]))
-    if run.paper_rate == 0:
-        return float("nan"), slope, exceeded
+    if run.paper_rate == 0 or len(n) < 12:
+        return float("nan"), exceeded
     bound = discrete_max_update_bound if run.exact_rate > 0 else max_update_bound
-    share = float(riding_share(n, values, run.beta, run.gamma, bound=bound))
-    return share, slope, exceeded
+    return float(riding_share(n, values, run.beta, run.gamma, bound=bound)), exceeded
 
 
 def _rows(records: Records) -> Iterator[Any]:
