@@ -22,17 +22,19 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from adamct.data import open_corpus
+from adamct.data import open_corpus, open_images
 from adamct.optim import strategy_hyperparameters
 from adamct.spec import (
     AnnealedSchedule,
     EvaluationSpec,
     Execution,
     Frozen,
+    ImageData,
     OptimizerSpec,
     RunSpec,
     ScheduleSpec,
     TaskSpec,
+    TextData,
     checked_decay,
 )
 from adamct.theory import (
@@ -328,17 +330,23 @@ def _optimizer(config: OptimizerConfig, pair: tuple[float, float]) -> OptimizerS
 
 
 @lru_cache
-def _corpus_identity(name: str, data_dir: Path | None, cache_dir: Path) -> tuple[int, str]:
-    corpus = open_corpus(name, source=data_dir, prepared=cache_dir)
-    return corpus.vocab_size, corpus.sha256
+def _identity(
+    data: TextData | ImageData, data_dir: Path | None, cache_dir: Path
+) -> dict[str, int | str]:
+    """Return what a spec says of its data beyond their name."""
+    if isinstance(data, ImageData):
+        images = open_images(
+            data.corpus, source=data_dir, prepared=cache_dir, held_out=data.validation_fraction
+        )
+        return {"sha256": images.sha256}
+    corpus = open_corpus(data.corpus, source=data_dir, prepared=cache_dir)
+    return {"vocab_size": corpus.vocab_size, "sha256": corpus.sha256}
 
 
 def _with_data_identity(config: Config) -> TaskSpec:
     data = config.task.data
-    vocab_size, sha256 = _corpus_identity(data.corpus, config.data_dir, config.cache_dir)
-    return config.task.model_copy(
-        update={"data": data.model_copy(update={"vocab_size": vocab_size, "sha256": sha256})}
-    )
+    identity = _identity(data, config.data_dir, config.cache_dir)
+    return config.task.model_copy(update={"data": data.model_copy(update=identity)})
 
 
 def _known_observables(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -356,7 +364,8 @@ def _explain(error: ValidationError) -> str:
     """One line a fault: the key as it is written in YAML, what it held, what would do."""
     lines = []
     for fault in error.errors():
-        key = ".".join(str(part) for part in fault["loc"])
+        # Where one of several kinds is meant, pydantic names the kind as if it were a key.
+        key = ".".join(str(part) for part in fault["loc"] if part not in _kinds())
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             message = f"unknown key{_suggestion(fault['loc'])}"
@@ -366,6 +375,11 @@ def _explain(error: ValidationError) -> str:
         else:
             lines.append(f"{key} = {fault['input']!r}: {message}")
     return "\n".join(lines)
+
+
+def _kinds() -> set[str]:
+    fields = [model.model_fields.get("kind") for model in Frozen.__subclasses__()]
+    return {kind for field in fields if field for kind in get_args(field.annotation)}
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:
