@@ -16,6 +16,7 @@ LAYERS = (
     {"store"},
     {"compose", "runner"},
     {"records"},
+    {"selection"},
     {"plotting"},
     {"claims"},
     {"sweep"},

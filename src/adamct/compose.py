@@ -165,7 +165,7 @@ def compose_cells(
         cells = []
         for picks in itertools.product(*groups.values()):
             chosen = [f"{key}={pick}" for key, pick in zip(groups, picks, strict=True)]
-            base = compose("config", [*fixed.values(), *chosen], return_hydra_config=True)
+            base = _own_part(compose("config", [*fixed.values(), *chosen]))
             for values in itertools.product(*ranges.values()):
                 pairs = zip(ranges, values, strict=True)
                 cells.append(_cell(_with_values(base, pairs), with_data))
@@ -202,6 +202,13 @@ def _own_ranges(base: DictConfig, skip: set[str]) -> dict[str, list[str]]:
     return {o.get_key_element(): _choices(o) for o in overrides}
 
 
+def _own_part(cfg: DictConfig) -> DictConfig:
+    """Return the configuration without Hydra's own node, the larger part of it."""
+    if "hydra" not in cfg:
+        return cfg
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+
 def _with_values(base: DictConfig, pairs: Iterable[tuple[str, str]]) -> DictConfig:
     cfg = copy.deepcopy(base)
     parser = OverridesParser.create()
@@ -215,11 +222,7 @@ def _with_values(base: DictConfig, pairs: Iterable[tuple[str, str]]) -> DictConf
 
 def _cell(cfg: DictConfig, with_data: bool) -> Cell:
     try:
-        values = OmegaConf.to_container(
-            OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]),
-            resolve=True,
-            throw_on_missing=True,
-        )
+        values = OmegaConf.to_container(_own_part(cfg), resolve=True, throw_on_missing=True)
         config = Config.model_validate(values)
         pair = _pair(config)
         optimizer = _optimizer(config.optimizer, pair)
