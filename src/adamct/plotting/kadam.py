@@ -57,7 +57,7 @@ def best_against_lr(axes: Axes, records: Records, metric: Metric) -> None:
     cells = by_cell(scores)
     for _, row in best_cells(scores).iterrows():
         colour, dashes = _look(row.strategy, row.k)
-        own = cells.xs((row.strategy, row.k, row.decoupled)).groupby("lr").max()
+        own = pd.DataFrame(cells.xs((row.strategy, row.k, row.decoupled))).groupby("lr").max()
         means, lr = sign * own.mean(axis=1), own.index
         label = f"{name(row)}, best at $\\eta$ = {row.lr:g}"
         axes.plot(lr, means, dashes, color=colour, label=label)
