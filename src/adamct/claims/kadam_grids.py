@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from adamct.claims.kadam import GRID_OF_RATES, PICTURES, TEXT, UNIT, adam, edges, inverse_exp_2
-from adamct.claims.statistics import bootstrap_interval
+from adamct.claims.statistics import FEWEST, bootstrap_interval
 from adamct.claims.verdicts import Claim, Finding, Status, above, below, inconclusive
 from adamct.records import Records
 from adamct.selection import Metric, best_cells, cell_scores, held_out_advantage, name
@@ -28,8 +28,8 @@ def selection_matters_little(records: Records, *, metric: Metric, tolerance: flo
         )
     on_test, on_validation = (best_cells(scores, select_on=s) for s in ("test", "validation"))
     gain = (on_test["mean"] - on_validation["mean"]).to_numpy()
-    if len(gain) < 2:
-        return inconclusive(f"{len(gain)} optimizers", len(gain))
+    if len(gain) < FEWEST:
+        return inconclusive(f"only {len(gain)} optimizers", len(gain))
     winners = [name(t.sort_values("mean").iloc[-1]) for t in (on_test, on_validation)]
     moved = int(
         (on_test[["lr", "weight_decay"]] != on_validation[["lr", "weight_decay"]]).any(axis=1).sum()
