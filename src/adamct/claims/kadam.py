@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from adamct.claims.statistics import bootstrap_interval
+from adamct.claims.statistics import FEWEST, bootstrap_interval
 from adamct.claims.verdicts import Claim, Finding, above, inconclusive
 from adamct.records import Records
 from adamct.selection import (
@@ -87,8 +87,8 @@ def beats(
         f"{winner(scores[sides[0]], metric)} against {winner(scores[sides[1]], metric)}; "
         + edges(scores)
     )
-    overturned = (np.sign(advantage) != np.sign(mean)).any()
-    status = "inconclusive" if overturned else above(interval, 0.0)
+    agreed = abs(np.sign(advantage).sum()) == n_seeds  # a tie decides nothing either
+    status = above(interval, 0.0) if agreed else "inconclusive"
     return Finding(status, mean, interval, n_seeds, detail)
 
 
@@ -103,7 +103,7 @@ def naive_is_bad(records: Records, *, metric: Metric) -> Finding:
     others = best[best.strategy != "naive"].groupby(keys)["mean"].max()
     behind = (others - naive).dropna().to_numpy()
     noise, freedom = seed_noise(scores)
-    if len(behind) < 2 or not freedom:
+    if len(behind) < FEWEST or not freedom:
         return inconclusive(f"{len(behind)} values of k > 2 and {scores.seed.nunique()} seeds")
     threshold = 2 * noise
     median, interval = float(np.median(behind)), bootstrap_interval(behind)
