@@ -97,8 +97,12 @@ def draw(name: str, path: Path, scale: str, overrides: list[str], out: Path) -> 
         if type(error).__module__.partition(".")[0] not in ("hydra", "omegaconf", "yaml"):
             raise
         raise SystemExit(f"error: {error}") from error
+    module = import_file(path)
     with style():
-        pictures = save(import_file(path).draw(records), out / scale / path.stem)
+        pictures = save(module.draw(records), out / scale / path.stem)
+    if hasattr(module, "table"):  # the numbers behind the points, where a picture cannot name them
+        pictures.append(out / scale / f"{path.stem}.csv")
+        module.table(records).to_csv(pictures[-1], index=False)
     print(f"{name}: {', '.join(str(shown(picture)) for picture in pictures)}")
     verdicts = [
         judge(claim, records) for claim in CLAIMS if claim.figure == path.stem.split("_")[0]

@@ -188,3 +188,16 @@ def test_an_unknown_key_in_a_file_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(compose, "CONF_DIR", tmp_path)
     with pytest.raises(ConfigurationError, match=r"task\.model\.n_layers: unknown key; did you m"):
         compose_cells([])
+
+
+@pytest.mark.parametrize("scale", compose.SCALES)
+def test_figure_14_compares_runs_of_one_schedule(scale):
+    """The annealed runs and the default that they are judged by: the same steps and warm-up."""
+    (default, *_) = compose_cells(
+        ["experiment=generalization_normal_curve", f"scale={scale}"], with_data=False
+    )
+    annealed = compose_cells(["experiment=annealed_unstable", f"scale={scale}"], with_data=False)
+    bases = {c.spec.schedule.base for c in annealed if c.spec.schedule.base.kind != "constant"}
+    assert bases == {default.spec.schedule}
+    assert {c.spec.n_steps for c in annealed} == {default.spec.n_steps}
+    assert {c.spec.evaluation for c in annealed} == {default.spec.evaluation}

@@ -15,6 +15,7 @@ LAYERS = (
     {"monitor", "train"},
     {"store"},
     {"runner", "records"},
+    {"selection"},
     {"plotting"},
     {"claims"},
     {"compose"},

@@ -82,10 +82,10 @@ def test_evaluation_is_recorded_at_the_parameters_of_its_line(tmp_path):
     lines = folder.lines()
     assert [line["n"] for line in lines if "test_loss" in line] == [0, 25, 50, 60]
     training = Training(one.spec, one.execution, data_dir=one.data_dir, cache_dir=one.cache_dir)
-    assert lines[0]["test_loss"] == float(training.test_loss())
+    assert lines[0]["test_loss"] == float(training.evaluate()["test_loss"])
     for n in range(25):
         training.step(n)
-    assert lines[25]["test_loss"] == float(training.test_loss())
+    assert lines[25]["test_loss"] == float(training.evaluate()["test_loss"])
 
 
 @pytest.mark.parametrize("attempt", range(2))

@@ -103,3 +103,13 @@ def test_only_options_may_have_defaults_never_what_tells_kinds_apart():
 def test_an_option_at_its_default_leaves_the_name_alone():
     assert optimizer(eps=1e-30, state_dtype="float32").run_id == optimizer().run_id
     assert optimizer(state_dtype="float64").run_id != optimizer().run_id
+
+
+def test_names_of_runs_stay():
+    """A name changes only together with ``format``, when the same spec gives other numbers.
+
+    Then, and only then, put the new names here; otherwise every finished run would be lost.
+    """
+    assert spec().run_id == "1780232fdd6ec6fc"
+    evaluated = spec(evaluation={"every": 5, "n_batches": 2})
+    assert evaluated.run_id == "adb81ad79b1c66d9"

@@ -22,7 +22,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from adamct.data import open_corpus
+from adamct.data import open_corpus, open_images
 from adamct.optim import strategy_hyperparameters
 from adamct.spec import (
     AnnealedSchedule,
@@ -30,12 +30,14 @@ from adamct.spec import (
     EvaluationSpec,
     Execution,
     Frozen,
+    ImageData,
     Lax,
     Observable,
     OptimizerSpec,
     RunSpec,
     ScheduleSpec,
     TaskSpec,
+    TextData,
     checked_decay,
 )
 from adamct.theory import (
@@ -159,7 +161,7 @@ def compose_cells(
         cells = []
         for picks in itertools.product(*groups.values()):
             chosen = [f"{key}={pick}" for key, pick in zip(groups, picks, strict=True)]
-            base = compose("config", [*fixed.values(), *chosen], return_hydra_config=True)
+            base = _own_part(compose("config", [*fixed.values(), *chosen]))
             for values in itertools.product(*ranges.values()):
                 pairs = zip(ranges, values, strict=True)
                 cells.append(_cell(_with_values(base, pairs), with_data))
@@ -199,6 +201,13 @@ def _own_ranges(base: DictConfig, skip: set[str]) -> dict[str, list[str]]:
     return {o.key_or_group: _choices(o) for o in overrides}
 
 
+def _own_part(cfg: DictConfig) -> DictConfig:
+    """Return the configuration without Hydra's own node, the larger part of it."""
+    if "hydra" not in cfg:
+        return cfg
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+
 def _with_values(base: DictConfig, pairs: Iterable[tuple[str, str]]) -> DictConfig:
     cfg = copy.deepcopy(base)
     parser = OverridesParser.create()
@@ -212,11 +221,7 @@ def _with_values(base: DictConfig, pairs: Iterable[tuple[str, str]]) -> DictConf
 
 def _cell(cfg: DictConfig, with_data: bool) -> Cell:
     try:
-        values = OmegaConf.to_container(
-            OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]),
-            resolve=True,
-            throw_on_missing=True,
-        )
+        values = OmegaConf.to_container(_own_part(cfg), resolve=True, throw_on_missing=True)
         config = Config.model_validate(values)
         pair = _pair(config)
         optimizer = _optimizer(config.optimizer, pair)
@@ -333,17 +338,23 @@ def _optimizer(config: OptimizerConfig, pair: tuple[float, float]) -> OptimizerS
 
 
 @lru_cache
-def _corpus_identity(name: str, data_dir: Path | None, cache_dir: Path) -> tuple[int, str]:
-    corpus = open_corpus(name, source=data_dir, prepared=cache_dir)
-    return corpus.vocab_size, corpus.sha256
+def _identity(
+    data: TextData | ImageData, data_dir: Path | None, cache_dir: Path
+) -> dict[str, int | str]:
+    """Return what a spec says of its data beyond their name."""
+    if isinstance(data, ImageData):
+        images = open_images(
+            data.corpus, source=data_dir, prepared=cache_dir, held_out=data.validation_fraction
+        )
+        return {"sha256": images.sha256}
+    corpus = open_corpus(data.corpus, source=data_dir, prepared=cache_dir)
+    return {"vocab_size": corpus.vocab_size, "sha256": corpus.sha256}
 
 
 def _with_data_identity(config: Config) -> TaskSpec:
     data = config.task.data
-    vocab_size, sha256 = _corpus_identity(data.corpus, config.data_dir, config.cache_dir)
-    return config.task.model_copy(
-        update={"data": data.model_copy(update={"vocab_size": vocab_size, "sha256": sha256})}
-    )
+    identity = _identity(data, config.data_dir, config.cache_dir)
+    return config.task.model_copy(update={"data": data.model_copy(update=identity)})
 
 
 # ------------------------------------------------------------------------------------ errors
@@ -353,7 +364,8 @@ def _explain(error: ValidationError) -> str:
     """One line a fault: the key as it is written in YAML, what it held, what would do."""
     lines = []
     for fault in error.errors():
-        key = ".".join(str(part) for part in fault["loc"])
+        # Where one of several kinds is meant, pydantic names the kind as if it were a key.
+        key = ".".join(str(part) for part in fault["loc"] if part not in _kinds())
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             message = f"unknown key{_suggestion(fault['loc'])}"
@@ -363,6 +375,11 @@ def _explain(error: ValidationError) -> str:
         else:
             lines.append(f"{key} = {fault['input']!r}: {message}")
     return "\n".join(lines)
+
+
+def _kinds() -> set[str]:
+    fields = [model.model_fields.get("kind") for model in Frozen.__subclasses__()]
+    return {kind for field in fields if field for kind in get_args(field.annotation)}
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:

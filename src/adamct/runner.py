@@ -116,7 +116,7 @@ def _advance(
     spec = training.spec
     pending: list[Mapping[str, Any]] = []
     for n in range(start, spec.n_steps):
-        # Everything in line n is taken at θ_n, so the held-out loss comes before the step.
+        # Everything in line n is taken at θ_n, so the held-out scores come before the step.
         evaluated = _evaluate(training, n)
         pending.append({"n": n, **observe(spec.observe, training.step(n)), **evaluated})
         due = execution.checkpoint_every and (n + 1) % execution.checkpoint_every == 0
@@ -135,11 +135,11 @@ def _advance(
 
 
 def _evaluate(training: Training, n: int) -> dict[str, torch.Tensor]:
-    """Return the held-out loss at θ_n if it is due there: every so many steps, and at the end."""
+    """Return the held-out scores at θ_n if they are due: every so many steps, and at the end."""
     evaluation = training.spec.evaluation
     if evaluation is None or (n % evaluation.every and n < training.spec.n_steps):
         return {}
-    return {"test_loss": training.test_loss()}
+    return training.evaluate()
 
 
 def _write(folder: RunFolder, writer: RecordWriter, lines: list[Line]) -> Outcome | None:

@@ -66,21 +66,59 @@ class GPTSpec(Frozen):
         return self
 
 
+class CNNSpec(Frozen):
+    """Architecture of the CNN; the size of the pictures and the classes come from the data."""
+
+    kind: Literal["cnn"]
+    width: float = Field(default=1.0, gt=0)  # factor on the channels of every hidden layer
+    batch_norm: bool = False
+
+
 class TextData(Frozen):
     """A token corpus, identified by the hash of its tokens and vocabulary."""
 
     kind: Literal["text"]
     corpus: Literal["pydoc_topics", "shakespeare", "c4"]
+    # Share of the train split, its end, that is held out to select on beside the test split.
+    validation_fraction: float = Field(default=0.0, ge=0, lt=1)
     vocab_size: int | None = None  # filled in at composition, from the corpus itself
     sha256: str | None = None  # likewise; None only where a spec is composed without its data
+
+
+class AugmentationSpec(Frozen):
+    """Random crop after padding by so many pixels, and random horizontal flip."""
+
+    padding: int = Field(ge=0)
+    flip: bool
+
+
+class ImageData(Frozen):
+    """Labelled pictures, identified by the hash of all their splits."""
+
+    kind: Literal["images"]
+    corpus: Literal["digits", "cifar10"]
+    augmentation: AugmentationSpec | None = None
+    # Share of every class of the train split that is held out to select on beside the test split.
+    validation_fraction: float = Field(default=0.0, ge=0, lt=1)
+    sha256: str | None = None  # as for text
 
 
 class TaskSpec(Frozen):
     """Model, data and batch size; the loss is the model's own."""
 
-    model: GPTSpec
-    data: TextData
+    model: Annotated[GPTSpec | CNNSpec, Field(discriminator="kind")]
+    data: Annotated[TextData | ImageData, Field(discriminator="kind")]
     batch_size: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _model_takes_data(self) -> TaskSpec:
+        takes = {"gpt": "text", "cnn": "images"}[self.model.kind]
+        if self.data.kind != takes:
+            raise ValueError(
+                f"model.kind = {self.model.kind!r} takes data of kind {takes!r}, received "
+                f"{self.data.kind!r} ({self.data.corpus}); choose another task"
+            )
+        return self
 
 
 class OptimizerSpec(Frozen):
@@ -149,10 +187,13 @@ ScheduleSpec = Annotated[
 
 
 class EvaluationSpec(Frozen):
-    """Loss on the held-out split, every ``every`` steps, over ``n_batches`` fixed batches."""
+    """Scores on the held-out splits, every ``every`` steps.
+
+    Text is scored over ``n_batches`` fixed batches; pictures over the whole of each split, once.
+    """
 
     every: int = Field(ge=1)
-    n_batches: int = Field(ge=1)
+    n_batches: int | None = Field(default=None, ge=1)
 
 
 # The functions of these names are in train/observables.py.
@@ -172,6 +213,17 @@ class RunSpec(Frozen):
     seed: int = Field(ge=0)
     observe: Annotated[tuple[Observable, ...], Lax]
     evaluation: EvaluationSpec | None = None
+
+    @model_validator(mode="after")
+    def _evaluation_fits_data(self) -> RunSpec:
+        if self.evaluation is not None:
+            n_batches, kind = self.evaluation.n_batches, self.task.data.kind
+            if (n_batches is None) != (kind == "images"):
+                raise ValueError(
+                    f"evaluation.n_batches = {n_batches} for {kind}: text needs a number of "
+                    "batches, and pictures take none, since the whole split is scored"
+                )
+        return self
 
     @property
     def run_id(self) -> str:

@@ -151,6 +151,90 @@ def levels(factor):
     return build
 
 
+KINDS = (True, False)  # of weight decay: decoupled, coupled
+OPTIMIZERS = [
+    *(("exp", 1, kind) for kind in KINDS),
+    *((s, k, d) for s in ("inverse_exp", "exp", "naive") for k in (2, 3, 4, 5) for d in KINDS),
+    ("normalization_layer", 2, True),
+]
+RATES = (1e-4, 1e-3, 1e-2)
+
+
+def swept(experiment, score, *, n_seeds=3, validation=None, metric="accuracy", spread=0.002):
+    """A sweep of k-Adam: score(strategy, k, decoupled, lr), higher is better, plus seeds' noise.
+
+    The validation score is ``validation(strategy, k, decoupled, lr)``, by default the test's.
+    """
+    sign = 1 if metric == "accuracy" else -1
+
+    def build(make):
+        cells = [(*o, lr, seed) for o in OPTIMIZERS for lr in RATES for seed in range(n_seeds)]
+        columns = ("strategy", "k", "decoupled", "lr", "seed")
+        values = {
+            name: list(column)
+            for name, column in zip(columns, zip(*cells, strict=True), strict=True)
+        }
+        ones = np.ones(len(cells))
+        records = make(
+            experiment, 0.999 * ones, 0.9 * ones, constant, n_steps=2, weight_decay=0.01, **values
+        )
+        noise = spread * np.random.default_rng(0).normal(size=len(cells))
+        test = np.array([score(*cell[:4]) for cell in cells]) + noise
+        held = np.array([(validation or score)(*cell[:4]) for cell in cells]) + noise
+        last = records.scalars.n == 1
+        scalars = records.scalars.assign(**{
+            f"test_{metric}": np.nan, f"validation_{metric}": np.nan
+        })  # fmt: skip
+        scalars.loc[last, [f"test_{metric}", f"validation_{metric}"]] = sign * np.stack(
+            [test, held], axis=1
+        )
+        return Records(records.runs, scalars)
+
+    return build
+
+
+def peaked(best, *, at=1e-3, second=None, naive=-0.3):
+    """Every optimizer is best at ``at``, and those that ``best`` names better than the others."""
+
+    def score(strategy, k, decoupled, lr):
+        value = 0.8 - 0.05 * abs(np.log10(lr / at))
+        value += 0.1 * best(strategy if k > 1 else "adam", k, decoupled)
+        return value + naive * (strategy == "naive" and k > 2)
+
+    return score
+
+
+def crossing(strategy, k, decoupled, lr):
+    """Adam is best at the largest η but one, 2-Adam below; the grid's end decides between them."""
+    if k == 1:
+        return {1e-4: 0.5, 1e-3: 0.7, 1e-2: 0.9}[lr]
+    return {1e-4: 0.5, 1e-3: 0.8, 1e-2: 0.6}[lr]
+
+
+def is_adam(strategy, k, decoupled):
+    return k == 1
+
+
+def is_above_one(strategy, k, decoupled):
+    return k > 1
+
+
+def is_2_adam(strategy, k, decoupled):
+    return (strategy, k, decoupled) == ("inverse_exp", 2, True)
+
+
+def is_inverse_exp(strategy, k, decoupled):
+    return strategy == "inverse_exp"
+
+
+def is_layer(strategy, k, decoupled):
+    return strategy == "normalization_layer"
+
+
+def both_ways(experiment, good, bad, metric="accuracy"):
+    return tuple(swept(experiment, peaked(best), metric=metric) for best in (good, bad))
+
+
 def theory(stability=None, exact=None):
     """No records: what is changed is the theory itself."""
 
@@ -217,6 +301,36 @@ CASES = {
     "annealed-to-nothing": (annealed(constant), annealed(constant, rate=0.001)),
     "unscaled-of-order-one": (annealed(constant), annealed(growing(0.02))),
     "annealing-does-not-rescue": (annealed(constant), annealed(constant, excess=-0.5)),
+}
+CASES |= {
+    "k-beats-adamw-fig06": both_ways("kadam_cifar10", is_above_one, is_adam),
+    "k-beats-adam-fig06": both_ways("kadam_cifar10", is_above_one, is_adam),
+    "2-adam-inverse-exp-best-fig06": both_ways("kadam_cifar10", is_2_adam, is_adam),
+    "selection-on-test-fig06": (
+        swept("kadam_cifar10", peaked(is_adam)),
+        swept("kadam_cifar10", peaked(is_adam), validation=peaked(is_adam, at=1e-2)),
+    ),
+    "naive-is-bad-fig15": (
+        swept("kadam_cifar10", peaked(is_adam)),
+        swept("kadam_cifar10", peaked(is_adam, naive=0.0)),
+    ),
+    "k-beats-adamw-fig16": both_ways("kadam_c4", is_above_one, is_adam, "loss"),
+    "inverse-exp-best-fig16": both_ways("kadam_c4", is_inverse_exp, is_layer, "loss"),
+    "2-adam-inverse-exp-best-fig16": both_ways("kadam_c4", is_2_adam, is_adam, "loss"),
+    "selection-on-test-fig16": (
+        swept("kadam_c4", peaked(is_adam), metric="loss"),
+        swept("kadam_c4", peaked(is_adam), validation=peaked(is_adam, at=1e-2), metric="loss"),
+    ),
+    "grid-holds-the-best-figE4": (
+        swept("kadam_lr_grid", peaked(is_adam), metric="loss"),
+        swept("kadam_lr_grid", peaked(is_adam, at=1e-2), metric="loss"),
+    ),
+    "k-beats-adam-figE4": both_ways("kadam_lr_grid", is_above_one, is_adam, "loss"),
+    "normalization-layer-figE4": both_ways("kadam_lr_grid", is_layer, is_adam, "loss"),
+    "ranking-turns-on-the-grid-figE4": (
+        swept("kadam_lr_grid", crossing, metric="loss"),
+        swept("kadam_lr_grid", peaked(is_2_adam), metric="loss"),
+    ),
 }
 for name in ("faster-with-C", "alike-in-the-end", "sharp-rise"):
     CASES[f"{name}-fig12"] = tuple(
@@ -300,6 +414,58 @@ def test_a_verdict_carries_what_it_rests_on(make_records):
     assert values["name"] == "growth-rate-D"
     assert values["status"] == "reproduced"
     assert "REPRODUCED" in found.as_text()
+
+
+KADAM = [n for n, c in BY_NAME.items() if "kadam" in "".join(c.reads)]
+
+
+@pytest.mark.parametrize("name", [n for n in KADAM if "grid-holds" not in n and "sele" not in n])
+def test_one_seed_decides_no_ranking(name, make_records):
+    claim = BY_NAME[name]
+    metric = claim.evaluate.keywords["metric"]
+    one = swept(claim.reads[0], peaked(is_above_one), n_seeds=1, metric=metric)(make_records)
+    found = judge(claim, one).finding
+    assert found.status == "inconclusive"
+    assert "seed" in found.detail
+
+
+def test_an_ordering_that_a_seed_overturns_is_inconclusive(make_records):
+    claim = BY_NAME["k-beats-adamw-fig16"]
+    noisy = swept("kadam_c4", peaked(is_above_one), metric="loss", spread=0.3)(make_records)
+    assert judge(claim, noisy).finding.status == "inconclusive"
+
+
+def test_a_tie_is_no_victory(make_records):
+    """Where nothing has learnt, every accuracy is that of chance."""
+    tied = swept("kadam_cifar10", lambda *cell: 0.1, spread=0.0)(make_records)
+    assert judge(BY_NAME["k-beats-adamw-fig06"], tied).finding.status == "inconclusive"
+
+
+def test_the_best_of_many_has_no_advantage_by_number_alone(make_records):
+    """Without cross-fitting, the best of 39 cells would beat the best of 3 of equal worth."""
+    claim = BY_NAME["k-beats-adamw-fig06"]
+    equal = swept("kadam_cifar10", lambda *cell: 0.8, n_seeds=5, spread=0.05)(make_records)
+    found = judge(claim, equal).finding
+    assert found.status == "inconclusive"
+    assert found.interval[0] < 0 < found.interval[1]
+
+
+def test_a_best_cell_at_the_edge_of_its_grid_is_flagged(make_records):
+    claim = BY_NAME["k-beats-adamw-fig06"]
+    for at, flag in (
+        (1e-2, "at the grid's edge for 14 of 14: Adam, 2-Adam (exp)"),
+        (1e-3, "inside"),
+    ):
+        records = swept("kadam_cifar10", peaked(is_above_one, at=at))(make_records)
+        assert flag in judge(claim, records).finding.detail
+
+
+def test_without_a_validation_split_selection_decides_nothing(make_records):
+    records = swept("kadam_cifar10", peaked(is_adam))(make_records)
+    bare = Records(records.runs, records.scalars.drop(columns="validation_accuracy"))
+    found = judge(BY_NAME["selection-on-test-fig06"], bare).finding
+    assert found.status == "inconclusive"
+    assert "task.data.validation_fraction=0.1" in found.detail
 
 
 def test_names_are_unique():

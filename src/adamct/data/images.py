@@ -133,7 +133,13 @@ class ImageSet:
         )
 
 
-def open_images(name: str, *, source: Path | None = None, prepared: Path | None = None) -> ImageSet:
+def open_images(
+    name: str,
+    *,
+    source: Path | None = None,
+    prepared: Path | None = None,
+    held_out: float = 0.0,
+) -> ImageSet:
     """Open a named set of pictures, on the CPU; nothing is ever downloaded here.
 
     Args:
@@ -141,6 +147,7 @@ def open_images(name: str, *, source: Path | None = None, prepared: Path | None 
         source: folder of raw data (``adamct.data.default_source``), only read.
         prepared: folder of prepared data (``adamct.data.default_prepared``), where decoded
             pictures are kept.
+        held_out: share of the train split for a validation split (:meth:`ImageSet.hold_out`).
 
     Raises:
         ValueError: for an unknown name.
@@ -152,12 +159,14 @@ def open_images(name: str, *, source: Path | None = None, prepared: Path | None 
         (torch.Size([1438, 1, 8, 8]), 359)
     """
     if name == "digits":
-        return _digits()
-    if name == "cifar10":
+        images = _digits()
+    elif name == "cifar10":
         from adamct.data.image_cifar10 import open_cifar10
 
-        return open_cifar10(source=source, prepared=prepared)
-    raise ValueError(f"received image data {name!r}, expected one of {', '.join(IMAGE_SETS)}")
+        images = open_cifar10(source=source, prepared=prepared)
+    else:
+        raise ValueError(f"received image data {name!r}, expected one of {', '.join(IMAGE_SETS)}")
+    return images.hold_out(held_out) if held_out else images
 
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:

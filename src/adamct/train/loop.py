@@ -6,8 +6,6 @@ run can stop after any step, and go on from its state without a trace.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adamct.data import open_corpus, text_batch
-from adamct.models import GPT, GPTConfig
 from adamct.optim import KAdam
-from adamct.spec import Execution, OptimizerSpec, RunSpec
+from adamct.spec import Execution, GPTSpec, OptimizerSpec, RunSpec
 from adamct.train.observables import StepState
 from adamct.train.schedules import lr_factor
-
-Batch = tuple[Tensor, Tensor]
-
-
-def stream_seed(seed: int, stream: str) -> int:
-    """Derive the seed of one stream of randomness, so that no two share their numbers.
-
-    Example:
-        >>> stream_seed(0, "batches") != stream_seed(0, "initialization")
-        True
-    """
-    return int.from_bytes(hashlib.sha256(f"{seed}/{stream}".encode()).digest()[:8], "big")
+from adamct.train.tasks import Batch, Model, open_task, stream_seed
 
 
 class Training:
@@ -50,20 +35,13 @@ class Training:
     ) -> None:
         self.spec = spec
         self.device = resolve_device(execution.device)
-        corpus = open_corpus(spec.task.data.corpus, source=data_dir, prepared=cache_dir)
-        if corpus.sha256 != spec.task.data.sha256:
-            raise ValueError(
-                f"the corpus {corpus.name!r} has sha256 {corpus.sha256}, the spec expects "
-                f"{spec.task.data.sha256}: the data changed since the spec was composed"
-            )
-        self._train_tokens, self._test_tokens = corpus.train, corpus.validation
-        model = spec.task.model
-        self.model = GPT(
-            GPTConfig(vocab_size=corpus.vocab_size, **model.model_dump(exclude={"kind"})),
-            generator=torch.Generator().manual_seed(stream_seed(spec.seed, "initialization")),
-        ).to(self.device)
+        self.task = open_task(spec, self.device, data_dir=data_dir, cache_dir=cache_dir)
+        generator = torch.Generator().manual_seed(stream_seed(spec.seed, "initialization"))
+        self.model: Model = self.task.build(generator).to(self.device)
         self.optimizer = build_optimizer(spec.optimizer, self.model, execution.compiled)
-        self._dropout_seed = stream_seed(spec.seed, "dropout") if model.dropout else None
+        model = spec.task.model
+        drops = isinstance(model, GPTSpec) and model.dropout
+        self._dropout_seed = stream_seed(spec.seed, "dropout") if drops else None
 
     def step(self, n: int) -> StepState:
         """Advance from θ_n to θ_{n+1}; the state holds the loss at θ_n."""
@@ -82,15 +60,13 @@ class Training:
 
     def batch(self, n: int) -> Batch:
         """Return the training batch of step n: the same for every run with this seed and data."""
-        return self._batch(self._train_tokens, stream_seed(self.spec.seed, "batches"), n)
+        return self.task.batch(n)
 
     @torch.no_grad()
-    def test_loss(self) -> Tensor:
-        """Return the mean loss over the fixed batches of the held-out split, on the device."""
-        assert self.spec.evaluation is not None
+    def evaluate(self) -> dict[str, Tensor]:
+        """Return the scores on the held-out splits (see :class:`Task`), on the device."""
         self.model.eval()
-        losses = [self.model.loss(*batch) for batch in self._test_batches()]
-        return torch.stack(losses).mean()
+        return self.task.evaluate(self.model)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on, beside its index."""
@@ -100,23 +76,6 @@ class Training:
         """Go back to a state that :meth:`state_dict` gave."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-
-    def _test_batches(self) -> Iterator[Batch]:
-        # One stream for every seed: runs are compared on the same held-out batches.
-        assert self.spec.evaluation is not None
-        for index in range(self.spec.evaluation.n_batches):
-            yield self._batch(self._test_tokens, stream_seed(0, "evaluation"), index)
-
-    def _batch(self, tokens: np.ndarray, seed: int, step: int) -> Batch:
-        task = self.spec.task
-        return text_batch(
-            tokens,
-            seed=seed,
-            step=step,
-            batch_size=task.batch_size,
-            block_size=task.model.block_size,
-            device=self.device,
-        )
 
 
 def build_optimizer(

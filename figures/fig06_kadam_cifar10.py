@@ -1,0 +1,38 @@
+"""Figure 6: the best test accuracy of k-Adam against k, for every strategy."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from adamct.plotting import kadam
+from adamct.plotting.style import TEXT_WIDTH
+from adamct.records import Records
+from adamct.selection import best_cells, cell_scores
+
+READS = ("kadam_cifar10",)
+
+
+def draw(records: Records) -> Figure:
+    """Draw the best test accuracy over the sweep against k, a panel per kind of weight decay."""
+    best = best_cells(cell_scores(records.of(READS[0]), "accuracy"))
+    figure = Figure(figsize=(TEXT_WIDTH, 3.2))
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, decoupled, title in zip(
+        panels,
+        (True, False),
+        ("(a) decoupled weight decay", "(b) coupled weight decay"),
+        strict=True,
+    ):
+        kadam.best_against_k(axes, best[best.decoupled == decoupled], "accuracy")
+        axes.set_title(title, loc="left")
+    kadam.zoom_to_contenders(panels[0], best, "accuracy")
+    panels[1].set_ylabel("")
+    handles = kadam.legend_handles(best)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def table(records: Records) -> pd.DataFrame:
+    """Return the best cell (η, λ) behind every point."""
+    return kadam.best_table(records.of(READS[0]), "accuracy")

@@ -1,0 +1,59 @@
+"""Figure 10: the convolutional network of Figure 6, drawn from the module itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from adamct.models import CNN, CNNConfig
+from adamct.plotting.style import TEXT_WIDTH
+from adamct.records import Records
+
+READS = ()
+COLOURS = {
+    "Conv2d": "#2f7fb8",
+    "BatchNorm2d": "#8fb8a8",
+    "MaxPool2d": "#d1495b",
+    "Linear": "#e0a458",
+}
+
+
+def draw(records: Records) -> Figure:
+    """Draw each layer that has weights or pools, as tall as its pictures and as wide as √channels.
+
+    Under each stands the shape of its output and its number of parameters.
+    """
+    layers = CNN(CNNConfig()).layer_table()
+    drawn = [layer for layer in layers if layer.kind in COLOURS]
+    figure = Figure(figsize=(TEXT_WIDTH, 2.9))
+    axes = figure.add_subplot()
+    x = 0.0
+    for layer in drawn:
+        channels, *size = layer.output_shape
+        height = size[0] if size else 4 * np.log2(channels)
+        width = np.sqrt(channels) / 2.5 if size else 3.0
+        axes.add_patch(
+            Rectangle((x, -height / 2), width, height, color=COLOURS[layer.kind], alpha=0.85)
+        )
+        text = f"{layer.name}\n{' × '.join(map(str, layer.output_shape))}"
+        if layer.n_parameters:
+            text += f"\n{layer.n_parameters:,}"
+        axes.text(
+            x + width / 2,
+            -25,
+            text,
+            rotation=90,
+            ha="center",
+            va="top",
+            fontsize=6,
+            linespacing=1.1,
+        )
+        x += max(width, 4.2) + 1.2
+    total = sum(layer.n_parameters for layer in layers)
+    axes.set_title(
+        f"{total:,} parameters; 3 × 3 kernels with padding 1, 2 × 2 max pooling, ReLU", loc="left"
+    )
+    axes.set(xlim=(-1, x), ylim=(-52, 26))
+    axes.axis("off")
+    return figure

@@ -1,0 +1,30 @@
+"""Figure 15: Figure 6 zoomed out, to show the naive strategy."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from adamct.plotting import kadam
+from adamct.plotting.style import TEXT_WIDTH
+from adamct.records import Records
+from adamct.selection import best_cells, cell_scores
+
+READS = ("kadam_cifar10",)
+
+
+def draw(records: Records) -> Figure:
+    """Draw the best test accuracy against k over its whole range, the naive strategy included."""
+    best = best_cells(cell_scores(records.of(READS[0]), "accuracy"))
+    figure = Figure(figsize=(TEXT_WIDTH, 3.2))
+    for axes, decoupled, title in zip(
+        figure.subplots(1, 2, sharey=True),
+        (True, False),
+        ("(a) decoupled", "(b) coupled"),
+        strict=True,
+    ):
+        kadam.best_against_k(axes, best[best.decoupled == decoupled], "accuracy")
+        axes.set_title(f"{title} weight decay", loc="left")
+        axes.set_ylim(0, 1)
+    handles = kadam.legend_handles(best)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure

@@ -1,0 +1,33 @@
+"""Figure 16: the best test loss of k-Adam against k in language modelling."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from adamct.plotting import kadam
+from adamct.plotting.style import TEXT_WIDTH
+from adamct.records import Records
+from adamct.selection import best_cells, cell_scores
+
+READS = ("kadam_c4",)
+
+
+def draw(records: Records) -> Figure:
+    """Draw the best test loss over the sweep against k, with decoupled weight decay."""
+    best = best_cells(cell_scores(records.of(READS[0]), "loss"))
+    figure = Figure(figsize=(TEXT_WIDTH, 3.0))
+    near, whole = figure.subplots(1, 2)
+    for axes in (near, whole):
+        kadam.best_against_k(axes, best, "loss")
+    kadam.zoom_to_contenders(near, best, "loss")
+    near.set_title("(a) best test loss", loc="left")
+    whole.set_title("(b) zoomed out", loc="left")
+    handles = kadam.legend_handles(best)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def table(records: Records) -> pd.DataFrame:
+    """Return the best cell (η, λ) behind every point."""
+    return kadam.best_table(records.of(READS[0]), "loss")

@@ -1,0 +1,239 @@
+"""Claims on k-Adam: which k and strategy is best, and how sure that is (Section 4.3, O and P).
+
+Every comparison is between the best cells of two sets of optimizers, cross-fitted over seeds
+(:func:`~adamct.selection.held_out_advantage`). An ordering that one of the seeds overturns is
+``inconclusive``, and so is one with a single seed. A best cell at the end of its grid is named:
+beyond it a better one may lie, and with it another ranking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from adamct.claims.statistics import FEWEST, bootstrap_interval
+from adamct.claims.verdicts import Claim, Finding, above, inconclusive
+from adamct.records import Records
+from adamct.selection import (
+    ADAM,
+    Metric,
+    best_cells,
+    cell_scores,
+    held_out_advantage,
+    name,
+    seed_noise,
+)
+
+Choice = Callable[[pd.DataFrame], pd.Series]
+UNIT: dict[Metric, str] = {"accuracy": "in test accuracy", "loss": "nats of test loss"}
+
+
+def adam(scores: pd.DataFrame) -> pd.Series:
+    """Choose k = 1."""
+    return scores.strategy == ADAM
+
+
+def above_one(scores: pd.DataFrame) -> pd.Series:
+    """Choose k > 1, in every strategy."""
+    return scores.strategy != ADAM
+
+
+def inverse_exp_2(scores: pd.DataFrame) -> pd.Series:
+    """Choose what the paper finds best: k = 2, inverse exp, decoupled."""
+    return (scores.strategy == "inverse_exp") & (scores.k == 2) & scores.decoupled
+
+
+def strategy_is(strategy: str) -> Choice:
+    """Choose one strategy, at every k > 1."""
+    return lambda scores: scores.strategy == strategy
+
+
+def beats(
+    records: Records,
+    *,
+    metric: Metric,
+    ours: Choice,
+    theirs: Choice,
+    only: Choice | None = None,
+) -> Finding:
+    """Advantage of the best of some optimizers over the best of others, cross-fitted over seeds.
+
+    Args:
+        records: of one sweep.
+        metric: accuracy or loss; an advantage is a higher accuracy, or a lower loss.
+        ours: which optimizers should win.
+        theirs: against which.
+        only: restricts the sweep, to one kind of weight decay.
+    """
+    scores = cell_scores(records, metric)
+    if only is not None:
+        scores = scores[only(scores)]
+    n_seeds = scores.seed.nunique()
+    if n_seeds < 2:
+        return inconclusive(
+            "one seed cannot tell an advantage from noise; train more with seed=0,1,2", n_seeds
+        )
+    sides = [choice(scores) for choice in (ours, theirs)]
+    if not all(side.any() for side in sides):
+        return inconclusive("the sweep lacks one of the two sides", n_seeds)
+    advantage, interval = held_out_advantage(scores, *sides)
+    mean = float(advantage.mean())
+    detail = (
+        f"advantage {mean:+.4f} {UNIT[metric]}, 95 % interval [{interval[0]:+.4f}, "
+        f"{interval[1]:+.4f}], by seed {', '.join(f'{a:+.4f}' for a in advantage)}; "
+        f"{winner(scores[sides[0]], metric)} against {winner(scores[sides[1]], metric)}; "
+        + edges(scores)
+    )
+    agreed = abs(np.sign(advantage).sum()) == n_seeds  # a tie decides nothing either
+    status = above(interval, 0.0) if agreed else "inconclusive"
+    return Finding(status, mean, interval, n_seeds, detail)
+
+
+def naive_is_bad(records: Records, *, metric: Metric) -> Finding:
+    """Median over k > 2 of how far the naive strategy falls behind the best other at that k."""
+    scores = cell_scores(records, metric)
+    best = best_cells(scores[scores.k > 2])
+    if best.empty or not (best.strategy == "naive").any():
+        return inconclusive("the sweep has no naive strategy at k > 2")
+    keys = ["k", "decoupled"]
+    naive = best[best.strategy == "naive"].set_index(keys)["mean"]
+    others = best[best.strategy != "naive"].groupby(keys)["mean"].max()
+    behind = (others - naive).dropna().to_numpy()
+    noise, freedom = seed_noise(scores)
+    if len(behind) < FEWEST or not freedom:
+        return inconclusive(f"{len(behind)} values of k > 2 and {scores.seed.nunique()} seeds")
+    threshold = 2 * noise
+    median, interval = float(np.median(behind)), bootstrap_interval(behind)
+    detail = (
+        f"behind the best other strategy by {median:.4f} {UNIT[metric]} in the median over k > 2, "
+        f"95 % interval [{interval[0]:.4f}, {interval[1]:.4f}], {len(behind)} values, "
+        f"{behind.min():.4f} to {behind.max():.4f}; a seed moves a run by {noise:.4f}"
+    )
+    return Finding(above(interval, threshold), median, interval, len(behind), detail)
+
+
+def winner(scores: pd.DataFrame, metric: Metric) -> str:
+    """Name the best optimizer, its score and its cell."""
+    row = best_cells(scores).sort_values("mean").iloc[-1]
+    return (
+        f"{name(row)} with {abs(row['mean']):.4f} at η = {row.lr:g}, λ = {row.weight_decay:g}"
+        f"{'' if row.decoupled else ', coupled'}"
+    )
+
+
+def edges(scores: pd.DataFrame) -> str:
+    """Say which best cells lie at an end of the grid."""
+    best = best_cells(scores)
+    at_edge = best[best.edge != ""]
+    if at_edge.empty:
+        return "every best cell lies inside the grid"
+    shown = ", ".join(name(row) for _, row in at_edge.head(3).iterrows())
+    more = f" and {len(at_edge) - 3} more" if len(at_edge) > 3 else ""
+    return f"best cell at the grid's edge for {len(at_edge)} of {len(best)}: {shown}{more}"
+
+
+def _decoupled(scores: pd.DataFrame) -> pd.Series:
+    return scores.decoupled
+
+
+def _coupled(scores: pd.DataFrame) -> pd.Series:
+    return ~scores.decoupled
+
+
+def _not(choice: Choice) -> Choice:
+    return lambda scores: ~choice(scores)
+
+
+def _other_strategies(scores: pd.DataFrame) -> pd.Series:
+    return above_one(scores) & (scores.strategy != "inverse_exp")
+
+
+BEATS = "its interval lies above 0 and no seed overturns it; both sides are picked on other seeds"
+PICTURES, TEXT, GRID_OF_RATES = ("kadam_cifar10",), ("kadam_c4",), ("kadam_lr_grid",)
+
+CLAIMS = (
+    Claim(
+        "k-beats-adamw-fig06",
+        "fig06",
+        "Section 4.3, Fig. 6",
+        "With decoupled weight decay, some k > 1 beats AdamW on pictures",
+        BEATS,
+        PICTURES,
+        partial(beats, metric="accuracy", ours=above_one, theirs=adam, only=_decoupled),
+    ),
+    Claim(
+        "k-beats-adam-fig06",
+        "fig06",
+        "Section 4.3, Fig. 6",
+        "With coupled weight decay, some k > 1 beats Adam on pictures",
+        BEATS,
+        PICTURES,
+        partial(beats, metric="accuracy", ours=above_one, theirs=adam, only=_coupled),
+    ),
+    Claim(
+        "2-adam-inverse-exp-best-fig06",
+        "fig06",
+        "Section 4.3, Fig. 6",
+        "2-Adam with inverse exp and decoupled weight decay is the best of all on pictures",
+        BEATS,
+        PICTURES,
+        partial(beats, metric="accuracy", ours=inverse_exp_2, theirs=_not(inverse_exp_2)),
+    ),
+    Claim(
+        "naive-is-bad-fig15",
+        "fig15",
+        "Section 4.3, Appendix O, Fig. 15",
+        "The naive strategy falls far behind for k > 2",
+        "the interval of the median distance lies above twice what a seed moves a run by",
+        PICTURES,
+        partial(naive_is_bad, metric="accuracy"),
+    ),
+    Claim(
+        "k-beats-adamw-fig16",
+        "fig16",
+        "Appendix P, Fig. 16",
+        "Some k > 1 beats AdamW in language modelling",
+        BEATS,
+        TEXT,
+        partial(beats, metric="loss", ours=above_one, theirs=adam),
+    ),
+    Claim(
+        "inverse-exp-best-fig16",
+        "fig16",
+        "Appendix P, Fig. 16",
+        "Inverse exp is the best strategy in language modelling",
+        BEATS,
+        TEXT,
+        partial(beats, metric="loss", ours=strategy_is("inverse_exp"), theirs=_other_strategies),
+    ),
+    Claim(
+        "2-adam-inverse-exp-best-fig16",
+        "fig16",
+        "Appendix P, Fig. 16",
+        "2-Adam with inverse exp is the best of all in language modelling",
+        BEATS,
+        TEXT,
+        partial(beats, metric="loss", ours=inverse_exp_2, theirs=_not(inverse_exp_2)),
+    ),
+    Claim(
+        "k-beats-adam-figE4",
+        "figE4",
+        "Section 4.3, on a grid that holds every best",
+        "With each at its own best learning rate, some k > 1 beats Adam",
+        BEATS,
+        GRID_OF_RATES,
+        partial(beats, metric="loss", ours=above_one, theirs=adam),
+    ),
+    Claim(
+        "normalization-layer-figE4",
+        "figE4",
+        "Section 4.3 expects it",
+        "2-Adam with γ₂ = 0, Adam with a normalization layer made explicit, beats Adam",
+        BEATS,
+        GRID_OF_RATES,
+        partial(beats, metric="loss", ours=strategy_is("normalization_layer"), theirs=adam),
+    ),
+)

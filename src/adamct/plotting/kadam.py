@@ -1,0 +1,143 @@
+"""Panels of k-Adam: the best of a sweep against k and against η, and the table behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from adamct.records import Records
+from adamct.selection import ADAM, Metric, best_cells, by_cell, cell_scores, name
+
+ADAM_COLOUR = "#c1121f"  # the paper draws k = 1 in red
+COLOURS = {
+    "inverse_exp": "#1845fb",
+    "exp": "#ff5e02",
+    "scaled": "#3f8f4f",
+    "naive": "#7a6f80",
+    "root": "#c849a9",
+    "normalization_layer": "#0f9fa6",
+}
+LABELS: dict[Metric, str] = {"accuracy": "best test accuracy", "loss": "best test loss (nats)"}
+
+
+def best_against_k(axes: Axes, best: pd.DataFrame, metric: Metric) -> None:
+    """Draw the best score against k, a line per strategy; all of them start at Adam, in red.
+
+    Args:
+        axes: where.
+        best: of :func:`~adamct.selection.best_cells`, of one kind of weight decay.
+        metric: what the scores are.
+    """
+    sign = _sign(metric)
+    adam = best[best.strategy == ADAM]
+    for strategy in _strategies(best):
+        line = pd.concat([adam, best[best.strategy == strategy]]).sort_values("k")
+        colour = COLOURS[strategy]
+        axes.plot(line.k, sign * line["mean"], color=colour)
+        axes.fill_between(
+            line.k, sign * line.low, sign * line.high, color=colour, alpha=0.15, linewidth=0
+        )
+        own = line[line.k > 1]
+        _points(axes, own.k, sign * own["mean"], own.edge != "", colour)
+    _points(axes, adam.k, sign * adam["mean"], adam.edge != "", ADAM_COLOUR, size=22)
+    axes.set(xlabel="$k$", ylabel=LABELS[metric], xticks=sorted(set(best.k)))
+
+
+def best_against_lr(axes: Axes, records: Records, metric: Metric) -> None:
+    """Draw the best score against η, a line per optimizer, with the range of its seeds.
+
+    The best η of each is a large point, hollow where it lies at an end of the grid.
+    """
+    sign = _sign(metric)
+    scores = cell_scores(records, metric)
+    cells = by_cell(scores)
+    for _, row in best_cells(scores).iterrows():
+        colour, dashes = _look(row.strategy, row.k)
+        own = pd.DataFrame(cells.xs((row.strategy, row.k, row.decoupled))).groupby("lr").max()
+        means, lr = sign * own.mean(axis=1), own.index
+        label = f"{name(row)}, best at $\\eta$ = {row.lr:g}"
+        axes.plot(lr, means, dashes, color=colour, label=label)
+        axes.fill_between(
+            lr,
+            sign * own.min(axis=1),
+            sign * own.max(axis=1),
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
+        )
+        low, high = sorted((sign * row.low, sign * row.high))
+        axes.vlines(row.lr, low, high, color=colour, linewidth=1.6)
+        _points(axes, [row.lr], [sign * row["mean"]], ["lr" in row.edge], colour, size=26)
+    axes.set(xscale="log", xlabel=r"learning rate $\eta$", ylabel=LABELS[metric])
+    axes.legend()
+
+
+def legend_handles(best: pd.DataFrame) -> list[Line2D]:
+    """Return the legend of :func:`best_against_k`."""
+    point: dict[str, Any] = {"marker": "o", "linestyle": ""}
+    return [
+        Line2D([], [], color=ADAM_COLOUR, **point, label="Adam ($k=1$)"),
+        *(
+            Line2D([], [], color=COLOURS[strategy], marker="o", label=strategy.replace("_", " "))
+            for strategy in _strategies(best)
+        ),
+        Line2D([], [], color="0.3", markerfacecolor="white", **point, label="at the grid's edge"),
+    ]
+
+
+def zoom_to_contenders(axes: Axes, best: pd.DataFrame, metric: Metric) -> None:
+    """Set the axis to the optimizers that come near the best; the naive strategy may leave it."""
+    shown = _sign(metric) * best[best.strategy != "naive"][["low", "high"]].to_numpy()
+    pad = 0.08 * (shown.max() - shown.min()) or 1e-3
+    axes.set_ylim(shown.min() - pad, shown.max() + pad)
+
+
+def best_table(records: Records, metric: Metric) -> pd.DataFrame:
+    """Return the table beside a figure: each optimizer's best cell, by either selection.
+
+    Returns:
+        Per optimizer the cell (``lr, weight_decay``), the test score's mean over seeds with its
+        least and greatest value, ``edge`` (the axes of the grid at whose end the cell lies), and,
+        where a validation split was held out, the same under selection on validation.
+    """
+    scores = cell_scores(records, metric)
+    sign = _sign(metric)
+    parts = []
+    for select_on in ("test", "validation"):
+        if select_on in scores:
+            best = best_cells(scores, select_on=select_on)
+            best[["mean", "low", "high"]] *= sign
+            if sign < 0:
+                best[["low", "high"]] = best[["high", "low"]].to_numpy()
+            parts.append(best.assign(selected_on=select_on))
+    table = pd.concat(parts).rename(columns={"mean": f"test_{metric}"})
+    return table.sort_values(["selected_on", "decoupled", "strategy", "k"], ignore_index=True)
+
+
+def _points(
+    axes: Axes,
+    x: Iterable[float],
+    y: Iterable[float],
+    at_edge: Iterable[bool],
+    colour: str,
+    size: float = 11,
+) -> None:
+    faces = ["white" if edge else colour for edge in at_edge]
+    axes.scatter(list(x), list(y), s=size, facecolors=faces, edgecolors=colour, zorder=3)
+
+
+def _look(strategy: str, k: int) -> tuple[str, str]:
+    colour = ADAM_COLOUR if strategy == ADAM else COLOURS[strategy]
+    return colour, ("-", "-", "--", ":", "-.")[min(k, 5) - 1]
+
+
+def _strategies(best: pd.DataFrame) -> list[str]:
+    return [strategy for strategy in COLOURS if strategy in set(best.strategy)]
+
+
+def _sign(metric: Metric) -> float:
+    return 1.0 if metric == "accuracy" else -1.0

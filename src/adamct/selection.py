@@ -1,0 +1,149 @@
+"""The best of a sweep: which cell each optimizer takes, by which rule, and what seeds make of it.
+
+An optimizer is a (strategy, k, kind of weight decay); its grid are the learning rates and weight
+decays that were tried. At k = 1 every strategy is Adam, here once. Scores are turned so that more
+is better: the accuracy itself, and the negative loss.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from adamct.records import Records
+
+Metric = Literal["accuracy", "loss"]
+OPTIMIZER = ["strategy", "k", "decoupled"]
+GRID = ["lr", "weight_decay"]
+ADAM = "adam"
+
+
+def cell_scores(records: Records, metric: Metric) -> pd.DataFrame:
+    """Score every run of a sweep, at its best evaluation.
+
+    Args:
+        records: of one experiment.
+        metric: accuracy or loss.
+
+    Returns:
+        One row a run: ``strategy, k, decoupled, lr, weight_decay, seed``; ``test``, at the
+        evaluation that is best on the test split, which is the paper's rule; and, where a
+        validation split was held out, ``validation``, the best score there, and
+        ``test_at_validation``, the test score of the same evaluation. A run that diverged counts
+        with what it reached before.
+    """
+    sign = 1.0 if metric == "accuracy" else -1.0
+    test, validation = f"test_{metric}", f"validation_{metric}"
+    evaluated = records.scalars.dropna(subset=test).set_index("run_id")
+    by_run = pd.DataFrame({"test": (sign * evaluated[test]).groupby("run_id").max()})
+    if validation in evaluated:
+        chosen = (
+            evaluated.assign(key=sign * evaluated[validation])
+            .sort_values("key", ascending=False, kind="stable")
+            .groupby("run_id")
+            .head(1)
+        )
+        by_run["validation"] = chosen.key
+        by_run["test_at_validation"] = sign * chosen[test]
+    runs = records.runs.assign(
+        strategy=records.runs.strategy.where(records.runs.k > 1, ADAM)
+    ).drop_duplicates("run_id")
+    return runs[[*OPTIMIZER, *GRID, "seed", "run_id"]].join(by_run, on="run_id")
+
+
+def by_cell(scores: pd.DataFrame, column: str = "test") -> pd.DataFrame:
+    """Return one score per cell of the grid (the rows) and seed (the columns)."""
+    return scores.pivot_table(index=[*OPTIMIZER, *GRID], columns="seed", values=column)
+
+
+def best_cells(scores: pd.DataFrame, *, select_on: str = "test") -> pd.DataFrame:
+    """Return the best cell of every optimizer: that with the best mean over seeds.
+
+    Args:
+        scores: of :func:`cell_scores`.
+        select_on: ``"test"`` as the paper does, or ``"validation"``.
+
+    Returns:
+        One row an optimizer: ``strategy, k, decoupled, lr, weight_decay``; the test score's
+        ``mean``, ``low`` and ``high`` over the seeds, under this selection; and ``edge``, the
+        names of the grid's axes at whose end the cell lies, so that a better one may lie beyond.
+    """
+    shown = "test" if select_on == "test" else "test_at_validation"
+    chosen = by_cell(scores, select_on).mean(axis=1).groupby(OPTIMIZER).idxmax()
+    seeds = by_cell(scores, shown).loc[chosen.to_list()]
+    table = pd.DataFrame(
+        {"mean": seeds.mean(axis=1), "low": seeds.min(axis=1), "high": seeds.max(axis=1)}
+    ).reset_index()
+    return table.assign(edge=[_edges(row, scores) for _, row in table.iterrows()])
+
+
+def seed_noise(scores: pd.DataFrame) -> tuple[float, int]:
+    """Pool the spread over seeds of the contenders: the better half of the optimizers.
+
+    Returns:
+        The standard deviation of one run's score, and its degrees of freedom (0 with one seed).
+    """
+    cells = by_cell(scores)
+    means = cells.mean(axis=1)
+    best = means.loc[means.groupby(OPTIMIZER).idxmax().to_list()]
+    values = cells.loc[best[best >= best.median()].index].to_numpy()
+    freedom = values.size - len(values)
+    if freedom == 0:
+        return float("nan"), 0
+    squares = (values - values.mean(axis=1, keepdims=True)) ** 2
+    return float(np.sqrt(squares.sum() / freedom)), freedom
+
+
+def held_out_advantage(
+    scores: pd.DataFrame, ours: pd.Series, theirs: pd.Series
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Compare the best of some optimizers with the best of others, free of the winner's curse.
+
+    The best of many cells looks better than it is, the more so the more there are. So for each
+    seed both sides pick their cell on the other seeds, and are compared on this one.
+
+    Args:
+        scores: of :func:`cell_scores`, with at least two seeds.
+        ours: mask over the rows of ``scores``.
+        theirs: likewise.
+
+    Returns:
+        The advantage in each seed, and the 95 % interval of its mean: Student's, with the seeds'
+        noise pooled over the contenders.
+    """
+    sides = [by_cell(scores[mask]) for mask in (ours, theirs)]
+    differences = []
+    for seed in sides[0].columns:
+        picked = [side.loc[side.drop(columns=seed).mean(axis=1).idxmax(), seed] for side in sides]
+        differences.append(picked[0] - picked[1])
+    advantage = np.array(differences)
+    noise, freedom = seed_noise(scores)
+    half = stats.t.ppf(0.975, freedom) * noise * np.sqrt(2 / len(advantage))
+    return advantage, (float(advantage.mean() - half), float(advantage.mean() + half))
+
+
+def name(row: pd.Series) -> str:
+    """Return an optimizer's name as a reader says it.
+
+    Example:
+        >>> name(pd.Series({"strategy": "inverse_exp", "k": 2, "decoupled": True}))
+        '2-Adam (inverse exp)'
+        >>> name(pd.Series({"strategy": "adam", "k": 1, "decoupled": True}))
+        'Adam'
+    """
+    if row.strategy == ADAM:
+        return "Adam"
+    return f"{row.k}-Adam ({row.strategy.replace('_', ' ')})"
+
+
+def _edges(row: pd.Series, scores: pd.DataFrame) -> str:
+    """Name the axes of the grid on whose end a cell lies; an axis of one value has none."""
+    found = []
+    for axis in GRID:
+        tried = np.unique(scores[axis])
+        if len(tried) > 1 and row[axis] in (tried[0], tried[-1]):
+            found.append(axis)
+    return " ".join(found)

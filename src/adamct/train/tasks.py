@@ -1,0 +1,189 @@
+"""What is trained on what: a task builds its model, gives its batches and scores it.
+
+The loop knows nothing of text or pictures; each task is here once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from adamct.data import (
+    Augmentation,
+    ImageSet,
+    image_batch,
+    open_corpus,
+    open_images,
+    ordered_batches,
+    text_batch,
+)
+from adamct.models import CNN, GPT, CNNConfig, GPTConfig
+from adamct.spec import CNNSpec, GPTSpec, ImageData, RunSpec, TextData
+
+Batch = tuple[Tensor, Tensor]
+Model = GPT | CNN
+
+EVALUATION_BATCH = 1000  # pictures a forward pass; decides memory, and the last digits of a score
+
+
+class Task(Protocol):
+    """A model's loss on some data."""
+
+    def build(self, generator: torch.Generator) -> Model:
+        """Return the model, initialized from ``generator``, on the CPU."""
+
+    def batch(self, n: int) -> Batch:
+        """Return the training batch of step n, a function of (seed, n), on the device."""
+
+    def evaluate(self, model: Model) -> dict[str, Tensor]:
+        """Score the model, in evaluation mode, on the held-out splits.
+
+        Returns:
+            ``test_loss``, and ``test_accuracy`` for pictures; where a validation split is held
+            out, the same for ``validation``. On the device.
+        """
+
+
+def stream_seed(seed: int, stream: str) -> int:
+    """Derive the seed of one stream of randomness, so that no two share their numbers.
+
+    Example:
+        >>> stream_seed(0, "batches") != stream_seed(0, "initialization")
+        True
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}/{stream}".encode()).digest()[:8], "big")
+
+
+def open_task(
+    spec: RunSpec, device: torch.device, *, data_dir: Path | None, cache_dir: Path
+) -> Task:
+    """Open the data of a spec, and check that it is the data that the spec was composed with."""
+    if isinstance(spec.task.data, TextData):
+        return TextTask(spec, device, data_dir, cache_dir)
+    return ImageTask(spec, device, data_dir, cache_dir)
+
+
+class TextTask:
+    """A GPT on windows of a corpus."""
+
+    def __init__(
+        self, spec: RunSpec, device: torch.device, data_dir: Path | None, cache_dir: Path
+    ) -> None:
+        data, model = spec.task.data, spec.task.model
+        assert isinstance(data, TextData)
+        assert isinstance(model, GPTSpec)
+        corpus = open_corpus(data.corpus, source=data_dir, prepared=cache_dir)
+        _check_identity(data.corpus, corpus.sha256, data.sha256)
+        self._spec, self._device = spec, device
+        self._config = GPTConfig(vocab_size=corpus.vocab_size, **model.model_dump(exclude={"kind"}))
+        n_train = round(len(corpus.train) * (1 - data.validation_fraction))
+        self._train = corpus.train[:n_train]
+        self._held_out = {"test": corpus.validation}
+        if data.validation_fraction:
+            self._held_out["validation"] = corpus.train[n_train:]
+
+    def build(self, generator: torch.Generator) -> Model:
+        """Return the GPT."""
+        return GPT(self._config, generator=generator)
+
+    def batch(self, n: int) -> Batch:
+        """Return the windows of step n."""
+        return self._batch(self._train, stream_seed(self._spec.seed, "batches"), n)
+
+    def evaluate(self, model: Model) -> dict[str, Tensor]:
+        """Return the mean loss over the fixed batches of each held-out split."""
+        return {
+            f"{name}_loss": torch.stack(
+                [model.loss(*batch) for batch in self._held_out_batches(tokens)]
+            ).mean()
+            for name, tokens in self._held_out.items()
+        }
+
+    def _held_out_batches(self, tokens: np.ndarray) -> Iterator[Batch]:
+        # One stream for every seed: runs are compared on the same held-out batches.
+        assert self._spec.evaluation is not None
+        assert self._spec.evaluation.n_batches is not None  # the spec sees to it
+        for index in range(self._spec.evaluation.n_batches):
+            yield self._batch(tokens, stream_seed(0, "evaluation"), index)
+
+    def _batch(self, tokens: np.ndarray, seed: int, step: int) -> Batch:
+        return text_batch(
+            tokens,
+            seed=seed,
+            step=step,
+            batch_size=self._spec.task.batch_size,
+            block_size=self._config.block_size,
+            device=self._device,
+        )
+
+
+class ImageTask:
+    """A CNN on labelled pictures."""
+
+    def __init__(
+        self, spec: RunSpec, device: torch.device, data_dir: Path | None, cache_dir: Path
+    ) -> None:
+        data, model = spec.task.data, spec.task.model
+        assert isinstance(data, ImageData)
+        assert isinstance(model, CNNSpec)
+        self._spec = spec
+        self._images = _images(data.corpus, data.validation_fraction, device, data_dir, cache_dir)
+        _check_identity(data.corpus, self._images.sha256, data.sha256)
+        channels, image_size = self._images.train.images.shape[1:3]
+        self._config = CNNConfig(
+            image_size=image_size,
+            channels=channels,
+            n_classes=self._images.n_classes,
+            **model.model_dump(exclude={"kind"}),
+        )
+        asked = data.augmentation
+        self._augmentation = None if asked is None else Augmentation(asked.padding, asked.flip)
+
+    def build(self, generator: torch.Generator) -> Model:
+        """Return the CNN."""
+        return CNN(self._config, generator)
+
+    def batch(self, n: int) -> Batch:
+        """Return the pictures and labels of step n."""
+        return image_batch(
+            self._images,
+            batch_size=self._spec.task.batch_size,
+            seed=stream_seed(self._spec.seed, "batches"),
+            step=n,
+            augmentation=self._augmentation,
+        )
+
+    def evaluate(self, model: Model) -> dict[str, Tensor]:
+        """Return the mean loss and the accuracy over the whole of each held-out split."""
+        scores = {}
+        for name, split in (("test", self._images.test), ("validation", self._images.validation)):
+            if split is None:
+                continue
+            batches = list(ordered_batches(self._images, split, EVALUATION_BATCH))
+            logits = torch.cat([model(pictures) for pictures, _ in batches])
+            scores[f"{name}_loss"] = F.cross_entropy(logits, split.labels)
+            scores[f"{name}_accuracy"] = (logits.argmax(dim=1) == split.labels).float().mean()
+        return scores
+
+
+@lru_cache(maxsize=1)  # the runs of a sweep share their pictures
+def _images(
+    name: str, fraction: float, device: torch.device, data_dir: Path | None, cache_dir: Path
+) -> ImageSet:
+    return open_images(name, source=data_dir, prepared=cache_dir, held_out=fraction).to(device)
+
+
+def _check_identity(name: str, found: str, expected: str | None) -> None:
+    if found != expected:
+        raise ValueError(
+            f"the data {name!r} have sha256 {found}, the spec expects {expected}: they changed "
+            "since the spec was composed"
+        )

@@ -1,0 +1,74 @@
+"""The sweeps of Section 4.3 are Appendix H's, cell by cell."""
+
+import pytest
+
+from adamct.compose import compose_cells
+from adamct.data import steps_per_epoch
+from adamct.data.images import open_images
+
+CIFAR10 = ["experiment=kadam_cifar10", "scale=paper"]
+C4 = ["experiment=kadam_c4", "scale=paper"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "n_cells", "n_runs"), [(CIFAR10, 2400, 2220), (C4, 300, 255)]
+)
+def test_the_grids_of_appendix_H_and_what_they_share(overrides, n_cells, n_runs):
+    cells = compose_cells(overrides, with_data=False)
+    assert len(cells) == n_cells
+    assert len({cell.spec.canonical_json() for cell in cells}) == n_runs
+    optimizers = [cell.spec.optimizer for cell in cells]
+    ks = {len(optimizer.betas) for optimizer in optimizers}
+    assert {cell.labels["strategy"] for cell in cells} == {"inverse_exp", "exp", "scaled", "naive"}
+    assert {(cell.labels["beta"], cell.labels["gamma"]) for cell in cells} == {(0.999, 0.9)}
+    rates, decays = ({getattr(o, name) for o in optimizers} for name in ("lr", "weight_decay"))
+    if overrides is CIFAR10:
+        assert ks == set(range(1, 11))
+        assert rates == {6e-5, 1e-4, 3e-4, 6e-4, 1e-3, 3e-3}
+        assert decays == {1e-6, 1e-5, 1e-4, 1e-3, 1e-2}
+        assert {optimizer.decoupled for optimizer in optimizers} == {True, False}
+    else:
+        assert ks == set(range(1, 6))
+        assert rates == {1e-5, 5e-5, 1e-4, 5e-4, 1e-3}
+        assert decays == {1e-2, 1e-3, 1e-4}
+        assert {optimizer.decoupled for optimizer in optimizers} == {True}
+        assert {cell.spec.n_steps for cell in cells} == {20_000}
+
+
+def test_epochs_of_cifar10_in_steps():
+    spec = compose_cells([*CIFAR10, "optimizer.k=2"], with_data=False)[0].spec
+    epoch = steps_per_epoch(50_000, spec.task.batch_size)
+    assert (spec.task.batch_size, epoch) == (512, 97)
+    assert spec.n_steps == 100 * epoch
+    assert (spec.schedule.warmup_steps, spec.schedule.final_fraction) == (2 * epoch, 0.1)
+    assert spec.evaluation.every == 5 * epoch
+    assert spec.task.data.augmentation.model_dump() == {"padding": 4, "flip": True}
+    assert spec.task.data.validation_fraction == 0  # the paper trains on all of it
+
+
+def test_epochs_of_the_digits_in_steps():
+    spec = compose_cells(["experiment=kadam_cifar10", "optimizer.k=2"], with_data=False)[0].spec
+    digits = open_images("digits", held_out=spec.task.data.validation_fraction)
+    epoch = steps_per_epoch(len(digits.train), spec.task.batch_size)
+    assert spec.n_steps == 10 * epoch
+    assert spec.schedule.warmup_steps == epoch
+    assert spec.evaluation.every == 2 * epoch
+
+
+def test_the_learning_rate_grid_has_adam_with_a_normalization_layer():
+    cells = compose_cells(["experiment=kadam_lr_grid"], with_data=False)
+    levels = {(c.labels["strategy"], c.labels["k"]): c.spec.optimizer for c in cells}
+    assert set(levels) == {
+        (None, 1), ("inverse_exp", 2), ("inverse_exp", 3), ("normalization_layer", 2)
+    }  # fmt: skip
+    layer = levels["normalization_layer", 2]
+    assert (layer.betas, layer.gammas) == ((0.999, 0.999), (0.9, 0.0))
+    assert max(cell.spec.optimizer.lr for cell in cells) > 10 * 1e-3  # far beyond Appendix H's
+
+
+def test_the_strategy_that_appendix_O_found_bad_can_be_asked_for():
+    cells = compose_cells(
+        ["experiment=kadam_cifar10", "scale=smoke", "optimizer.strategy=root", "optimizer.k=2"],
+        with_data=False,
+    )
+    assert {cell.spec.optimizer.gammas for cell in cells} == {(0.9**0.5, 0.9**0.5)}

@@ -1,0 +1,95 @@
+"""Which cell an optimizer takes, on which split, and what seeds make of a comparison."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from adamct.records import Records
+from adamct.selection import best_cells, by_cell, cell_scores, held_out_advantage, seed_noise
+
+
+def records(rows, evaluations):
+    """Build records of runs (strategy, k, lr, seed), each with its (test, validation) losses."""
+    runs = pd.DataFrame(rows, columns=["strategy", "k", "lr", "seed"])
+    runs = runs.assign(
+        run_id=[f"run{i}" for i in range(len(rows))], decoupled=True, weight_decay=0.01,
+        experiment="e",
+    )  # fmt: skip
+    lines = [
+        {"run_id": f"run{i}", "n": 2 * n + m, "train_loss": 1.0}
+        | ({"test_loss": test, "validation_loss": held} if m == 0 else {})
+        for i, values in enumerate(evaluations)
+        for n, (test, held) in enumerate(values)
+        for m in (0, 1)
+    ]
+    return Records(runs, pd.DataFrame(lines))
+
+
+def test_the_scores_of_a_run_are_those_of_its_best_evaluation():
+    table = cell_scores(
+        records([("exp", 2, 1e-3, 0)], [[(3.0, 3.0), (1.0, 2.5), (1.5, 2.0), (9.0, np.inf)]]),
+        "loss",
+    )
+    (row,) = table.itertuples()
+    assert row.test == -1.0  # the paper's rule
+    assert row.validation == -2.0
+    assert row.test_at_validation == -1.5  # and not -1.0, at which validation was worse
+
+
+def test_a_diverged_run_counts_with_what_it_reached():
+    table = cell_scores(
+        records([("exp", 2, 1e-3, 0)], [[(3.0, 3.0), (2.0, 2.0), (np.nan, np.nan)]]), "loss"
+    )
+    assert table.test.tolist() == [-2.0]
+
+
+def test_at_k_1_every_strategy_is_one_adam():
+    rows = [("exp", 1, 1e-3, 0), ("naive", 1, 1e-3, 0), ("naive", 2, 1e-3, 0)]
+    both = records(rows, [[(1.0, 1.0)], [(1.0, 1.0)], [(2.0, 2.0)]])
+    both.runs.loc[1, "run_id"] = "run0"
+    table = cell_scores(both, "loss")
+    assert table[["strategy", "k"]].to_numpy().tolist() == [["adam", 1], ["naive", 2]]
+
+
+def test_the_best_cell_follows_the_split_it_is_selected_on_and_is_flagged_at_an_edge():
+    rows = [("exp", 2, lr, seed) for lr in (1e-4, 1e-3, 1e-2) for seed in (0, 1)]
+    scores = cell_scores(
+        records(
+            rows,
+            [[(1.0, 2.0)], [(1.2, 2.0)], [(1.5, 1.0)], [(1.7, 1.0)], [(3.0, 3.0)], [(3.0, 3.0)]],
+        ),
+        "loss",
+    )
+    (on_test,) = best_cells(scores).itertuples()
+    assert (on_test.lr, on_test.edge) == (1e-4, "lr")
+    assert (on_test.mean, on_test.low, on_test.high) == pytest.approx((-1.1, -1.2, -1.0))
+    (held,) = best_cells(scores, select_on="validation").itertuples()
+    assert (held.lr, held.edge, held.mean) == (1e-3, "", pytest.approx(-1.6))
+    assert best_cells(scores[scores.lr == 1e-4]).edge.tolist() == [""]  # one value has no end
+
+
+def test_the_interval_of_an_advantage_covers_the_truth_as_often_as_it_says():
+    """Two optimizers of equal worth, three rates each: 95 % of the intervals hold 0."""
+    rng = np.random.default_rng(1)
+    rows = [(s, 2, lr, seed) for s in ("exp", "scaled") for lr in (1, 2, 3) for seed in range(4)]
+    held = 0
+    for _ in range(100):
+        values = [[(1 + 0.1 * x, 1.0)] for x in rng.normal(size=len(rows))]
+        scores = cell_scores(records(rows, values), "loss")
+        _, (low, high) = held_out_advantage(
+            scores, scores.strategy == "exp", scores.strategy == "scaled"
+        )
+        held += low <= 0 <= high
+    assert held >= 85
+
+
+def test_seed_noise_is_the_spread_within_the_best_cells():
+    rng = np.random.default_rng(0)
+    rows = [(s, 2, 1e-3, seed) for s in ("exp", "scaled") for seed in range(200)]
+    values = [[(1 + 0.3 * x, 1.0)] for x in rng.normal(size=len(rows))]
+    noise, freedom = seed_noise(cell_scores(records(rows, values), "loss"))
+    assert noise == pytest.approx(0.3, rel=0.15)
+    assert freedom == 199  # of the better half, here one of two
+    one = cell_scores(records([("exp", 2, 1e-3, 0)], [[(1.0, 1.0)]]), "loss")
+    assert seed_noise(one)[1] == 0
+    assert by_cell(one).shape == (1, 1)
