@@ -26,6 +26,7 @@ from adamct.data import open_corpus
 from adamct.optim import strategy_hyperparameters
 from adamct.spec import (
     AnnealedSchedule,
+    ContinuousSpec,
     EvaluationSpec,
     Execution,
     Frozen,
@@ -87,6 +88,7 @@ class OptimizerConfig(Frozen):
     decoupled: bool
     guard: bool
     state_dtype: Literal["float32", "float64"]
+    query_key_second_moment: Literal["elementwise", "tensor_mean"] = "elementwise"
 
     @field_validator("beta", "gamma")
     @classmethod
@@ -111,6 +113,7 @@ class Config(Frozen):
     seed: int
     observe: tuple[str, ...]
     evaluation: EvaluationSpec | None
+    continuous: ContinuousSpec | None
     runs_dir: Path
     data_dir: Path | None
     cache_dir: Path
@@ -229,6 +232,7 @@ def _cell(cfg: DictConfig, with_data: bool) -> Cell:
             seed=config.seed,
             observe=_known_observables(config.observe),
             evaluation=config.evaluation,
+            continuous=config.continuous,
         )
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from error
@@ -324,6 +328,7 @@ def _optimizer(config: OptimizerConfig, pair: tuple[float, float]) -> OptimizerS
         decoupled=config.decoupled,
         guard=config.guard,
         state_dtype=config.state_dtype,
+        query_key_second_moment=config.query_key_second_moment,
     )
 
 

@@ -96,6 +96,8 @@ def _train(
     environments.append(environment(execution, training, start))
     folder.write_environments(environments)
     writer = RecordWriter(folder.record_path, start)
+    if start == 0:
+        training.look_ahead()
     try:
         outcome = _advance(training, execution, folder, writer, start)
     finally:
@@ -114,7 +116,9 @@ def _advance(
     for n in range(start, spec.n_steps):
         # Everything in line n is taken at θ_n, so the held-out loss comes before the step.
         evaluated = _evaluate(training, n)
-        pending.append({"n": n, **observe(spec.observe, training.step(n)), **evaluated})
+        before = observe(spec.observe, training.state(n))
+        after = observe(spec.observe, training.step(n))
+        pending.append({"n": n, **before, **after, **evaluated})
         due = execution.checkpoint_every and (n + 1) % execution.checkpoint_every == 0
         if due or len(pending) == execution.flush_every or n + 1 == spec.n_steps:
             if diverged := _write(writer, drain(pending)):
@@ -123,7 +127,8 @@ def _advance(
         if due and n + 1 < spec.n_steps:
             state = checkpoint.to_bytes(spec.run_id, n + 1, training.state_dict())
             files.replace(folder.checkpoint_path, state)
-    last = _evaluate(training, spec.n_steps)
+    last = observe(spec.observe, training.state(spec.n_steps))
+    last |= _evaluate(training, spec.n_steps)
     if last and (diverged := _write(writer, drain([{"n": spec.n_steps, **last}]))):
         return diverged
     return Outcome("finished", spec.n_steps)
