@@ -1,6 +1,6 @@
 """Claims of the paper and beyond it, and their verdicts."""
 
-from adamct.claims import bounds, generalization, growth, regions
+from adamct.claims import bounds, continuous, generalization, growth, norm, regions
 from adamct.claims.verdicts import Claim, Finding, Verdict, judge
 
 CLAIMS: tuple[Claim, ...] = (
@@ -8,6 +8,8 @@ CLAIMS: tuple[Claim, ...] = (
     *bounds.CLAIMS,
     *growth.CLAIMS,
     *generalization.CLAIMS,
+    *continuous.CLAIMS,
+    *norm.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Finding", "Verdict", "judge"]
