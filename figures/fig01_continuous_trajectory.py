@@ -42,11 +42,11 @@ def draw(records: Records) -> Figure:
     rates = records.of(READS[1])
     for run in rates.runs.sort_values("lr", ascending=False).itertuples():
         look = {"color": f"C{3 + list(rates.runs.lr).index(run.lr)}", "linestyle": ":"}
-        _draw_error(errors, rates, run, label=f"exponential, $\\eta={run.lr:.0e}$", **look)
+        _draw_error(errors, rates, run, label=rf"exponential, $\eta={run.lr:g}$", **look)
     errors.set(xlabel="step $n$", ylabel=r"$\|\theta(t_n)-\theta_n\|\,/\,\|\theta_n-\theta_0\|$")
     errors.set_ylim(bottom=0)
     errors.set_title("(b) error over all parameters", loc="left")
-    errors.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
+    figure.legend(*errors.get_legend_handles_labels(), loc="outside lower right", ncols=3)
     return figure
 
 

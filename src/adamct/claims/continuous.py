@@ -52,8 +52,8 @@ def approaches(records: Records) -> Finding:
         for e, lr, c in zip(error, runs.lr, correlation[-1], strict=True)
     ]
     detail = (
-        f"relative error of the displacement at N = {n[-1]}: {', '.join(words)}; the same number of "
-        "steps is a shorter time t = Nη, too"
+        f"relative error of the displacement at N = {n[-1]}: {', '.join(words)}; the same number "
+        "of steps is a shorter time t = Nη, too"
     )
     falls = bool((np.diff(error) > 0).all())
     return Finding(_status(error[0] <= 0.05 and falls), float(error[0]), None, len(runs), detail)
