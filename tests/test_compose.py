@@ -94,8 +94,8 @@ def test_groups_and_values_are_swept_as_hydra_does(tmp_path):
     assert folders == {cell.spec.run_id for cell in cells}
 
 
-def test_a_new_key_can_be_swept_as_hydra_does():
-    cells = compose_cells(["+task.model.qk_norm=true,false", "seed=0,1"])
+def test_a_key_of_the_task_can_be_swept():
+    cells = compose_cells(["task.model.qk_norm=true,false", "seed=0,1"])
     assert {(c.spec.task.model.qk_norm, c.spec.seed) for c in cells} == {
         (qk_norm, seed) for qk_norm in (True, False) for seed in (0, 1)
     }

@@ -27,6 +27,7 @@ from adamct.optim import strategy_hyperparameters
 from adamct.spec import (
     AnnealedSchedule,
     Cell,
+    ContinuousSpec,
     EvaluationSpec,
     Execution,
     Frozen,
@@ -91,6 +92,7 @@ class OptimizerConfig(Frozen):
     decoupled: bool
     guard: bool
     state_dtype: Literal["float32", "float64"]
+    query_key_second_moment: Literal["elementwise", "tensor_mean"] = "elementwise"
 
     @field_validator("beta", "gamma")
     @classmethod
@@ -121,6 +123,7 @@ class Config(Frozen):
     n_seeds: int = Field(ge=1)
     observe: Annotated[tuple[Observable, ...], Lax]
     evaluation: EvaluationSpec | None
+    continuous: ContinuousSpec | None
     runs_dir: Annotated[Path, Lax]
     data_dir: Annotated[Path | None, Lax]
     cache_dir: Annotated[Path, Lax]
@@ -233,6 +236,7 @@ def _cell(cfg: DictConfig, with_data: bool) -> Cell:
             seed=config.seed,
             observe=config.observe,
             evaluation=config.evaluation,
+            continuous=config.continuous,
         )
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from error
@@ -334,6 +338,7 @@ def _optimizer(config: OptimizerConfig, pair: tuple[float, float]) -> OptimizerS
         decoupled=config.decoupled,
         guard=config.guard,
         state_dtype=config.state_dtype,
+        query_key_second_moment=config.query_key_second_moment,
     )
 
 

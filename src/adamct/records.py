@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count, takewhile
 
 import numpy as np
 import pandas as pd
@@ -25,11 +26,12 @@ class Records:
         runs: per cell: ``experiment, scale, run_id``; the labels ``beta, gamma, k, strategy,
             point, seed``; the levels' decays ``beta_1 … gamma_k``;
             ``C`` and both theories' growth rates per step, ``region``; ``lr, weight_decay,
-            decoupled, guard, state_dtype, schedule, n_steps, corpus, data_sha256``;
+            decoupled, guard, state_dtype, query_key_second_moment, qk_norm, scheme, n_substeps,
+            schedule, n_steps, corpus, data_sha256``;
             ``status, n_recorded, reason``; ``commit, dirty, device, wall_s``.
         scalars: per run and step: ``run_id, n``; ``train_loss, lr, test_loss`` where recorded;
             ``max_update`` of the last level, whose update is applied, and ``max_update_1 …
-            max_update_k`` of each.
+            max_update_k`` of each; of other vectors ``name_1 … name_K``, too.
     """
 
     runs: pd.DataFrame
@@ -55,6 +57,15 @@ class Records:
         """Return the steps n and the values of one scalar of one run, where it was recorded."""
         rows = self.scalars.loc[self.scalars.run_id == run_id, ["n", name]].dropna()
         return rows["n"].to_numpy(), rows[name].to_numpy()
+
+    def vectors(self, run_id: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the steps n and the values (steps, K) of one vector of one run."""
+        columns = takewhile(self.scalars.columns.__contains__, (f"{name}_{i}" for i in count(1)))
+        rows = self.scalars.loc[self.scalars.run_id == run_id, ["n", *columns]]
+        values = rows.set_index("n").dropna(how="all").dropna(how="all", axis=1)
+        if values.empty:
+            raise KeyError(f"run {run_id} has no vector {name!r}; add it to the spec's observe")
+        return values.index.to_numpy(), values.to_numpy()
 
     def matrix(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return one scalar of every run: the steps n, and values of shape (steps, cells).
@@ -107,12 +118,20 @@ def join(parts: Sequence[Records]) -> Records:
 
 
 def _scalars(run_id: str, lines: list[Line]) -> pd.DataFrame:
+    """Return one row a line; a vector becomes the columns ``name_1 … name_K``."""
     table = pd.DataFrame(lines)
-    if "max_update" in table:
-        levels = pd.DataFrame(table.pop("max_update").dropna().tolist())
-        levels.columns = [f"max_update_{i}" for i in range(1, levels.shape[1] + 1)]
-        table = table.join(levels).assign(max_update=levels.iloc[:, -1])
-    return table.assign(run_id=run_id)
+    parts = [pd.DataFrame({"run_id": run_id}, index=table.index)]
+    for name in table:
+        values = table[name].dropna()
+        if values.empty or not isinstance(values.iloc[0], list):
+            parts.append(table[[name]])
+            continue
+        vectors = pd.DataFrame(values.tolist(), index=values.index)
+        vectors.columns = [f"{name}_{i}" for i in range(1, vectors.shape[1] + 1)]
+        parts.append(vectors)
+        if name == "max_update":  # of the last level, whose update is applied
+            parts.append(vectors.iloc[:, -1].rename(name))
+    return pd.concat(parts, axis=1)
 
 
 def _row(cell: Cell, folder: RunFolder) -> dict[str, object]:
@@ -154,6 +173,10 @@ def _spec_columns(spec: RunSpec) -> dict[str, object]:
         "decoupled": spec.optimizer.decoupled,
         "guard": spec.optimizer.guard,
         "state_dtype": spec.optimizer.state_dtype,
+        "query_key_second_moment": spec.optimizer.query_key_second_moment,
+        "qk_norm": getattr(spec.task.model, "qk_norm", False),
+        "scheme": spec.continuous and spec.continuous.scheme,
+        "n_substeps": spec.continuous and spec.continuous.n_substeps,
         "schedule": _schedule_name(spec.schedule),
         "n_steps": spec.n_steps,
         "corpus": spec.task.data.corpus,

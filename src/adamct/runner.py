@@ -99,6 +99,8 @@ def _train(
     _warn_of_other_rounding(environments)
     folder.write_environments(environments)
     writer = RecordWriter(folder.record_path, start)
+    if start == 0:
+        training.look_ahead()
     try:
         outcome = _advance(training, execution, folder, writer, start)
     finally:
@@ -118,7 +120,9 @@ def _advance(
     for n in range(start, spec.n_steps):
         # Everything in line n is taken at θ_n, so the held-out scores come before the step.
         evaluated = _evaluate(training, n)
-        pending.append({"n": n, **observe(spec.observe, training.step(n)), **evaluated})
+        before = observe(spec.observe, training.state(n))
+        after = observe(spec.observe, training.step(n))
+        pending.append({"n": n, **before, **after, **evaluated})
         due = execution.checkpoint_every and (n + 1) % execution.checkpoint_every == 0
         if due or len(pending) == execution.flush_every or n + 1 == spec.n_steps:
             if diverged := _write(folder, writer, drain(pending)):
@@ -128,7 +132,8 @@ def _advance(
             writer.sync()
             state = checkpoint.to_bytes(spec.run_id, n + 1, training.state_dict())
             files.replace(folder.checkpoint_path, state)
-    last = _evaluate(training, spec.n_steps)
+    last = observe(spec.observe, training.state(spec.n_steps))
+    last |= _evaluate(training, spec.n_steps)
     if last and (diverged := _write(folder, writer, drain([{"n": spec.n_steps, **last}]))):
         return diverged
     return folder.final_outcome("finished", spec.n_steps)

@@ -132,6 +132,8 @@ class OptimizerSpec(Frozen):
     decoupled: bool = True
     guard: bool = False
     state_dtype: Literal["float32", "float64"] = "float32"
+    # Of W_Q and W_K; "tensor_mean" is Assumption 2: v_i averaged over each head's matrix.
+    query_key_second_moment: Literal["elementwise", "tensor_mean"] = "elementwise"
 
     @field_validator("betas", "gammas")
     @classmethod
@@ -197,7 +199,31 @@ class EvaluationSpec(Frozen):
 
 
 # The functions of these names are in train/observables.py.
-Observable = Literal["train_loss", "max_update", "lr"]
+Observable = Literal[
+    "train_loss",
+    "max_update",
+    "lr",
+    "head_squared_updates",
+    "head_mean_second_moments",
+    "head_squared_gradients",
+    "final_inner_products",
+    "head_squared_norms",
+    "query_key_sample",
+    "sampled_parameters",
+    "continuous_sampled_parameters",
+    "displacement",
+    "continuous_displacement",
+    "continuous_gap",
+    "continuous_correlation",
+]
+
+
+class ContinuousSpec(Frozen):
+    """Equation (4) solved beside the discrete steps: same initialization, same batches."""
+
+    scheme: Literal["euler", "exponential"]
+    n_substeps: int = Field(ge=1)  # K of Appendix I: Δt = η/K
+    psi0: Literal["rest", "sign"] = "rest"
 
 
 class RunSpec(Frozen):
@@ -213,6 +239,29 @@ class RunSpec(Frozen):
     seed: int = Field(ge=0)
     observe: Annotated[tuple[Observable, ...], Lax]
     evaluation: EvaluationSpec | None = None
+    continuous: ContinuousSpec | None = None
+
+    @model_validator(mode="after")
+    def _equation_4_covers_it(self) -> RunSpec:
+        if self.continuous is None:
+            return self
+        optimizer, model = self.optimizer, self.task.model
+        beta, gamma = optimizer.betas[-1], optimizer.gammas[-1]
+        outside = {
+            f"k = {len(optimizer.betas)}": len(optimizer.betas) > 1,
+            f"(beta, gamma) = ({beta}, {gamma})": not (beta > 0 and gamma > 0),
+            "coupled weight decay": not optimizer.decoupled,
+            "a tensor mean for v": optimizer.query_key_second_moment != "elementwise",
+            f"a schedule of kind {self.schedule.kind!r}": self.schedule.kind != "constant",
+            f"dropout = {getattr(model, 'dropout', 0)}": getattr(model, "dropout", 0) > 0,
+        }
+        if found := [what for what, is_outside in outside.items() if is_outside]:
+            raise ValueError(
+                f"continuous: Equation (4) is solved for AdamW (k = 1) with (beta, gamma) in "
+                f"(0, 1), a constant learning rate and no dropout; received {', '.join(found)}; "
+                "change that, or set continuous=null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _evaluation_fits_data(self) -> RunSpec:

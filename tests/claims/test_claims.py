@@ -10,6 +10,7 @@ from adamct.theory import (
     discrete_max_update_bound,
     level_curve,
     max_update_bound,
+    norm_laws,
     normal_curve,
     stability_coefficient,
 )
@@ -248,6 +249,134 @@ def theory(stability=None, exact=None):
     return build
 
 
+def with_vectors(records, vectors):
+    """Add vectors[name][run], of shape (steps, K), as columns; those of θ_N get a last line."""
+    tables = []
+    for position, run_id in enumerate(records.runs.run_id):
+        columns = {}
+        for name, runs in vectors.items():
+            values = np.asarray(runs[position], dtype=float)
+            if values.ndim == 1:
+                columns[name] = pd.Series(values)
+            else:
+                for i, column in enumerate(values.T, start=1):
+                    columns[f"{name}_{i}"] = pd.Series(column)
+        table = pd.DataFrame(columns)
+        tables.append(table.assign(run_id=run_id, n=table.index))
+    scalars = records.scalars.merge(pd.concat(tables), on=["run_id", "n"], how="outer")
+    return Records(records.runs, scalars)
+
+
+def twins(gap=0.1, correlation=0.99, solver_gap=0.0):
+    """Discrete and continuous runs, with and without decay, solved by both schemes."""
+
+    def build(make):
+        n = np.arange(21.0)
+        end = np.linspace(1.0, 2.0, 16)
+        records = make(
+            "trajectory", [0.999] * 4, [0.9] * 4, constant, n_steps=20,
+            scheme=["euler", "exponential"] * 2, n_substeps=[100, 2] * 2,
+            weight_decay=[0.0, 0.0, 0.01, 0.01],
+        )  # fmt: skip
+        sampled = [np.outer(n, end * factor) for factor in (1 + solver_gap, 1.0) * 2]
+        return with_vectors(
+            records,
+            {
+                "displacement": [n] * 4,
+                "continuous_gap": [gap * n] * 4,
+                "continuous_correlation": [np.where(n, correlation, 1.0)] * 4,
+                "continuous_sampled_parameters": sampled,
+            },
+        )
+
+    return build
+
+
+def approaching(power):
+    """Runs whose relative error goes like a power of η."""
+
+    def build(make):
+        n, lrs = np.arange(21.0), np.array([1e-3, 3e-4, 1e-4])
+        records = make(
+            "trajectory_learning_rate", [0.999] * 3, [0.9] * 3, constant, n_steps=20, lr=lrs
+        )
+        gaps = [0.3 * (lr / 1e-3) ** power * n for lr in lrs]
+        series = {"displacement": [n] * 3, "continuous_gap": gaps}
+        return with_vectors(records, {**series, "continuous_correlation": [0 * n + 1] * 3})
+
+    return build
+
+
+def norms(law, excess=0.0):
+    """Runs whose ‖W‖² grows as a law says, or by a share more than that."""
+
+    def build(make):
+        kinds = [(g, s) for g in (0.0, 0.5, 0.9) for s in ("elementwise", "tensor_mean")]
+        gammas, moments = zip(*kinds, strict=True)
+        settings = {"lr": 1e-3, "weight_decay": 0.01}
+        records = make(
+            "norm_growth", [0.999] * 6, gammas, constant, n_steps=150,
+            query_key_second_moment=list(moments), **settings,
+        )  # fmt: skip
+        u2 = np.outer(1 + 0.5 * np.sin(np.arange(150) / 9), 100 * np.arange(1, 9))
+        v = 1e-6 * (1 - 0.999 ** np.arange(1.0, 151))[:, None] + np.zeros((1, 8))
+        start = np.ones((151, 8))
+        measured = []
+        for gamma in gammas:
+            laws = norm_laws(start, u2, v, beta=0.999, gamma=gamma, **settings)
+            grown = getattr(laws, law) - laws.decayed
+            measured.append(laws.decayed + (1 + excess) * grown)
+        return with_vectors(
+            records,
+            {
+                "head_squared_norms": measured,
+                "head_squared_updates": [u2] * 6,
+                "head_mean_second_moments": [v] * 6,
+            },
+        )
+
+    return build
+
+
+def gradients(last=0.01, remembered=0.01):
+    """abs(cos(W_N, g_n)) with qk-norm, of what it is without: at N − 1, and 20 steps before."""
+
+    def build(make):
+        without = 0.1 + 0.001 * np.arange(16) + np.zeros((60, 1))
+        with_ = without.copy()
+        with_[-20:] *= remembered
+        with_[-1] = last * without[-1]
+        records = make(
+            "gradient_orthogonality", [0.999] * 2, [0.9] * 2, constant, n_steps=60,
+            qk_norm=[True, False],
+        )  # fmt: skip
+        return with_vectors(
+            records,
+            {
+                "final_inner_products": [6 * with_, 6 * without],
+                "head_squared_gradients": [np.full((60, 16), 9.0)] * 2,
+                "head_squared_norms": [np.full((61, 16), 4.0)] * 2,
+            },
+        )
+
+    return build
+
+
+def coarse_grained(difference):
+    def build(make):
+        rng = np.random.default_rng(0)
+        path = np.outer(np.linspace(0, 1, 41), rng.normal(size=256))
+        other = path + difference * np.outer(np.linspace(0, 1, 41), rng.normal(size=256))
+        records = make(
+            "coarse_graining", [0.999] * 2, [0.9] * 2, constant, n_steps=40,
+            query_key_second_moment=["elementwise", "tensor_mean"],
+        )  # fmt: skip
+        loss = [np.full(40, 2.0)] * 2
+        return with_vectors(records, {"query_key_sample": [path, other], "train_loss": loss})
+
+    return build
+
+
 GOOD_LOSS = losses(lambda C, b, early: (2.5 - C + noise(C)) if early else 2.0 - 0.01 * C)
 SHARP = losses(lambda C, b, early: 2.0 - 0.1 * C - 5 * min(C, 0))
 CASES = {
@@ -336,6 +465,23 @@ for name in ("faster-with-C", "alike-in-the-end", "sharp-rise"):
     CASES[f"{name}-fig12"] = tuple(
         lambda make, build=build: renamed(build(make)) for build in CASES[f"{name}-fig04"]
     )
+
+
+CASES |= {
+    "continuous-follows-discrete": (twins(gap=0.1), twins(gap=0.3)),
+    "continuous-correlates-with-discrete": (twins(), twins(correlation=0.9)),
+    "euler-is-resolved": (twins(), twins(solver_gap=0.1)),
+    "continuous-is-the-limit": (approaching(1), approaching(0)),
+    "theorem-2-as-printed": (norms("printed"), norms("recursion")),
+    "theorem-2-without-memory": (norms("printed"), norms("printed", excess=0.002)),
+    "theorem-2-corrected": (norms("corrected"), norms("printed")),
+    "recursion-is-exact": (norms("recursion"), norms("recursion", excess=0.002)),
+    "recursion-elementwise": (norms("recursion"), norms("recursion", excess=0.3)),
+    "growth-ratio-follows-memory": (norms("corrected"), norms("printed")),
+    "orthogonal-at-the-end": (gradients(last=0.01), gradients(last=0.5)),
+    "assumption-1": (gradients(remembered=0.01), gradients(remembered=0.5)),
+    "coarse-graining-changes-little": (coarse_grained(0.05), coarse_grained(0.8)),
+}
 
 
 def renamed(records):

@@ -1,6 +1,15 @@
 """Claims of the paper and beyond it, and their verdicts."""
 
-from adamct.claims import bounds, generalization, growth, kadam, kadam_grids, regions
+from adamct.claims import (
+    bounds,
+    continuous,
+    generalization,
+    growth,
+    kadam,
+    kadam_grids,
+    norm,
+    regions,
+)
 from adamct.claims.verdicts import Claim, Finding, Verdict, judge
 
 CLAIMS: tuple[Claim, ...] = (
@@ -10,6 +19,8 @@ CLAIMS: tuple[Claim, ...] = (
     *generalization.CLAIMS,
     *kadam.CLAIMS,
     *kadam_grids.CLAIMS,
+    *continuous.CLAIMS,
+    *norm.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Finding", "Verdict", "judge"]

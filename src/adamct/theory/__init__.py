@@ -5,7 +5,8 @@
 - ``slopes``: measured and predicted slopes of ln ‖u_n‖∞, the riding share.
 - ``curves``: level curves of C and their normal curves, sampled in arc length.
 - ``diagnosis``: what all this says of one pair, in words.
-- ``norm_growth``: Eq. (8) for ‖W‖², its correction, the exact recursion.
+- ``norm_growth``: Eq. (8) for ‖W‖², its correction, the exact recursion; ``norm_laws``: all of
+  them beside a measured ‖W‖².
 
 Pairs are (β, γ) as in the paper; torch writes ``betas=(γ, β)``. Logarithms are natural, rates
 are per step, and updates u_n are in units of the learning rate.
@@ -24,6 +25,7 @@ from adamct.theory.norm_growth import (
     squared_norm_growth,
     update_scale,
 )
+from adamct.theory.norm_laws import NormLaws, norm_laws
 from adamct.theory.slopes import local_slopes, log_slope, predicted_slope, riding_share
 from adamct.theory.stability import (
     discrete_growth_rate,
@@ -36,6 +38,7 @@ from adamct.theory.stability import (
 
 __all__ = [
     "Curve",
+    "NormLaws",
     "discrete_growth_rate",
     "discrete_max_update_bound",
     "discrete_max_update_limit",
@@ -49,6 +52,7 @@ __all__ = [
     "max_update_bound",
     "mean_age",
     "memory_factor",
+    "norm_laws",
     "normal_curve",
     "predicted_slope",
     "region",

@@ -6,6 +6,7 @@ run can stop after any step, and go on from its state without a trace.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from torch import Tensor
 
 from adamct.optim import KAdam
 from adamct.spec import Execution, GPTSpec, OptimizerSpec, RunSpec
-from adamct.train.observables import StepState
+from adamct.train.heads import heads, query_key
+from adamct.train.observables import LOOK_AHEAD
 from adamct.train.schedules import lr_factor
+from adamct.train.states import ModelState, StepState
 from adamct.train.tasks import Batch, Model, open_task, stream_seed
+from adamct.train.twin import ContinuousTwin, flat_parameters
 
 
 class Training:
@@ -42,9 +46,40 @@ class Training:
         model = spec.task.model
         drops = isinstance(model, GPTSpec) and model.dropout
         self._dropout_seed = stream_seed(spec.seed, "dropout") if drops else None
+        self._start: Tensor | None = None
+        self._twin: ContinuousTwin | None = None
+        if spec.continuous is not None:
+            self._start = flat_parameters(self.model)
+            self._twin = ContinuousTwin(spec, self.model, self.batch)
+        self._final: Tensor | None = None
+
+    def look_ahead(self) -> None:
+        """Train to θ_N, keep its query and key matrices, and come back to θ_0.
+
+        Everything random is a function of (seed, step), so the run that follows ends at the same
+        θ_N: what has to be compared with the end needs no gradients stored.
+        """
+        if not set(LOOK_AHEAD) & set(self.spec.observe):
+            return
+        beginning = copy.deepcopy(self.state_dict())
+        for n in range(self.spec.n_steps):
+            self._advance(n)
+        self._final = heads(self.model).clone()
+        self.load_state_dict(beginning)
+
+    def state(self, n: int) -> ModelState:
+        """Return what is known at θ_n, before the step."""
+        twin = None if self._twin is None else self._twin.state
+        return ModelState(n, self.model, self._start, twin)
 
     def step(self, n: int) -> StepState:
-        """Advance from θ_n to θ_{n+1}; the state holds the loss at θ_n."""
+        """Advance from θ_n to θ_{n+1}; the state holds the loss and the gradients at θ_n."""
+        lr, loss = self._advance(n)
+        if self._twin is not None:
+            self._twin.advance()
+        return StepState(n, lr, loss, self.model, self.optimizer, self._final)
+
+    def _advance(self, n: int) -> tuple[float, Tensor]:
         spec = self.spec
         lr = spec.optimizer.lr * lr_factor(spec.schedule, n, spec.n_steps)
         for group in self.optimizer.param_groups:
@@ -52,11 +87,12 @@ class Training:
         if self._dropout_seed is not None:
             torch.manual_seed(_mix(self._dropout_seed, n))
         self.model.train()
+        # Not after the step: observables look at the gradients.
+        self.optimizer.zero_grad(set_to_none=True)
         loss = self.model.loss(*self.batch(n))
         loss.backward()
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return StepState(n, lr, loss.detach(), self.model, self.optimizer)
+        return lr, loss.detach()
 
     def batch(self, n: int) -> Batch:
         """Return the training batch of step n: the same for every run with this seed and data."""
@@ -70,12 +106,24 @@ class Training:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on, beside its index."""
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        state: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        if self._twin is not None:
+            state |= {"start": self._start, "twin": self._twin.state_dict()}
+        if self._final is not None:
+            state["final"] = self._final
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a state that :meth:`state_dict` gave."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self._twin is not None:
+            self._start = state["start"]
+            self._twin.load_state_dict(state["twin"])
+        self._final = state.get("final", self._final)
 
 
 def build_optimizer(
@@ -83,7 +131,7 @@ def build_optimizer(
 ) -> KAdam:
     """Build the optimizer of a spec; it tracks the max-update."""
     return KAdam(
-        model.parameters(),
+        _groups(spec, model),
         lr=spec.lr,
         level_betas=spec.betas,
         level_gammas=spec.gammas,
@@ -95,6 +143,14 @@ def build_optimizer(
         state_dtype=getattr(torch, spec.state_dtype),
         track_max_update=True,
     )
+
+
+def _groups(spec: OptimizerSpec, model: torch.nn.Module) -> list[dict[str, Any]]:
+    if spec.query_key_second_moment == "elementwise":
+        return [{"params": list(model.parameters())}]
+    own = query_key(model)
+    others = [p for p in model.parameters() if not any(p is W for W in own)]
+    return [{"params": others}, {"params": own, "second_moment": spec.query_key_second_moment}]
 
 
 def resolve_device(name: str) -> torch.device:

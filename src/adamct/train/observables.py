@@ -1,32 +1,21 @@
-"""What is recorded at a step: named functions of the step's state, chosen in the spec.
+"""What is recorded: named functions of a state, chosen in the spec.
 
-An observable returns a number or a small tensor that stays on the device; :func:`drain` brings a
-whole interval of them to the host in one synchronization.
+Line n of a record holds what is known at θ_n. Some observables look at the model before the step
+(and once more after the last, at θ_N), the others at the step. Each returns a number or a small
+tensor that stays on the device; :func:`drain` brings a whole interval of them to the host in one
+synchronization.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from adamct.optim import KAdam
-
-Value = float | Tensor
-
-
-@dataclass(frozen=True)
-class StepState:
-    """State of step n, after its update: the loss and gradients are those at θ_n."""
-
-    n: int
-    lr: float
-    loss: Tensor
-    model: nn.Module
-    optimizer: KAdam
+from adamct.train import heads, twin
+from adamct.train.states import ModelState, StepState, Value
 
 
 def train_loss(state: StepState) -> Value:
@@ -45,18 +34,47 @@ def lr(state: StepState) -> Value:
     return state.lr
 
 
-OBSERVABLES: Mapping[str, Callable[[StepState], Value]] = {
-    "train_loss": train_loss,
-    "max_update": max_update,
-    "lr": lr,
+OF_MODEL: Mapping[str, Callable[[ModelState], Value]] = {
+    observable.__name__: observable
+    for observable in (
+        heads.head_squared_norms,
+        heads.query_key_sample,
+        twin.sampled_parameters,
+        twin.continuous_sampled_parameters,
+        twin.displacement,
+        twin.continuous_displacement,
+        twin.continuous_gap,
+        twin.continuous_correlation,
+    )
 }
+OF_STEP: Mapping[str, Callable[[StepState], Value]] = {
+    observable.__name__: observable
+    for observable in (
+        train_loss,
+        max_update,
+        lr,
+        heads.head_squared_updates,
+        heads.head_mean_second_moments,
+        heads.head_squared_gradients,
+        heads.final_inner_products,
+    )
+}
+OBSERVABLES = (*OF_STEP, *OF_MODEL)
+# The step n of these looks at what the run has come to at its end, step N.
+LOOK_AHEAD = ("final_inner_products",)
 
 
-def observe(names: Sequence[str], state: StepState) -> dict[str, Value]:
-    """Evaluate the named observables; tensors are detached and stay where they are."""
-    values = {name: OBSERVABLES[name](state) for name in names}
+def observe(names: Sequence[str], state: ModelState | StepState) -> dict[str, Value]:
+    """Evaluate those of the named observables that look at such a state.
+
+    Tensors are detached and stay where they are.
+    """
+    if isinstance(state, ModelState):
+        values = {name: OF_MODEL[name](state) for name in names if name in OF_MODEL}
+    else:
+        values = {name: OF_STEP[name](state) for name in names if name in OF_STEP}
     return {
-        # Cloned: the optimizer may write its next max-update into the same memory.
+        # Cloned: the next step may write into the same memory.
         name: value.detach().clone() if isinstance(value, Tensor) else value
         for name, value in values.items()
     }

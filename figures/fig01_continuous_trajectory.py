@@ -1,0 +1,56 @@
+"""Figure 1: the continuous-time trajectory of Equation (4) against Adam's discrete steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from adamct.plotting.style import TEXT_WIDTH
+from adamct.records import Records
+
+READS = ("trajectory", "trajectory_learning_rate")
+
+
+def draw(records: Records) -> Figure:
+    """Draw (a) 16 random parameters in both, (b) the error over all, also for smaller η."""
+    own = records.of(READS[0])
+    figure = Figure(figsize=(TEXT_WIDTH, 3.3))
+    paths, errors = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    papers = own.runs[(own.runs.scheme == "euler") & (own.runs.weight_decay == 0)].iloc[0]
+    for name, look in (
+        ("sampled_parameters", {"linestyle": "-", "linewidth": 0.9}),
+        ("continuous_sampled_parameters", {"linestyle": "--", "linewidth": 1.3}),
+    ):
+        n, values = own.vectors(papers.run_id, name)
+        for i, path in enumerate((values - values[0]).T):
+            paths.plot(n, path, color=f"C{i % 8}", alpha=0.9, **look)
+    paths.set(xlabel="step $n$", ylabel=r"$\theta_i(t_n)-\theta_i(0)$")
+    paths.set_title("(a) 16 random parameters", loc="left")
+    paths.legend(
+        handles=[
+            Line2D([], [], color="0.2", label="discrete"),
+            Line2D([], [], color="0.2", linestyle="--", label="Eq. (4), Euler"),
+        ]
+    )
+    euler = own.runs[own.runs.scheme == "euler"]
+    for run in euler.sort_values("weight_decay").itertuples():
+        label = rf"Euler, $K={run.n_substeps:.0f}$, $\lambda={run.weight_decay:g}$"
+        _draw_error(errors, own, run, color="C0" if run.weight_decay == 0 else "C1", label=label)
+    rates = records.of(READS[1])
+    for run in rates.runs.sort_values("lr", ascending=False).itertuples():
+        look = {"color": f"C{3 + list(rates.runs.lr).index(run.lr)}", "linestyle": ":"}
+        _draw_error(errors, rates, run, label=rf"exponential, $\eta={run.lr:g}$", **look)
+    errors.set(xlabel="step $n$", ylabel=r"$\|\theta(t_n)-\theta_n\|\,/\,\|\theta_n-\theta_0\|$")
+    errors.set_ylim(bottom=0)
+    errors.set_title("(b) error over all parameters", loc="left")
+    figure.legend(*errors.get_legend_handles_labels(), loc="outside lower right", ncols=3)
+    return figure
+
+
+def _draw_error(axes: Axes, records: Records, run: Any, **look: Any) -> None:
+    n, gap = records.series(run.run_id, "continuous_gap")
+    _, moved = records.series(run.run_id, "displacement")
+    axes.plot(n[1:], gap[1:] / moved[1:], linewidth=1.2, **look)

@@ -1,0 +1,69 @@
+"""Figure 5: ‖W‖² of query and key matrices under qk-norm, against Eq. (8) and its correction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from adamct.claims.norm import PAPERS_GAMMA, laws_of
+from adamct.plotting.style import TEXT_WIDTH
+from adamct.records import Records
+
+READS = ("norm_growth",)
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "measured": {"color": "C0", "linestyle": "-", "linewidth": 1.4},
+    "printed": {"color": "C1", "linestyle": "--", "linewidth": 1.1},
+    "corrected": {"color": "0.35", "linestyle": ":", "linewidth": 1.2},
+    "recursion": {"color": "#1b1b1b", "linestyle": "-", "linewidth": 0.6},
+}
+LABELS = {
+    "measured": "measured",
+    "printed": "Eq. (8)",
+    "corrected": r"Eq. (8) with $\frac{1+\gamma}{1-\gamma}$",
+    "recursion": "recursion",
+}
+BAND: dict[str, Any] = {"color": "0.35", "alpha": 0.15, "linewidth": 0}
+
+
+def draw(records: Records) -> Figure:
+    """Draw ‖W_n‖² of 16 random matrices, a panel each, for Adam at γ = 0.9 without decay."""
+    own = records.of(READS[0])
+    runs = own.runs
+    (run,) = (
+        runs[
+            (runs.gamma == PAPERS_GAMMA)
+            & (runs.weight_decay == 0)
+            & (runs.query_key_second_moment == "elementwise")
+        ]
+        .drop_duplicates("run_id")
+        .head(1)
+        .itertuples()
+    )
+    laws = laws_of(own, run)
+    n = np.arange(len(laws.measured))
+    heads = laws.measured.shape[1]
+    chosen = sorted(np.random.default_rng(0).permutation(heads)[:16])
+    rows = -(-len(chosen) // 4)
+    figure = Figure(figsize=(TEXT_WIDTH, 1.35 * rows + 0.6))
+    grid = figure.subplots(rows, 4, sharex=True, sharey=True)
+    for axes, head in zip(np.ravel(grid), chosen, strict=True):
+        axes.fill_between(n, laws.early[:, head], laws.corrected[:, head], **BAND)
+        for law, look in LOOKS.items():
+            axes.plot(n, getattr(laws, law)[:, head], **look)
+        axes.set_title(f"matrix {head + 1}", fontsize=7.5, pad=2)
+    for axes in np.atleast_2d(grid)[-1]:
+        axes.set_xlabel("step $n$")
+    for row in np.atleast_2d(grid):
+        row[0].set_ylabel(r"$\|W\|^2$")
+    handles: list[Artist] = [
+        Line2D([], [], label=LABELS[law], **look) for law, look in LOOKS.items()
+    ]
+    handles.append(Patch(label=r"$1+2\ell_n$ to $\frac{1+\gamma}{1-\gamma}$", **BAND))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure

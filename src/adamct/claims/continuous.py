@@ -1,0 +1,138 @@
+"""Claims on Equation (4): the continuous-time trajectory against the discrete steps (Fig. 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adamct.claims.verdicts import Claim, Finding, Status, inconclusive
+from adamct.records import Records
+
+CLOSE = 0.2  # of the displacement; the paper says "closely agrees" and gives no number
+CORRELATED = 0.95
+RESOLVED = 0.05  # well below what the continuous model itself differs by
+EARLY = 20  # steps; later, training multiplies any small difference
+
+
+def follows(records: Records) -> Finding:
+    """Largest relative displacement error, ‖θ(t_N) − θ_N‖ / ‖θ_N − θ_0‖, over the runs."""
+    n, gap = records.matrix("continuous_gap")
+    _, moved = records.matrix("displacement")
+    error = gap[1:] / moved[1:]
+    worst = float(error[-1].max())
+    detail = (
+        f"‖θ(t_N) − θ_N‖ is {100 * error[-1].min():.3g} to {100 * worst:.3g} % of ‖θ_N − θ_0‖ at "
+        f"N = {n[-1]}, over all parameters of {len(records.runs)} runs; {100 * error.min():.3g} to "
+        f"{100 * error.max():.3g} % at any n ≥ 1, {100 * error[:EARLY][-1].max():.3g} % at n = "
+        f"{min(EARLY, n[-1])}"
+    )
+    return Finding(_status(worst <= CLOSE), worst, None, len(records.runs), detail)
+
+
+def correlates(records: Records) -> Finding:
+    """Smallest correlation of θ(t_N) − θ_0 with θ_N − θ_0 over all parameters, over the runs."""
+    n, correlation = records.matrix("continuous_correlation")
+    worst = float(correlation[-1].min())
+    detail = (
+        f"correlation {worst:.4f} to {correlation[-1].max():.4f} at N = {n[-1]}, over all "
+        f"parameters of {len(records.runs)} runs; at least {correlation.min():.4f} at every n"
+    )
+    return Finding(_status(worst >= CORRELATED), worst, None, len(records.runs), detail)
+
+
+def approaches(records: Records) -> Finding:
+    """Relative displacement error at the last step for the smallest learning rate."""
+    runs = records.runs.sort_values("lr").reset_index(drop=True)
+    ordered = records.where(runs)
+    n, gap = ordered.matrix("continuous_gap")
+    _, moved = ordered.matrix("displacement")
+    _, correlation = ordered.matrix("continuous_correlation")
+    error = gap[-1] / moved[-1]
+    words = [
+        f"{100 * e:.3g} % at η = {lr:g} (correlation {c:.4f})"
+        for e, lr, c in zip(error, runs.lr, correlation[-1], strict=True)
+    ]
+    detail = (
+        f"relative error of the displacement at N = {n[-1]}: {', '.join(words)}; the same number "
+        "of steps is a shorter time t = Nη, too"
+    )
+    falls = bool((np.diff(error) > 0).all())
+    return Finding(_status(error[0] <= 0.05 and falls), float(error[0]), None, len(runs), detail)
+
+
+def resolved(records: Records) -> Finding:
+    """Difference of Euler and the exponential scheme over the 16 sampled parameters, n = 20."""
+    differences = []
+    for _, pair in records.runs.groupby(["weight_decay", "seed"]):
+        by_scheme = pair.set_index("scheme").run_id
+        if {"euler", "exponential"} <= set(by_scheme.index):
+            euler, exponential = (
+                _displacements(records, str(by_scheme[name])) for name in ("euler", "exponential")
+            )
+            norms = np.linalg.norm(exponential, axis=1)
+            differences.append(np.linalg.norm(euler - exponential, axis=1) / norms)
+    if not differences:
+        return inconclusive("no run was solved with both schemes")
+    early = max(float(difference[:EARLY][-1]) for difference in differences)
+    last = max(float(difference[-1]) for difference in differences)
+    substeps = records.runs.set_index("scheme").n_substeps.to_dict()
+    detail = (
+        f"Euler at K = {substeps['euler']:.0f} and the exponential scheme at K = "
+        f"{substeps['exponential']:.0f} differ by {100 * early:.2g} % of the displacement over the "
+        f"sampled parameters at n = {min(EARLY, len(differences[0]))}, and by {100 * last:.2g} % "
+        "at the last step: training multiplies small differences"
+    )
+    return Finding(_status(early <= RESOLVED), early, None, len(differences), detail)
+
+
+def _displacements(records: Records, run_id: str) -> np.ndarray:
+    """θ(t_n) − θ_0 of the sampled parameters for n = 1 … N."""
+    _, values = records.vectors(run_id, "continuous_sampled_parameters")
+    return np.asarray(values[1:] - values[0])
+
+
+def _status(holds: bool) -> Status:
+    return "reproduced" if holds else "not reproduced"
+
+
+READS = ("trajectory",)
+
+CLAIMS = (
+    Claim(
+        "continuous-follows-discrete",
+        "fig01",
+        "Section 2.3, Fig. 1",
+        "The continuous-time trajectory closely agrees with the discrete one",
+        f"at the last step, the error over all parameters is at most {100 * CLOSE:.0f} % of the "
+        "displacement in every run",
+        READS,
+        follows,
+    ),
+    Claim(
+        "continuous-correlates-with-discrete",
+        "fig01",
+        "Section 2.3, Fig. 1",
+        "Both trajectories move the parameters alike",
+        f"correlation over all parameters at least {CORRELATED} at the last step of every run",
+        READS,
+        correlates,
+    ),
+    Claim(
+        "euler-is-resolved",
+        "fig01",
+        "beyond the paper: an exponential scheme",
+        "K = 100 Euler substeps solve Equation (4): what is left is the model, not the solver",
+        f"an exponential scheme gives the displacement at n = {EARLY} within "
+        f"{100 * RESOLVED:.0f} %",
+        READS,
+        resolved,
+    ),
+    Claim(
+        "continuous-is-the-limit",
+        "fig01",
+        "beyond the paper: smaller learning rates",
+        "As η falls, the discrete steps approach the continuous-time trajectory",
+        "at the last step the relative error falls with η, to at most 5 % at the smallest",
+        ("trajectory_learning_rate",),
+        approaches,
+    ),
+)

@@ -1,0 +1,211 @@
+"""What is observed beside training: head matrices, the run's end, and the continuous twin."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from adamct.compose import ConfigurationError, compose_cells
+from adamct.continuous import solve
+from adamct.records import load
+from adamct.runner import carry_out
+from adamct.theory import exact_squared_norm, squared_norm_growth, update_scale
+from adamct.train import Training, observe
+from adamct.train.observables import OF_MODEL, OF_STEP
+from adamct.train.twin import flat_parameters
+
+HEADS = ["head_squared_norms", "head_squared_updates", "head_mean_second_moments"]
+NORMALIZED = ["scale=smoke", "task.model.qk_norm=true"]
+TWIN = ["scale=smoke", "continuous={scheme:exponential,n_substeps:1}"]
+
+
+def training(*overrides):
+    (cell,) = compose_cells(list(overrides), sweep=False)
+    return Training(cell.spec, cell.execution, data_dir=cell.data_dir, cache_dir=cell.cache_dir)
+
+
+def head_values(model, of):
+    return np.array([of(head).item() for head in model.head_matrices()])
+
+
+def gradients(model):
+    return [h.parameter.grad[h.head].clone() for h in model.head_matrices()]
+
+
+def weights(model):
+    return [h.parameter.detach()[h.head].clone() for h in model.head_matrices()]
+
+
+@pytest.mark.parametrize("second_moment", ["elementwise", "tensor_mean"])
+def test_head_observables_are_those_of_the_steps_taken(second_moment):
+    run = training(*NORMALIZED, f"optimizer.query_key_second_moment={second_moment}")
+    eta, beta = run.spec.optimizer.lr, run.spec.optimizer.betas[0]
+    v = [torch.zeros_like(W, dtype=torch.float64) for W in weights(run.model)]
+    for n in range(4):
+        before = weights(run.model)
+        norms = observe(HEADS, run.state(n))
+        step = observe([*HEADS, "head_squared_gradients"], run.step(n))
+        g = gradients(run.model)
+        moved = [(W - V).double() / eta for W, V in zip(before, weights(run.model), strict=True)]
+        v = [beta * x + (1 - beta) * y.double().square() for x, y in zip(v, g, strict=True)]
+        for values, expected, tolerance in (
+            (norms["head_squared_norms"], [W.double().square().sum() for W in before], 1e-12),
+            (step["head_squared_updates"], [u.square().sum() for u in moved], 1e-4),
+            (step["head_mean_second_moments"], [x.mean() for x in v], 1e-5),
+            (step["head_squared_gradients"], [x.double().square().sum() for x in g], 1e-12),
+        ):
+            assert values.numpy() == pytest.approx(np.array(expected), rel=tolerance)
+
+
+def test_coarse_graining_averages_over_each_head():
+    run = training(*NORMALIZED, "optimizer.query_key_second_moment=tensor_mean")
+    run.step(0)
+    for name, parameter in run.model.named_parameters():
+        v = run.optimizer.state[parameter]["v"][0]
+        if name.endswith(("query", "key")):
+            mean = parameter.grad.double().square().mean((1, 2), keepdim=True)
+            assert v.double().numpy() == pytest.approx(1e-3 * mean.numpy(), rel=1e-5)
+        else:
+            assert v.shape == parameter.shape
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+def test_the_recursion_is_exact_for_a_coarse_grained_head_and_equation_8_is_not(
+    gamma, weight_decay
+):
+    run = training(
+        *NORMALIZED,
+        "optimizer.query_key_second_moment=tensor_mean",
+        f"optimizer.gamma={gamma}",
+        f"optimizer.weight_decay={weight_decay}",
+    )
+    lines = []
+    for n in range(40):
+        before = observe(HEADS, run.state(n))
+        lines.append({**before, **observe(HEADS, run.step(n))})
+    lines.append(observe(HEADS, run.state(40)))
+    norms = np.array([line["head_squared_norms"].numpy() for line in lines])
+    u2, v = (np.array([line[name].numpy() for line in lines[:-1]]) for name in HEADS[1:])
+    settings = {"lr": run.spec.optimizer.lr, "weight_decay": weight_decay}
+    scales = update_scale(np.arange(40)[:, None], run.spec.optimizer.betas[0], gamma, v)
+    exact = exact_squared_norm(norms[0], u2, scales, gamma=gamma, **settings)
+    growth = squared_norm_growth(norms[0] * 0, u2, **settings)
+    error = np.abs(exact - norms)[1:] / growth[1:]
+    assert error.max() < 1e-3
+    printed = squared_norm_growth(norms[0], u2, **settings)
+    assert (np.abs(printed - norms)[-1] / growth[-1]).max() < 0.01 or gamma > 0
+    if gamma == 0.9:
+        ratio = (norms - (printed - growth))[-1] / growth[-1]
+        assert ratio.min() > 5
+
+
+def test_looking_ahead_gives_the_inner_products_with_the_weights_at_the_end():
+    overrides = ["scale=smoke", "n_steps=6", "observe=[final_inner_products]"]
+    run, again = training(*overrides), training(*overrides)
+    again.look_ahead()
+    seen, kept = [], []
+    for n in range(6):
+        seen.append(observe(run.spec.observe, again.step(n))["final_inner_products"])
+        run.step(n)
+        kept.append(gradients(run.model))
+    expected = [
+        [(W.double() * g.double()).sum().item() for W, g in zip(end, row, strict=True)]
+        for end, row in zip([weights(run.model)] * 6, kept, strict=True)
+    ]
+    assert flat_parameters(run.model).equal(flat_parameters(again.model))
+    assert torch.stack(seen).numpy() == pytest.approx(np.array(expected), rel=1e-9, abs=1e-15)
+
+
+def test_the_twin_solves_equation_4_on_the_same_batches():
+    run = training(*TWIN, "optimizer.weight_decay=0.1")
+    start = {name: p.detach().clone() for name, p in run.model.named_parameters()}
+
+    def loss(params, batch):
+        logits = torch.func.functional_call(run.model, params, batch[:1])
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[1].flatten())
+
+    settings = {"lr": 1e-3, "beta": 0.999, "gamma": 0.9, "weight_decay": 0.1}
+    batches = [run.batch(n) for n in range(3)]
+    states = list(solve(loss, start, batches, scheme="exponential", n_substeps=1, **settings))
+    θ_0 = flat_parameters(run.model)
+    for n, expected in enumerate(states):
+        seen = observe(list(OF_MODEL), run.state(n))
+        moves = np.array(
+            [(flat_parameters(run.model) - θ_0).numpy(), (expected.theta - θ_0).numpy()]
+        )
+        assert seen["displacement"] == pytest.approx(np.linalg.norm(moves[0]), rel=1e-5)
+        assert seen["continuous_displacement"] == pytest.approx(
+            np.linalg.norm(moves[1]), rel=1e-3, abs=1e-9
+        )
+        gap = np.linalg.norm(moves[0] - moves[1])
+        assert seen["continuous_gap"] == pytest.approx(gap, rel=1e-3, abs=1e-9)
+        correlation = np.corrcoef(*moves)[0, 1] if n else 1.0
+        assert seen["continuous_correlation"] == pytest.approx(correlation, rel=1e-4)
+        assert set(seen["sampled_parameters"].tolist()) <= set(flat_parameters(run.model).tolist())
+        run.step(n)
+
+
+def test_a_twin_goes_on_from_a_checkpoint_bit_for_bit():
+    whole, stopped, resumed = (training(*TWIN) for _ in range(3))
+    for n in range(2):
+        whole.step(n)
+        stopped.step(n)
+    resumed.load_state_dict(stopped.state_dict())
+    for n in range(2, 4):
+        whole.step(n)
+        resumed.step(n)
+    names = list(OF_MODEL)
+    one, other = (observe(names, run.state(4)) for run in (whole, resumed))
+    assert all(one[name].equal(other[name]) for name in names)
+
+
+def test_vectors_of_a_record_become_columns_and_come_back(tmp_path):
+    overrides = [*NORMALIZED, "n_steps=4", f"observe=[{','.join(HEADS)},max_update]"]
+    cells = compose_cells([*overrides, f"runs_dir={tmp_path}"], sweep=False)
+    carry_out(cells[0].spec, cells[0].execution, runs_dir=tmp_path)
+    records = load(cells)
+    run_id = cells[0].spec.run_id
+    n, norms = records.vectors(run_id, "head_squared_norms")
+    assert (n.tolist(), norms.shape) == ([0, 1, 2, 3, 4], (5, 4))
+    n, updates = records.vectors(run_id, "head_squared_updates")
+    assert (n.tolist(), updates.shape) == ([0, 1, 2, 3], (4, 4))
+    n, values = records.series(run_id, "max_update")
+    assert len(n) == 4
+    assert (values == records.series(run_id, "max_update_1")[1]).all()
+    assert records.runs.qk_norm.all()
+    with pytest.raises(KeyError, match="no vector 'head_names'"):
+        records.vectors(run_id, "head_names")
+
+
+def test_new_options_at_their_defaults_leave_names_alone():
+    plain, spelled = (
+        compose_cells(["scale=smoke", *overrides], sweep=False)[0].spec.canonical_json()
+        for overrides in ([], ["continuous=null", "optimizer.query_key_second_moment=elementwise"])
+    )
+    assert plain == spelled
+    assert "continuous" not in plain
+    assert "query_key" not in plain
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optimizer.gamma=0"], r"\(beta, gamma\) = \(0\.999, 0\.0\)"),
+        (["optimizer=kadam"], "k = 2"),
+        (["task.model.dropout=0.2"], "dropout = 0.2"),
+        (["schedule=warmup_cosine"], "schedule of kind 'warmup_cosine'"),
+        (["optimizer.query_key_second_moment=tensor_mean"], "a tensor mean for v"),
+        (["optimizer.decoupled=false", "optimizer.weight_decay=0.1"], "coupled weight decay"),
+        (["continuous.n_substeps=0"], r"continuous\.n_substeps = 0"),
+    ],
+)
+def test_a_twin_of_what_equation_4_does_not_cover_is_refused(overrides, message):
+    with pytest.raises(ConfigurationError, match=message):
+        compose_cells([*TWIN, *overrides], sweep=False)
+
+
+def test_no_observable_has_two_meanings():
+    assert not set(OF_MODEL) & set(OF_STEP)
+    assert all(f.__doc__ for f in itertools.chain(OF_MODEL.values(), OF_STEP.values()))
