@@ -1,6 +1,6 @@
 """Claims of the paper and beyond it, and their verdicts."""
 
-from adamct.claims import bounds, continuous, generalization, growth, norm, regions
+from adamct.claims import bounds, continuous, generalization, growth, meta_adaptive, norm, regions
 from adamct.claims.verdicts import Claim, Finding, Verdict, judge
 
 CLAIMS: tuple[Claim, ...] = (
@@ -10,6 +10,7 @@ CLAIMS: tuple[Claim, ...] = (
     *generalization.CLAIMS,
     *continuous.CLAIMS,
     *norm.CLAIMS,
+    *meta_adaptive.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Finding", "Verdict", "judge"]
