@@ -386,6 +386,7 @@ CASES |= {
     "recursion-elementwise": (norms("recursion"), norms("recursion", excess=0.3)),
     "growth-ratio-follows-memory": (norms("corrected"), norms("printed")),
     "norm-is-a-moving-average": (equilibrium(), equilibrium(follows=False)),
+    "norm-is-a-moving-average-elementwise": (equilibrium(), equilibrium(follows=False)),
     "equilibrium-factor": (equilibrium(), equilibrium(lambda gamma: 1.0)),
     "orthogonal-at-the-end": (gradients(last=0.01), gradients(last=0.5)),
     "assumption-1": (gradients(remembered=0.01), gradients(remembered=0.5)),
