@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from adamct.claims.meta_adaptive import norm_and_average
 from adamct.claims.norm import laws_of
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH
 from adamct.records import Records
 from adamct.theory import memory_factor
 
-READS = ("norm_growth",)
+READS = ("norm_growth", "norm_equilibrium")
 
 KINDS = {"elementwise": ("$v$ elementwise (Adam)", "C1"), "tensor_mean": ("coarse-grained", "C0")}
 
 
 def draw(records: Records) -> Figure:
-    """Draw the ratio of every head at the last step, with (1+γ)/(1−γ) and 1 + 2ℓ_N."""
+    """Draw (a) the ratio of every head, (b) ‖W‖² over a moving average of ‖u‖², with decay."""
     own = records.of(READS[0])
-    figure = Figure(figsize=(0.62 * TEXT_WIDTH, 3.4))
-    axes = figure.subplots()
+    figure = Figure(figsize=(TEXT_WIDTH, 3.4))
+    axes, balance = figure.subplots(1, 2)
     gamma = np.linspace(0, max(0.96, own.runs.gamma.max()), 300)
     n_steps = int(own.runs.n_steps.min())
     axes.axhline(1.0, label="Eq. (8)", **PAPER)
@@ -44,5 +48,22 @@ def draw(records: Records) -> Figure:
         xlabel=r"$\gamma$",
         ylabel=rf"growth of $\|W\|^2$ over Eq. (8)'s at $n={n_steps}$",
     )
+    axes.set_title("(a) early growth", loc="left")
     axes.legend()
+    rest = records.of(READS[1])
+    for run in rest.runs.itertuples():
+        _draw_balance(balance, rest, run)
+    balance.set(
+        yscale="log", xlabel="step $n$", ylabel=r"median $\|W\|^2$ over the average of $\|u\|^2$"
+    )
+    decay = rest.runs.weight_decay.iloc[0]
+    balance.set_title(rf"(b) in equilibrium, $\lambda={decay:g}$", loc="left")
     return figure
+
+
+def _draw_balance(axes: Axes, records: Records, run: Any) -> None:
+    norms, average = norm_and_average(records, run)
+    n = np.arange(run.n_steps + 1)[-len(norms) :]
+    colour = KINDS[run.query_key_second_moment][1]
+    axes.plot(n, np.median(norms / average, axis=1), color=colour)
+    axes.axhline(memory_factor(run.gamma), **EXACT)

@@ -338,6 +338,28 @@ def norms(law, excess=0.0):
     return build
 
 
+def equilibrium(factor=lambda g: (1 + g) / (1 - g), follows=True):
+    """‖W‖² that is a factor times the moving average of ‖u‖², or moves by itself."""
+
+    def build(make):
+        kinds = ["tensor_mean", "tensor_mean", "elementwise", "elementwise"]
+        gammas, settings = [0.0, 0.9] * 2, {"lr": 1e-3, "weight_decay": 2.0}
+        records = make(
+            "norm_equilibrium", [0.999] * 4, gammas, constant, n_steps=1500,
+            query_key_second_moment=kinds, **settings,
+        )  # fmt: skip
+        u2 = np.outer(100 + 50 * np.sin(np.arange(1500) / 90), np.arange(1, 9))
+        average = norm_laws(np.zeros((1501, 8)), u2, u2, beta=0.999, gamma=0.0, **settings).printed
+        if not follows:
+            average = np.outer(1 + 0.5 * np.sin(np.arange(1501) / 17), average[-1])
+        norms = [factor(gamma) * average for gamma in gammas]
+        return with_vectors(
+            records, {"head_squared_norms": norms, "head_squared_updates": [u2] * 4}
+        )
+
+    return build
+
+
 def gradients(last=0.01, remembered=0.01):
     """abs(cos(W_N, g_n)) with qk-norm, of what it is without: at N − 1, and 20 steps before."""
 
@@ -478,6 +500,9 @@ CASES |= {
     "recursion-is-exact": (norms("recursion"), norms("recursion", excess=0.002)),
     "recursion-elementwise": (norms("recursion"), norms("recursion", excess=0.3)),
     "growth-ratio-follows-memory": (norms("corrected"), norms("printed")),
+    "norm-is-a-moving-average": (equilibrium(), equilibrium(follows=False)),
+    "norm-is-a-moving-average-elementwise": (equilibrium(), equilibrium(follows=False)),
+    "equilibrium-factor": (equilibrium(), equilibrium(lambda gamma: 1.0)),
     "orthogonal-at-the-end": (gradients(last=0.01), gradients(last=0.5)),
     "assumption-1": (gradients(remembered=0.01), gradients(remembered=0.5)),
     "coarse-graining-changes-little": (coarse_grained(0.05), coarse_grained(0.8)),

@@ -7,6 +7,7 @@ from adamct.claims import (
     growth,
     kadam,
     kadam_grids,
+    meta_adaptive,
     norm,
     regions,
 )
@@ -21,6 +22,7 @@ CLAIMS: tuple[Claim, ...] = (
     *kadam_grids.CLAIMS,
     *continuous.CLAIMS,
     *norm.CLAIMS,
+    *meta_adaptive.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Finding", "Verdict", "judge"]
