@@ -6,14 +6,15 @@ import pytest
 import yaml
 
 from adamct import compose
-from adamct.compose import ConfigurationError, compose_cells
+from adamct.compose import compose_cells
+from adamct.configuration import SCALES, ConfigurationError
 from adamct.theory import normal_curve, stability_coefficient
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ["experiment=max_update_normal_curve", "scale=smoke"]
 
 
-@pytest.mark.parametrize("scale", compose.SCALES)
+@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("experiment", compose.experiment_names())
 def test_every_experiment_composes_at_every_scale(experiment, scale):
     cells = compose_cells([f"experiment={experiment}", f"scale={scale}"], with_data=False)
@@ -108,7 +109,7 @@ def test_every_experiment_takes_seeds(experiment):
 
 
 @pytest.mark.parametrize("experiment", ["annealed_unstable", "max_update_float64"])
-@pytest.mark.parametrize("scale", compose.SCALES)
+@pytest.mark.parametrize("scale", SCALES)
 def test_points_in_the_unstable_region_are_those_of_figure_3(experiment, scale):
     cells = compose_cells([f"experiment={experiment}", f"scale={scale}"], with_data=False)
     figure3 = compose_cells(["experiment=max_update_normal_curve"], with_data=False)
@@ -190,7 +191,7 @@ def test_an_unknown_key_in_a_file_is_named(tmp_path, monkeypatch):
         compose_cells([])
 
 
-@pytest.mark.parametrize("scale", compose.SCALES)
+@pytest.mark.parametrize("scale", SCALES)
 def test_figure_14_compares_runs_of_one_schedule(scale):
     """The annealed runs and the default that they are judged by: the same steps and warm-up."""
     (default, *_) = compose_cells(

@@ -17,14 +17,16 @@ One notation serves the whole package. The paper writes pairs as (β, γ), torch
 
 A map, along the one arrow ``conf → spec → run → record → figure → claim``:
 
-- ``spec``: frozen specifications and ``run_id``; ``compose``: Hydra configuration → specs.
+- ``spec``: frozen specifications and ``run_id``; ``compose``, ``configuration``, ``cells``: Hydra
+  configuration → typed configuration → specs.
 - ``theory``: stability, curves, norm growth (numpy only).
 - ``optim``: ``KAdam``, its float64 reference, the strategies; ``monitor``: watches any Adam.
 - ``continuous``: Adam's differential equation and its solvers.
 - ``models``, ``data``: what is trained, and on what.
 - ``train``: the loop, schedules, observables, checkpoints.
 - ``store``: run folders, locks, resume; ``runner``: one run, ``sweep``: all of them.
-- ``records``: the tidy tables that ``plotting`` and ``claims`` read: panels, and verdicts with
+- ``records``: the tidy tables; ``selection``: the best cells of a grid.
+- ``plotting`` and ``claims`` read them: panels, and verdicts with
   intervals.
 - ``files``, ``lazy``: writing that survives a kill; names imported when they are first used.
 """

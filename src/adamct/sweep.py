@@ -12,7 +12,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from adamct import files
-from adamct.compose import ConfigurationError, compose_cells
+from adamct.compose import compose_cells
+from adamct.configuration import ConfigurationError
 from adamct.data import DataError
 from adamct.files import FileError
 from adamct.spec import Cell

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from adamct.compose import ConfigurationError, compose_cells
+from adamct.compose import compose_cells
+from adamct.configuration import ConfigurationError
 from adamct.continuous import solve
 from adamct.records import load
 from adamct.runner import carry_out

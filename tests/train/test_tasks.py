@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from adamct.compose import ConfigurationError, compose_cells
+from adamct.compose import compose_cells
+from adamct.configuration import ConfigurationError
 from adamct.data import Augmentation, image_batch, open_corpus, open_images
 from adamct.spec import RunSpec
 from adamct.train import Training

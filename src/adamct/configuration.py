@@ -1,0 +1,134 @@
+"""The composed configuration, typed and checked: what YAML may say, and what is said of faults.
+
+Values of configuration cross into the program here, once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from adamct.spec import (
+    ContinuousSpec,
+    EvaluationSpec,
+    Execution,
+    Frozen,
+    Lax,
+    Observable,
+    ScheduleSpec,
+    TaskSpec,
+    checked_decay,
+)
+
+Scale = Literal["smoke", "laptop", "paper"]
+SCALES: tuple[str, ...] = get_args(Scale)
+
+
+class ConfigurationError(ValueError):
+    """What was asked for cannot work; the message names the key, the value and the remedy."""
+
+
+class CurveConfig(Frozen):
+    """A section of a normal curve, or of a level curve given by a point or by its level."""
+
+    kind: Literal["normal", "level"]
+    through: Annotated[tuple[float, float] | None, Lax] = None  # (β₀, γ₀)
+    level: float | None = None  # C = level
+    section: Annotated[tuple[float, float], Lax]  # β from … to
+    n_points: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _one_way_to_name_it(self) -> CurveConfig:
+        if (self.through is None) == (self.level is None):
+            raise ValueError("give the curve by `through` (a pair) or by `level`, not both")
+        if self.kind == "normal" and self.through is None:
+            raise ValueError("a normal curve is given by `through`: a pair (beta, gamma)")
+        return self
+
+
+class OptimizerConfig(Frozen):
+    """k-Adam as configured: a strategy and its pair, or explicit levels."""
+
+    k: int = Field(ge=1)
+    strategy: str | None
+    lr: float = Field(gt=0)
+    beta: float | None
+    gamma: float | None
+    level_betas: Annotated[tuple[float, ...] | None, Lax]
+    level_gammas: Annotated[tuple[float, ...] | None, Lax]
+    eps: float = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    decoupled: bool
+    guard: bool
+    state_dtype: Literal["float32", "float64"]
+    query_key_second_moment: Literal["elementwise", "tensor_mean"] = "elementwise"
+
+    @field_validator("beta", "gamma")
+    @classmethod
+    def _in_range(cls, decay: float | None) -> float | None:
+        return decay if decay is None else checked_decay(decay)
+
+    @field_validator("level_betas", "level_gammas")
+    @classmethod
+    def _each_in_range(cls, decays: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        return decays if decays is None else tuple(map(checked_decay, decays))
+
+
+class Config(Frozen):
+    """The whole of a composed configuration, Hydra's own node aside."""
+
+    scale: Scale
+    task: TaskSpec
+    optimizer: OptimizerConfig
+    schedule: ScheduleSpec
+    execution: Execution
+    experiment_name: str | None
+    sizes: dict[Scale, dict[str, Any]] | None
+    curve: CurveConfig | None
+    point: int | None
+    pair: Annotated[tuple[float, float] | None, Lax]
+    n_steps: int
+    seed: int
+    n_seeds: int = Field(ge=1)
+    observe: Annotated[tuple[Observable, ...], Lax]
+    evaluation: EvaluationSpec | None
+    continuous: ContinuousSpec | None
+    runs_dir: Annotated[Path, Lax]
+    data_dir: Annotated[Path | None, Lax]
+    cache_dir: Annotated[Path, Lax]
+
+    @field_validator("pair")
+    @classmethod
+    def _decays(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
+        return pair if pair is None else (checked_decay(pair[0]), checked_decay(pair[1]))
+
+
+def explain(error: ValidationError) -> str:
+    """One line a fault: the key as it is written in YAML, what it held, what would do."""
+    lines = []
+    for fault in error.errors():
+        # Where one of several kinds is meant, pydantic names the kind as if it were a key.
+        key = ".".join(str(part) for part in fault["loc"] if part not in _kinds())
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = f"unknown key{_suggestion(fault['loc'])}"
+            lines.append(f"{key}: {message}")
+        elif fault["type"] == "value_error":
+            lines.append(f"{key}: {message}" if key else message)
+        else:
+            lines.append(f"{key} = {fault['input']!r}: {message}")
+    return "\n".join(lines)
+
+
+def _kinds() -> set[str]:
+    fields = [model.model_fields.get("kind") for model in Frozen.__subclasses__()]
+    return {kind for field in fields if field for kind in get_args(field.annotation)}
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    known = {name for model in Frozen.__subclasses__() for name in model.model_fields}
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; remove it"
