@@ -93,10 +93,6 @@ def draw(name: str, path: Path, scale: str, overrides: list[str], out: Path) -> 
         )
     except EXPECTED as error:
         raise SystemExit(f"error: {error}") from error
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("hydra", "omegaconf", "yaml"):
-            raise
-        raise SystemExit(f"error: {error}") from error
     module = import_file(path)
     with style():
         pictures = save(module.draw(records), out / scale / path.stem)

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from adamct.cells import cell_from_values
 from adamct.configuration import ConfigurationError
@@ -24,6 +28,16 @@ from adamct.spec import Cell
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 
 
+@contextmanager
+def _one_kind_of_error() -> Iterator[None]:
+    """Raise what Hydra, OmegaConf and YAML say of a configuration as ``ConfigurationError``."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise ConfigurationError(str(error)) from error
+
+
+@_one_kind_of_error()
 def compose_cells(
     overrides: Sequence[str], *, sweep: bool = True, with_data: bool = True
 ) -> list[Cell]:

@@ -56,10 +56,6 @@ def run_sweep(arguments: Sequence[str], launch: Callable[[], None]) -> int:
         return _complain("interrupted; start again to go on where it stopped", code=130)
     except EXPECTED as error:
         return _complain(str(error), code=2)
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("hydra", "omegaconf", "yaml"):
-            raise
-        return _complain(str(error), code=2)
 
 
 @contextmanager
