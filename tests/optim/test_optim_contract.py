@@ -12,6 +12,7 @@ from torch.optim import lr_scheduler
 
 from adamct import KAdam
 from adamct.optim import level_decays
+from adamct.theory import discrete_max_update_bound
 
 
 def model(dtype=torch.float32):
@@ -372,11 +373,52 @@ def test_options_changed_between_steps_take_effect():
     optimizer.step()
     optimizer.param_groups[0]["beta"] = 0.0  # v is then g² of the last step alone
     p.grad = torch.full((1,), 2.0)
-    optimizer.step()
+    with pytest.warns(RuntimeWarning, match="guard is off"):
+        optimizer.step()
     assert optimizer.state[p]["v"][0].item() == 4.0
     optimizer.param_groups[0]["k"] = 2
     with pytest.raises(RuntimeError, match=r"2 levels, its state 1.*new KAdam"):
         optimizer.step()
+
+
+def test_a_change_of_decays_ends_the_guard_also_across_a_checkpoint():
+    """Sums built under two pairs may rightly exceed D_n: clamping them would change Algorithm 1."""
+    gradients = [torch.full((1,), x, dtype=torch.float64) for x in (1.0, 1.0, 1e-9, 1e-9, 1e-9)]
+
+    def updates(guard, interrupted):
+        p = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        optimizer, seen = KAdam([p], lr=1.0, k=1, guard=guard, track_max_update=True), []
+        for n, g in enumerate(gradients):
+            if n == 2:
+                optimizer.param_groups[0]["beta"] = 0.1  # √v now falls far below what m remembers
+            if n == 3 and interrupted:
+                state, optimizer = optimizer.state_dict(), KAdam([p], track_max_update=True)
+                optimizer.load_state_dict(saved_and_loaded(state))
+            p.grad = g.clone()
+            optimizer.step()
+            seen.append(optimizer.max_update.item())
+        return seen, optimizer.param_groups[0]["guard"]
+
+    free, _ = updates(guard=False, interrupted=False)
+    assert max(free) > 1.01 * discrete_max_update_bound(np.arange(5), 0.1, 0.9).max()
+    with pytest.warns(
+        RuntimeWarning, match=r"decays .* changed from .*0\.999.* to .*0\.1"
+    ) as caught:
+        assert updates(guard=True, interrupted=True) == (free, False)
+    assert len(caught) == 1
+
+
+def test_a_moment_of_another_shape_is_refused_on_loading():
+    saved = KAdam([nn.Parameter(torch.ones(3))])
+    saved.param_groups[0]["params"][0].grad = torch.ones(3)
+    saved.step()
+    with pytest.raises(ValueError, match=r"m_1 .* shape \(3,\), .* shape \(2,\) needs \(2,\)"):
+        KAdam([nn.Parameter(torch.ones(2))]).load_state_dict(saved.state_dict())
+    reduced = KAdam([{"params": [nn.Parameter(torch.ones(3))], "second_moment": "tensor_mean"}])
+    state = saved.state_dict()
+    state["param_groups"][0]["second_moment"] = "tensor_mean"
+    with pytest.raises(ValueError, match="v_1"):
+        reduced.load_state_dict(state)
 
 
 def test_named_parameters():

@@ -45,6 +45,7 @@ def test_an_unknown_option_is_refused():
         ({"lr": -1.0}, ValueError, ["lr=-1.0", ">= 0"]),
         ({"lr": "fast"}, TypeError, ["lr='fast'", "float"]),
         ({"lr": torch.ones(2)}, ValueError, ["lr", "(2,)", "one element"]),
+        ({"lr": torch.tensor(math.nan)}, ValueError, ["lr=nan", ">= 0"]),
         ({"eps": -1e-8}, ValueError, ["eps=-1e-08", ">= 0"]),
         ({"eps": math.inf}, ValueError, ["eps=inf", "finite"]),
         ({"weight_decay": math.nan}, ValueError, ["weight_decay=nan", ">= 0"]),

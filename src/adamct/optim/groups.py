@@ -6,6 +6,7 @@ Plain values, because a checkpoint read with ``weights_only=True`` refuses numpy
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from numbers import Real
@@ -86,6 +87,8 @@ def complete_group(group: Mapping[str, Any], defaults: Mapping[str, Any]) -> dic
             f"lr is a tensor of shape {tuple(complete['lr'].shape)}; expected a float, or a "
             "tensor of one element"
         )
+    elif not complete["lr"].is_meta:
+        _non_negative("lr", complete["lr"].item())
     for name in ("eps", "weight_decay"):
         complete[name] = _non_negative(name, complete[name])
     for name in ("decoupled", "maximize", "guard"):
@@ -139,6 +142,33 @@ def level_decays(group: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[flo
             "one decay per level in each, or neither"
         )
     return betas, gammas
+
+
+def end_guard_if_decays_changed(group: dict[str, Any]) -> None:
+    """Turn a group's guard off, with a warning, once its decays differ from its first step's.
+
+    D_n follows from the weights that one pair of decays gives to the gradients; a moment that was
+    built with two pairs may rightly exceed it.
+
+    Args:
+        group: one of ``KAdam.param_groups``, about to take a step; "first_decays" is kept in it,
+            so that a checkpoint remembers.
+
+    >>> group = dict(k=1, strategy="exp", beta=0.99, gamma=0.9, level_betas=None,
+    ...              level_gammas=None, guard=True)
+    >>> end_guard_if_decays_changed(group)
+    >>> group["first_decays"], group["guard"]
+    (((0.99,), (0.9,)), True)
+    """
+    decays = level_decays(group)
+    if group.setdefault("first_decays", decays) != decays and group["guard"]:
+        group["guard"] = False
+        warnings.warn(
+            f"the decays of a parameter group changed from {group['first_decays']} to {decays}: "
+            "D_n is then no bound, so its guard is off from here on",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 _of_strategy = lru_cache(maxsize=256)(strategy_hyperparameters)

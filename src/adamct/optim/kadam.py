@@ -11,7 +11,11 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
 from adamct.optim.advance import advance, compiling_pays
-from adamct.optim.groups import complete_group, refuse_foreign
+from adamct.optim.groups import (
+    complete_group,
+    end_guard_if_decays_changed,
+    refuse_foreign,
+)
 from adamct.optim.scalars import StepScalars
 from adamct.optim.state import restored_state
 
@@ -28,7 +32,8 @@ class KAdam(Optimizer):
     last two dimensions, over all of them below three (Assumption 2), and is not guarded, since
     D_n bounds only the root mean square of u there. A group's own k, strategy, beta or gamma
     override explicit levels of the constructor. The options may change between steps, except for
-    the number of levels, ``second_moment`` and ``state_dtype``.
+    the number of levels, ``second_moment`` and ``state_dtype``; a change of decays ends a group's
+    guard, since D_n bounds only sums that were built with one pair.
 
     The state of a parameter is ``{"step": n, "m": [m_1, …, m_k], "v": [v_1, …, v_k]}``. Steps
     never wait for the device. ``torch.compile(optimizer.step)`` works but runs ``step`` as it is:
@@ -184,6 +189,8 @@ class KAdam(Optimizer):
         }
         norms: list[list[Tensor]] = [[] for _ in range(max(g["k"] for g in self.param_groups))]
         for group, pairs in work:
+            if pairs:
+                end_guard_if_decays_changed(group)
             scalars = StepScalars(group)
             for p, g in pairs:
                 of_levels = advance(p, g, self.state[p], group, scalars, **how)

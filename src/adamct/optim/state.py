@@ -54,12 +54,26 @@ def restored_state(p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]
     Returns:
         The state.
 
-    >>> group = {"state_dtype": torch.float64}
+    Raises:
+        ValueError: a moment has another shape than the parameter asks for.
+
+    >>> group = {"state_dtype": torch.float64, "second_moment": "elementwise"}
     >>> saved = {"step": 3, "m": [torch.ones(2)], "v": [torch.ones(2)]}
     >>> restored_state(torch.zeros(2), group, saved)["m"]
     [tensor([1., 1.], dtype=torch.float64)]
     """
     dtype = _dtype(p, group)
+    reduced = group["second_moment"] != "elementwise"
+    shape_of_v = p.new_empty(p.shape, device="meta").sum(mean_dims(p), keepdim=True).shape
+    wanted = {"m": p.shape, "v": shape_of_v if reduced else p.shape}
+    for name, shape in wanted.items():
+        for level, moment in enumerate(saved[name], start=1):
+            if moment.shape != shape:
+                raise ValueError(
+                    f"{name}_{level} in the state_dict has shape {tuple(moment.shape)}, a "
+                    f"parameter of shape {tuple(p.shape)} needs {tuple(shape)}; load it into an "
+                    "optimizer over the same parameters, in the same order"
+                )
 
     def like_p(t: Tensor) -> Tensor:
         if t.shape != p.shape:  # v under "tensor_mean"
