@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -78,8 +79,12 @@ def watch(runs: dict[str, Cell]) -> Iterator[None]:
         bar.update(max(0.0, progress.measure() - bar.n))
 
     def poll() -> None:
-        while not stop.wait(0.5):
+        # A look at a thousand folders, or at a slow disk, takes its time: rest 50 times as long.
+        pause = 0.5
+        while not stop.wait(pause):
+            began = time.monotonic()
             show()
+            pause = max(0.5, 50 * (time.monotonic() - began))
 
     thread = threading.Thread(target=poll, daemon=True)
     thread.start()
