@@ -14,7 +14,7 @@ LAYERS = (
     {"optim", "models", "data", "continuous"},
     {"monitor", "train"},
     {"store"},
-    {"configuration", "runner", "records"},
+    {"configuration", "cost", "runner", "records"},
     {"cells"},
     {"selection"},
     {"plotting"},

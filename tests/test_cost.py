@@ -1,0 +1,66 @@
+"""The cost of a run, against closed forms."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adamct import cost
+from adamct.compose import compose_cells
+from adamct.data import open_corpus, open_images
+from adamct.models import CNN, CNNConfig
+
+
+def spec_of(*overrides):
+    return compose_cells(overrides, sweep=False, with_data=False)[0].spec
+
+
+def test_a_transformer_costs_what_its_matrices_say():
+    spec = spec_of("scale=paper")
+    model, tokens = spec.task.model, spec.task.batch_size * spec.task.model.block_size
+    d, n_layer, T = model.d_model, model.n_layer, model.block_size
+    matrices = 12 * d * d * n_layer + 50257 * d
+    attention = 2 * 2 * T * d * n_layer  # scores and averages, a token
+    forward, gradient = cost._task_flops(spec.task)
+    assert forward == tokens * (2 * matrices + attention)
+    assert gradient == pytest.approx(3 * forward, rel=0.02)  # attention may be recomputed
+    assert cost.run_flops(spec) == spec.n_steps * gradient
+
+
+def test_a_network_of_convolutions_costs_one_product_a_weight_and_position():
+    spec = spec_of("scale=paper", "task=cnn_paper")
+    positions = [32 * 32] * 2 + [16 * 16] * 2 + [8 * 8] * 2 + [1] * 3
+    weights = [p.numel() for p in CNN(CNNConfig()).parameters() if p.dim() > 1]
+    forward, _ = cost._task_flops(spec.task)
+    products = sum(w * n for w, n in zip(weights, positions, strict=True))
+    assert forward == 2 * spec.task.batch_size * products
+
+
+def test_evaluations_and_equation_4_are_counted():
+    plain = spec_of()
+    forward, gradient = cost._task_flops(plain.task)
+    scored = spec_of("evaluation={every: 300, n_batches: 7}", "n_steps=1000")
+    assert cost.run_flops(scored) == 1000 * gradient + 5 * 7 * forward  # at 0, 300, …, 900, 1000
+    beside = spec_of("continuous={scheme: euler, n_substeps: 10}", "n_steps=100")
+    assert cost.run_flops(beside) == 100 * 11 * gradient
+
+
+def test_what_it_assumes_of_data_is_what_they_are():
+    if sys.version_info[:2] == (3, 11):
+        corpus = open_corpus("pydoc_topics", source=None, prepared=Path("data"))
+        assert corpus.vocab_size == cost.VOCABULARY["pydoc_topics"]
+    digits = open_images("digits", source=None, prepared=Path("data"), held_out=0.0)
+    channels, size = digits.train.images.shape[1:3]
+    assert (size, channels, digits.n_classes) == cost.PICTURES["digits"]
+    assert (len(digits.test.images), len(digits.train.images)) == cost.HELD_OUT["digits"]
+
+
+def test_the_command_prints_a_table():
+    script = Path(__file__).parents[1] / "scripts" / "cost.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "trajectory", "--tflops", "10", "seed=0"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    row = next(line.split() for line in done.stdout.splitlines() if line.startswith("trajectory"))
+    assert float(row[4]) == pytest.approx(float(row[3]) * 1e15 / 10e12 / 3600, abs=0.01)
