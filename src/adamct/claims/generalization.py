@@ -68,7 +68,7 @@ def alike_in_the_end(records: Records) -> Finding:
 
 
 def rises_sharply(records: Records) -> Finding:
-    """Slope of the best test loss in −C over B₋, relative to that over B₊."""
+    """Slope of the best test loss in −C over B₋, less twice that over B₊."""
     table = best_losses(records)
     sides = [table.query("C < 0"), table.query("C > 0")]
     if min(map(len, sides)) < FEWEST:
@@ -78,8 +78,8 @@ def rises_sharply(records: Records) -> Finding:
             len(table),
         )
     slopes = [_steepness(side, np.arange(len(side))) for side in sides]
-    statistic = slopes[0] / slopes[1]
     # A difference has an interval even where the slope over B₊ may be 0; a ratio has none.
+    statistic = slopes[0] - 2 * slopes[1]
     low, high = bootstrap_interval(
         *(np.arange(len(side)) for side in sides),
         statistic=lambda i, j: _steepness(sides[0], i) - 2 * _steepness(sides[1], j),
@@ -87,7 +87,7 @@ def rises_sharply(records: Records) -> Finding:
     rise = sides[0].best.max() - sides[1].best.min()
     detail = (
         f"per unit of C the best test loss rises by {slopes[0]:.2f} nats in B₋ and {slopes[1]:.2f} "
-        f"in B₊ ({statistic:.1f} times); slope in B₋ less twice that in B₊: 95 % interval "
+        f"in B₊ ({slopes[0] / slopes[1]:.1f} times); slope in B₋ less twice that in B₊: {statistic:+.2f}, 95 % interval "
         f"[{low:+.2f}, {high:+.2f}], {len(table)} points; {rise:.2f} nats from the best of B₊ to "
         f"the worst of B₋"
     )
