@@ -87,9 +87,9 @@ def rises_sharply(records: Records) -> Finding:
     rise = sides[0].best.max() - sides[1].best.min()
     detail = (
         f"per unit of C the best test loss rises by {slopes[0]:.2f} nats in B₋ and {slopes[1]:.2f} "
-        f"in B₊ ({slopes[0] / slopes[1]:.1f} times); slope in "
-        f"B₋ less twice that in B₊: {statistic:+.2f}, 95 % interval [{low:+.2f}, {high:+.2f}], {len(table)} points; {rise:.2f} nats from the best of B₊ to the "
-        f"worst of B₋"
+        f"in B₊ ({slopes[0] / slopes[1]:.1f} times); slope in B₋ less twice that in B₊: "
+        f"{statistic:+.2f}, 95 % interval [{low:+.2f}, {high:+.2f}], {len(table)} points; "
+        f"{rise:.2f} nats from the best of B₊ to the worst of B₋"
     )
     return Finding(above((low, high), 0.0), statistic, (low, high), len(table), detail)
 
