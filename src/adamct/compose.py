@@ -11,7 +11,6 @@ import copy
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -22,10 +21,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from adamct.cells import cell_from_values
-from adamct.configuration import ConfigurationError
+from adamct.configuration import CONF_DIR, ConfigurationError
 from adamct.spec import Cell
-
-CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 
 
 @contextmanager
