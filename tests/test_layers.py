@@ -18,7 +18,7 @@ LAYERS = (
     {"cells"},
     {"selection", "tracking"},
     {"plotting"},
-    {"claims"},
+    {"claims", "dashboards"},
     {"compose"},
     {"sweep"},
 )
