@@ -391,7 +391,10 @@ def call(*arguments, **environment):
 def test_without_a_login_it_says_so(tmp_path):
     done = call("fig2", HOME=str(tmp_path), PATH=os.environ["PATH"])
     assert done.returncode == 1
-    assert "error: no login to W&B: run `wandb login`, or set WANDB_API_KEY" in done.stderr
+    assert (
+        "error: no login to W&B, or WANDB_MODE=offline: run `wandb login`, or set WANDB_API_KEY"
+        in done.stderr
+    )
     assert "Traceback" not in done.stderr
 
 

@@ -84,10 +84,10 @@ def _words(figure: str, scale: str, title: str, reads: Sequence[str], layout: La
         if metric in drawn
     ]
     source = f"Runs of {', '.join(reads)}" if reads else "Drawn without runs"
-    command = f"`make {figure} SCALE={scale} TRACKER=wandb`"
+    work = "trains what is missing, draws and logs it" if reads else "draws and logs it"
     lines = [
         f"**{title}**",
-        f"{source}; {command} trains what is missing, draws and logs it.",
+        f"{source}; `make {figure} SCALE={scale} TRACKER=wandb` {work}.",
         " ".join(filter(None, [COLOUR_WORDS[layout.colour], *dashes])),
     ]
     return "\n\n".join(filter(None, lines))

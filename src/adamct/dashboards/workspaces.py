@@ -100,7 +100,8 @@ def connect(entity: str | None) -> str:
     try:
         if not wandb.login(prompt=False):  # asks the server, too, for ten seconds at most
             raise DashboardError(
-                "no login to W&B: run `wandb login`, or set WANDB_API_KEY (--print needs neither)"
+                "no login to W&B, or WANDB_MODE=offline: run `wandb login`, or set WANDB_API_KEY "
+                "(--print needs neither)"
             )
         found = entity or wandb.Api().default_entity
     except wandb.errors.Error as error:
@@ -130,7 +131,7 @@ def save(built: ws.Workspace) -> Saved:
     except DashboardError:
         raise
     except Exception as error:  # what W&B's client raises has no base in common
-        raise DashboardError(f"W&B did not save {built.name!r}: {error}") from error
+        raise DashboardError(f"W&B did not save {built.name!r}: {str(error).strip()}") from error
 
 
 def _id_on_server(built: ws.Workspace) -> str:
