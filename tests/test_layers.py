@@ -10,15 +10,15 @@ SRC = Path(__file__).parents[1] / "src" / "adamct"
 # From the bottom to the top. theory is numpy alone, so what the optimizer's guard needs of it does
 # not tie the two together.
 LAYERS = (
-    {"files", "lazy", "spec", "theory"},
-    {"optim", "models", "data", "continuous"},
+    {"files", "lazy", "metrics", "spec", "theory"},
+    {"optim", "models", "data", "continuous", "columns"},
     {"monitor", "train"},
     {"store"},
     {"configuration", "cost", "runner", "records"},
     {"cells"},
-    {"selection"},
+    {"selection", "tracking"},
     {"plotting"},
-    {"claims"},
+    {"claims", "dashboards"},
     {"compose"},
     {"sweep"},
 )

@@ -26,6 +26,7 @@ from adamct.spec import (
     ScheduleSpec,
     TaskSpec,
     TextData,
+    WandbTracker,
 )
 from adamct.theory import Curve, growth_rate, level_curve, normal_curve, stability_coefficient
 
@@ -73,6 +74,7 @@ def cell_from_values(values: object, with_data: bool) -> Cell:
         runs_dir=config.runs_dir,
         data_dir=config.data_dir,
         cache_dir=config.cache_dir,
+        tracker=config.tracker if isinstance(config.tracker, WandbTracker) else None,
     )
 
 

@@ -13,7 +13,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
@@ -25,12 +24,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from adamct.cells import cell_from_values
-from adamct.configuration import ConfigurationError
+from adamct.configuration import CONF_DIR, ConfigurationError
 from adamct.spec import Cell
 
 Values = dict[str, Any]
-
-CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Values of configuration cross into the program here, once.
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -20,8 +21,11 @@ from adamct.spec import (
     Observable,
     ScheduleSpec,
     TaskSpec,
+    TrackerSpec,
     checked_decay,
 )
+
+CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 
 Scale = Literal["smoke", "laptop", "paper"]
 SCALES: tuple[str, ...] = get_args(Scale)
@@ -85,6 +89,7 @@ class Config(Frozen):
     optimizer: OptimizerConfig
     schedule: ScheduleSpec
     execution: Execution
+    tracker: TrackerSpec
     experiment_name: str | None
     sizes: dict[Scale, dict[str, Any]] | None
     curve: CurveConfig | None
@@ -104,6 +109,18 @@ class Config(Frozen):
     @classmethod
     def _decays(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
         return pair if pair is None else (checked_decay(pair[0]), checked_decay(pair[1]))
+
+
+def figures_fed(experiment: str) -> tuple[str, ...]:
+    """Return the figures that an experiment's header says it feeds; none without such a file.
+
+    >>> figures_fed("max_update_normal_curve")
+    ('3', '11', 'E3')
+    """
+    path = CONF_DIR / "experiment" / f"{experiment}.yaml"
+    header = path.read_text() if path.exists() else ""
+    feeds = re.search(r"^#.*Feeds: Figures? (.+)\.$", header, re.MULTILINE)
+    return tuple(re.findall(r"\bE?\d+\b", feeds[1])) if feeds else ()
 
 
 def explain(error: ValidationError) -> str:

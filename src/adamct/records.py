@@ -13,7 +13,8 @@ from itertools import count, takewhile
 import numpy as np
 import pandas as pd
 
-from adamct.spec import AnnealedSchedule, Cell, ConstantSchedule, RunSpec, ScheduleSpec
+from adamct.columns import spec_columns
+from adamct.spec import Cell
 from adamct.store import Line, RunFolder, StoreError
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
@@ -139,46 +140,17 @@ def _row(cell: Cell, folder: RunFolder) -> dict[str, object]:
     assert outcome is not None  # load() has seen to it
     environments = folder.environments()
     last = environments[-1] if environments else {}
-    walls = [e["wall_s"] for e in environments]
     return {
         "experiment": cell.experiment,
         "scale": cell.scale,
         "run_id": cell.spec.run_id,
         **cell.labels,
-        **_spec_columns(cell.spec),
+        **spec_columns(cell.spec),
         "status": outcome.status,
         "n_recorded": outcome.step,
         "reason": outcome.reason,
         "commit": last.get("commit"),
         "dirty": last.get("dirty"),
         "device": last.get("device"),
-        "wall_s": None if None in walls else sum(walls),
-    }
-
-
-def _schedule_name(schedule: ScheduleSpec) -> str:
-    """Name a schedule as its file in conf/schedule is named."""
-    if isinstance(schedule, AnnealedSchedule):
-        on_top = "" if isinstance(schedule.base, ConstantSchedule) else f"_{schedule.base.kind}"
-        return schedule.kind + on_top
-    return schedule.kind
-
-
-def _spec_columns(spec: RunSpec) -> dict[str, object]:
-    return {
-        **{f"beta_{i}": beta for i, beta in enumerate(spec.optimizer.betas, start=1)},
-        **{f"gamma_{i}": gamma for i, gamma in enumerate(spec.optimizer.gammas, start=1)},
-        "lr": spec.optimizer.lr,
-        "weight_decay": spec.optimizer.weight_decay,
-        "decoupled": spec.optimizer.decoupled,
-        "guard": spec.optimizer.guard,
-        "state_dtype": spec.optimizer.state_dtype,
-        "query_key_second_moment": spec.optimizer.query_key_second_moment,
-        "qk_norm": getattr(spec.task.model, "qk_norm", False),
-        "scheme": spec.continuous and spec.continuous.scheme,
-        "n_substeps": spec.continuous and spec.continuous.n_substeps,
-        "schedule": _schedule_name(spec.schedule),
-        "n_steps": spec.n_steps,
-        "corpus": spec.task.data.corpus,
-        "data_sha256": spec.task.data.sha256,
+        "wall_s": folder.wall_s(),
     }

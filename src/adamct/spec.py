@@ -321,6 +321,35 @@ class Execution(Frozen):
     checkpoint_every: int | None = Field(default=None, ge=1)
 
 
+class NoTracker(Frozen):
+    """The local records alone."""
+
+    kind: Literal["none"]
+
+
+class WandbTracker(Frozen):
+    """Where the records are mirrored in W&B. The mirror reads them; no run depends on it.
+
+    Attributes:
+        kind: ``"wandb"``.
+        project: W&B's project.
+        entity: user or team; ``None`` for the account's own.
+        mode: ``None`` is online where there is a login, and offline elsewhere.
+        folder: of W&B's files, and of notes of what is mirrored.
+        init_timeout: seconds that the server may take to answer.
+    """
+
+    kind: Literal["wandb"]
+    project: str = Field(min_length=1)
+    entity: str | None
+    mode: Literal["online", "offline", "disabled"] | None
+    folder: Annotated[Path, Lax]
+    init_timeout: float = Field(gt=0)
+
+
+TrackerSpec = Annotated[NoTracker | WandbTracker, Field(discriminator="kind")]
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell of an experiment's grid: the labels that figures sort by, and the run behind it.
@@ -336,3 +365,4 @@ class Cell:
     runs_dir: Path
     data_dir: Path | None
     cache_dir: Path
+    tracker: WandbTracker | None = None  # None: not mirrored

@@ -160,6 +160,11 @@ class RunFolder:
             ) from error
         return list(entries)
 
+    def wall_s(self) -> float | None:
+        """Return the seconds spent on this run; ``None`` if a process was killed uncounted."""
+        walls = [entry["wall_s"] for entry in self.environments()]
+        return None if None in walls else sum(walls)
+
     def write_environments(self, entries: list[dict[str, Any]]) -> None:
         """Replace the entries of the processes that worked on this run."""
         files.replace(self.path / "environment.json", json.dumps(entries, indent=1) + "\n")

@@ -19,6 +19,7 @@ from adamct.data import DataError
 from adamct.files import FileError
 from adamct.spec import Cell
 from adamct.store import Outcome, RunFolder, StoreError
+from adamct.tracking.follow import tracked
 from adamct.train.checkpoint import CheckpointError
 
 # Faults whose message says all that there is to say: shown without a traceback.
@@ -47,11 +48,12 @@ def run_sweep(arguments: Sequence[str], launch: Callable[[], None]) -> int:
         runs = {cell.spec.run_id: cell for cell in cells}
         missing = {name: cell for name, cell in runs.items() if not _folder(cell).is_done()}
         print(_headline(cells, len(runs), len(missing)), flush=True)
-        if not missing:
-            return 0
-        _check_room(cells[0].runs_dir)
-        with watch(runs), suppress(SystemExit):  # Hydra shows a job's error; the outcomes decide
-            launch()
+        with tracked(cells):
+            if not missing:
+                return 0
+            _check_room(cells[0].runs_dir)
+            with watch(runs), suppress(SystemExit):  # Hydra shows a job's error; outcomes decide
+                launch()
         return _report(missing)
     except KeyboardInterrupt:
         return _complain("interrupted; start again to go on where it stopped", code=130)

@@ -1,0 +1,95 @@
+"""Mirror the finished runs of an experiment in W&B, from their local records.
+
+    python scripts/mirror.py experiment=max_update_normal_curve
+    python scripts/mirror.py experiment=kadam_cifar10 scale=paper tracker.mode=online
+    python scripts/mirror.py experiment=max_update_normal_curve tracker.entity=my-team --again
+
+Takes the overrides of run.py, and reads a sweep as its -m does. Nothing is trained, and what is
+mirrored already is skipped. Offline, `wandb sync` uploads what this writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adamct.spec import Cell
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    """Parse the command line, mirror, report."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("overrides", nargs="+", metavar="key=value", help="as run.py takes them")
+    parser.add_argument("-m", "--multirun", action="store_true", help="accepted, and always meant")
+    parser.add_argument("--again", action="store_true", help="mirror what is mirrored, too")
+    arguments = parser.parse_intermixed_args()
+    os.chdir(ROOT)  # relative paths, of runs and of W&B's files, are the project's
+    overrides = list(arguments.overrides)
+    if not any(override.startswith("tracker=") for override in overrides):
+        overrides.insert(0, "tracker=wandb")
+    from adamct.compose import compose_cells
+    from adamct.sweep import EXPECTED
+    from adamct.tracking.mirror import TrackingError
+
+    try:
+        return mirror(compose_cells(overrides), again=arguments.again)
+    except KeyboardInterrupt:
+        print("error: interrupted; start again to go on where it stopped", file=sys.stderr)
+        return 130
+    except (*EXPECTED, TrackingError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def mirror(cells: Sequence[Cell], *, again: bool) -> int:
+    """Mirror the points of an experiment whose runs are over."""
+    from tqdm import tqdm
+
+    from adamct.store import RunFolder
+    from adamct.tracking.content import run_identity
+    from adamct.tracking.follow import mirror_all
+    from adamct.tracking.mirror import Mirror, TrackingError
+
+    first, tracker = cells[0], cells[0].tracker
+    if tracker is None:
+        raise TrackingError("tracker=none mirrors nothing; leave it out, or set tracker=wandb")
+    over = [cell for cell in cells if RunFolder.of(cell.spec, cell.runs_dir).is_done()]
+    with Mirror.held(tracker, run_identity(first).group) as to:
+        if again:
+            for cell in over:
+                to.forget(cell)
+        with tqdm(total=len(over), desc=first.experiment, unit="point") as bar:
+            try:
+                count = mirror_all(to, over, done=lambda cell: bar.update())
+            except wandb_errors() as error:
+                raise TrackingError(
+                    f"W&B: {error}; start again to go on where it stopped, or set "
+                    "tracker.mode=offline"
+                ) from error
+        rest = len(cells) - len(over)
+        left = f"; {rest} have no final outcome yet and are left out" if rest else ""
+        print(
+            f"{first.experiment}, {first.scale} scale: {count} of {len(cells)} points mirrored now, "
+            f"{len(over) - count} before{left}; {to.where()}"
+        )
+    return 0
+
+
+def wandb_errors() -> tuple[type[Exception], ...]:
+    """Return what W&B raises when a server cannot be used."""
+    import wandb
+
+    return (wandb.Error, TimeoutError)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,13 @@
+"""The W&B mirror: a reader of the local records, on which no run depends.
+
+Training leaves records; the mirror copies them into W&B, while they grow or at any later time, with
+the same content either way. So a server that cannot be reached costs a view of the sweep, never
+a step of it.
+
+- ``content``: what a point becomes in W&B: pure functions of its cell, its record and its outcome.
+- ``mirror``: one W&B run a point, each step once; what is mirrored is noted and not repeated.
+- ``follow``: the process beside a sweep that mirrors records while they grow.
+- ``pictures``: a figure with its claims as a W&B run.
+
+``adamct.metrics`` has the names. W&B itself is imported where it is first needed.
+"""

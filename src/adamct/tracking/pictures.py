@@ -1,0 +1,98 @@
+"""A figure in W&B: its picture, the claims that it shows, and the numbers behind its points."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adamct import metrics
+from adamct.spec import WandbTracker
+from adamct.tracking.mirror import Mirror
+
+CLAIM_COLUMNS = (
+    "name",
+    "reference",
+    "statement",
+    "status",
+    "statistic",
+    "interval",
+    "n",
+    "criterion",
+    "detail",
+)
+
+
+def mirror_figure(
+    tracker: WandbTracker,
+    scale: str,
+    name: str,
+    experiments: Sequence[str],
+    pictures: Sequence[Path],
+    verdicts: Sequence[Mapping[str, Any]],
+) -> None:
+    """Show a figure in W&B as a run of its own; drawn again, it replaces what was there.
+
+    Args:
+        tracker: where.
+        scale: of the records that it was drawn from.
+        name: of its file, ``"fig03_max_update"``.
+        experiments: whose records it reads.
+        pictures: its files; of these PNG is shown, and CSV becomes a table.
+        verdicts: of its claims, each as ``Verdict.as_dict`` gives it.
+
+    Raises:
+        TrackingError: if W&B is not installed.
+        FileError: if the folder cannot be written, or another process mirrors the same figures.
+        Exception: whatever W&B raises; what is on disk is complete without it.
+    """
+    import wandb
+
+    group = metrics.figure_group(scale)
+    number = name.split("_")[0].removeprefix("fig").lstrip("0")
+    with Mirror.held(tracker, group) as mirror:
+        run = mirror.open(
+            f"{name}-{scale}",
+            name=name,
+            group=group,
+            job_type=metrics.FIGURE_JOB,
+            tags=(f"figure {number}",),
+            config={metrics.SCALE: scale, "experiments": list(experiments)},
+        )
+        shown: dict[str, Any] = {}
+        for path in pictures:
+            if path.suffix == ".png":
+                shown[metrics.PICTURE] = wandb.Image(str(path))
+            elif path.suffix == ".csv":
+                shown[metrics.NUMBERS_TABLE] = _table(*_read_csv(path))
+        if verdicts:
+            shown[metrics.CLAIMS_TABLE] = _table(CLAIM_COLUMNS, claim_rows(verdicts))
+        run.log(shown)
+        run.summary.update(Counter(f"claims/{verdict['status']}" for verdict in verdicts))
+        run.finish()
+
+
+def claim_rows(verdicts: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    """Return one row a verdict, under ``CLAIM_COLUMNS``; an interval in words."""
+    return [
+        [_interval(verdict[c]) if c == "interval" else verdict[c] for c in CLAIM_COLUMNS]
+        for verdict in verdicts
+    ]
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"[{interval[0]:.4g}, {interval[1]:.4g}]"
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
+    with path.open(newline="") as file:
+        columns, *lines = csv.reader(file)
+    return columns, lines
+
+
+def _table(columns: Sequence[str], lines: Sequence[Sequence[Any]]) -> Any:
+    import wandb
+
+    return wandb.Table(columns=list(columns), data=list(map(list, lines)), allow_mixed_types=True)
