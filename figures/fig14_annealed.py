@@ -29,8 +29,8 @@ loss against C, annealed (filled) and, at Figure 4's own points in B₋, not ann
 blue line is (0.999, 0.9).
 """
 ALT = (
-    "Four panels coloured by C: the annealed update and the max-update against the step, test- "
-    "loss curves, and best test loss against C, with a blue reference for (0.999, 0.9)."
+    "Four panels coloured by C: the annealed update and the max-update against the step, "
+    "test-loss curves, and best test loss against C, with a blue reference for (0.999, 0.9)."
 )
 
 REFERENCE: dict[str, Any] = {

@@ -19,6 +19,7 @@ LAYERS = (
     {"selection"},
     {"plotting"},
     {"claims"},
+    {"report"},
     {"compose"},
     {"sweep"},
 )

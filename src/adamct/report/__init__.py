@@ -1,0 +1,7 @@
+"""The report: what ``scripts/plot.py`` leaves behind, as one self-contained HTML page.
+
+- ``contents``: what a drawn figure consists of, read and checked.
+- ``wording``: numbers, intervals, durations and commands as a reader meets them.
+- ``markdown``: the little Markdown that the project's documents need.
+- ``page``: all of it through the template, by :func:`~adamct.report.page.render`.
+"""
