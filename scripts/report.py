@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     from adamct import files
-    from adamct.report import contents, page
+    from adamct.report import contents, markdown, page
 
     folder = arguments.out.resolve() / arguments.scale
     known = contents.known_figures(ROOT / "figures")
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             shown,
             known,
             scale=arguments.scale,
-            ambiguities=(ROOT / "docs" / "AMBIGUITIES.md").read_text("utf-8"),
+            ambiguities=markdown.read_body(ROOT / "docs" / "AMBIGUITIES.md"),
             times=contents.read_times(folder),
             versions=versions(),
         )

@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from adamct.report import contents, page
+from adamct.report import contents, markdown, page
 
 KNOWN = (
     contents.Known("fig2", "fig02_level_curves", "Level curves"),
@@ -112,7 +112,8 @@ def report(tmp_path):
     def report(*, scale="laptop", ambiguities="| # | open |\n|---|---|\n| 1 | seeds |", **changes):
         shown = contents.read_figures(tmp_path, KNOWN, scale=scale)
         changes = {"versions": {"Python": "3.11.7"}, **changes}
-        return page.render(shown, KNOWN, scale=scale, ambiguities=ambiguities, **changes)
+        html = markdown.to_html(ambiguities)
+        return page.render(shown, KNOWN, scale=scale, ambiguities=html, **changes)
 
     return report
 

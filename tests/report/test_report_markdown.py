@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adamct.report.markdown import to_html
+from adamct.report.markdown import read_body, to_html
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,7 +58,17 @@ def test_what_is_not_understood_is_refused_by_its_line(text, message):
         to_html(text)
 
 
+def test_a_document_gives_up_its_title_and_keeps_its_lines(tmp_path):
+    path = tmp_path / "NOTES.md"
+    path.write_text("# Title\n\nText.\n")
+    assert read_body(path) == "<p>Text.</p>"
+    path.write_text("# Title\n\n> Text.\n")
+    with pytest.raises(ValueError, match=r"NOTES.md, line 3: '> Text.'"):
+        read_body(path)
+
+
 def test_the_register_of_ambiguities_can_be_set():
-    text = (ROOT / "docs" / "AMBIGUITIES.md").read_text("utf-8")
-    html = to_html(text)
-    assert html.count("<tr") == len(re.findall(r"^\| \d+ \|", text, re.MULTILINE)) + 1
+    path = ROOT / "docs" / "AMBIGUITIES.md"
+    rows = re.findall(r"^\| \d+ \|", path.read_text("utf-8"), re.MULTILINE)
+    assert len(rows) > 20
+    assert read_body(path).count("<tr") == len(rows) + 1

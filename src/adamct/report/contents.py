@@ -7,11 +7,10 @@ import csv
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from adamct.report.wording import capital
 
@@ -84,7 +83,7 @@ class Drawn(Contents):
     alt: str = Field(min_length=1)
     scale: str
     source: Literal["runs", "reference"]
-    drawn: datetime
+    drawn: AwareDatetime
     seconds: float
     verdicts: tuple[Judged, ...]
     experiments: tuple[Trained, ...]

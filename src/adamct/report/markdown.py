@@ -6,6 +6,7 @@ Headings, paragraphs, lists, tables with pipes; in a line ``code``, **strong**, 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -21,6 +22,20 @@ HEADING = re.compile(r"(#{1,4}) (.+)")
 ITEM = re.compile(r"(?:[-*]|\d+\.) (.+)")
 FOREIGN = re.compile(r"```|~~~|>|<|!\[|    |\t|#|-{3,}$|={3,}$")
 CELL_BORDER = re.compile(r"(?<!\\)\|")
+
+
+def read_body(path: Path) -> Markup:
+    """Return a document without its ``# title``, for a page that has a heading of its own.
+
+    Raises:
+        ValueError: as :func:`to_html`, with the document's name.
+    """
+    # An empty line in the title's place, so that the errors count lines as an editor does.
+    text = re.sub(r"\A# .*", "", path.read_text("utf-8"))
+    try:
+        return to_html(text)
+    except ValueError as error:
+        raise ValueError(f"{path.name}, {error}") from error
 
 
 def to_html(text: str, *, top: int = 2) -> Markup:

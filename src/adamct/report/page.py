@@ -12,8 +12,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from adamct.report import markdown, wording
-from adamct.report.contents import Judged, Known, Shown, Status, Times, Trained, bare_title
+from adamct.report import topics, wording
+from adamct.report.contents import Known, Shown, Status, Times, Trained, bare_title
+from adamct.report.topics import Verdict
 
 STATUSES: tuple[Status, ...] = ("reproduced", "not reproduced", "inconclusive")
 WORDINGS = (
@@ -37,74 +38,6 @@ SCALES = {
 
 
 @dataclass(frozen=True)
-class Topic:
-    """A result beyond the paper; the template has its words, these are its evidence.
-
-    Attributes:
-        key: as the template calls it.
-        figures: whose claims bear on it.
-        claims: their names, in the order of the argument.
-    """
-
-    key: str
-    figures: tuple[str, ...]
-    claims: tuple[str, ...]
-
-
-TOPICS = (
-    Topic(
-        "bound",
-        ("fig3", "fig7", "fig11", "figE3"),
-        (
-            "D-bounds-max-update",
-            "D-where-stable",
-            "D-on-boundary",
-            "growth-rate-D",
-            "growth-rate-D-float64",
-            "exact-is-closer",
-        ),
-    ),
-    Topic(
-        "region",
-        ("fig2", "figE1"),
-        (
-            "paper-overestimates",
-            "exactly-stable-is-bounded",
-            "beyond-exact-boundary-is-unstable",
-        ),
-    ),
-    Topic("strip", ("figE1",), ("strip-is-bounded", "B-minus-is-unstable")),
-    Topic(
-        "norm",
-        ("fig5", "figE2"),
-        (
-            "theorem-2-as-printed",
-            "theorem-2-without-memory",
-            "theorem-2-corrected",
-            "growth-ratio-follows-memory",
-            "recursion-is-exact",
-            "recursion-elementwise",
-            "equilibrium-factor",
-        ),
-    ),
-    Topic(
-        "grid",
-        ("figE4",),
-        ("ranking-turns-on-the-grid-figE4", "grid-holds-the-best-figE4", "k-beats-adam-figE4"),
-    ),
-    Topic("levels", ("figE5",), ("D-bounds-every-level",)),
-)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A verdict and the figure that shows it."""
-
-    judged: Judged
-    figure: str
-
-
-@dataclass(frozen=True)
 class Sweep:
     """One experiment's runs, and the figures that were drawn from these very runs."""
 
@@ -118,7 +51,7 @@ def render(
     known: Sequence[Known],
     *,
     scale: str,
-    ambiguities: str,
+    ambiguities: Markup,
     times: Times | None = None,
     versions: Mapping[str, str],
 ) -> str:
@@ -130,7 +63,7 @@ def render(
         shown: the figures that have been drawn.
         known: all figures that there are; what is missing is listed with its command.
         scale: smoke, laptop or paper.
-        ambiguities: what the paper leaves open, in Markdown (see :mod:`adamct.report.markdown`).
+        ambiguities: what the paper leaves open, of :func:`adamct.report.markdown.read_body`.
         times: what ``make all`` took, if it has been run.
         versions: what the page was made with, name → version.
 
@@ -138,7 +71,7 @@ def render(
         One HTML page that needs no other file.
 
     Raises:
-        ValueError: if there is nothing to show, or ``ambiguities`` cannot be set.
+        ValueError: if there is nothing to show.
     """
     if not shown:
         raise ValueError(
@@ -163,7 +96,7 @@ def render(
         shown=shown,
         missing=[figure for figure in known if figure.name not in names],
         groups=grouped(verdicts),
-        evidence=evidence(verdicts),
+        evidence=topics.evidence(verdicts, names),
         sweeps=sweeps,
         anchors={
             (sweep.trained.experiment, sweep.trained.run_ids_sha256): sweep.anchor
@@ -171,7 +104,7 @@ def render(
         },
         basis=basis(shown, sweeps),
         tally=tally(verdicts),
-        ambiguities=markdown.to_html(body_of(ambiguities), top=2),
+        ambiguities=ambiguities,
         times=times,
         versions=versions,
         make=lambda name: wording.make_command(name, scale),
@@ -180,7 +113,8 @@ def render(
 
 def grouped(verdicts: Iterable[Verdict]) -> list[tuple[str, str, list[Verdict], dict[Status, int]]]:
     """Return (key, heading, verdicts, tally): the paper's claims first, each in figures' order."""
-    paper, beyond = [], []
+    paper: list[Verdict] = []
+    beyond: list[Verdict] = []
     for verdict in verdicts:
         (beyond if verdict.judged.beyond else paper).append(verdict)
     headings = (("paper", "The paper’s claims", paper), ("beyond", "Beyond the paper", beyond))
@@ -191,22 +125,6 @@ def tally(verdicts: Iterable[Verdict]) -> dict[Status, int]:
     """Return how many verdicts there are of each kind."""
     counts = Counter(verdict.judged.status for verdict in verdicts)
     return {status: counts[status] for status in STATUSES}
-
-
-def evidence(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Any]]:
-    """Return, for each topic, the verdicts that bear on it and the figures still to draw.
-
-    The key ``"rest"`` holds what the paper does not claim and no topic mentions.
-    """
-    by_name = {verdict.judged.name: verdict for verdict in verdicts}
-    found: dict[str, dict[str, Any]] = {}
-    for topic in TOPICS:
-        own = [by_name.pop(name) for name in topic.claims if name in by_name]
-        drawn = {verdict.figure for verdict in verdicts}
-        missing = [figure for figure in topic.figures if figure not in drawn]
-        found[topic.key] = {"verdicts": own, "missing": missing}
-    rest = [verdict for verdict in by_name.values() if verdict.judged.beyond]
-    return {**found, "rest": {"verdicts": rest, "missing": []}}
 
 
 def distinct_sweeps(shown: Iterable[Shown]) -> list[Sweep]:
@@ -242,12 +160,6 @@ def basis(shown: Sequence[Shown], sweeps: Sequence[Sweep]) -> dict[str, Any]:
         "wall_s": sum(t.wall_s for t in trained),
         "drawing_s": sum(s.drawn.seconds for s in shown),
     }
-
-
-def body_of(document: str) -> str:
-    """Return a document without its ``# title``: the page has a heading of its own."""
-    first, _, rest = document.lstrip().partition("\n")
-    return rest if first.startswith("# ") else document
 
 
 def data_uri(picture: bytes) -> Markup:
