@@ -90,7 +90,7 @@ class Drawn(Contents):
 
 
 class Times(Contents):
-    """What ``make all`` took, as ``times.json`` says."""
+    """What the last ``make`` of several figures took, as ``times.json`` says."""
 
     figures: dict[str, float]
     total: float
@@ -184,7 +184,7 @@ def read_figures(folder: Path, known: Iterable[Known], *, scale: str) -> tuple[S
 
 
 def read_times(folder: Path) -> Times | None:
-    """Read the times that ``make all`` measured, if it has been run."""
+    """Read the times that ``make`` measured, if it has made several figures."""
     path = folder / "times.json"
     remedy = "delete it, or run make all again"
     return _read(path, Times, remedy=remedy) if path.exists() else None

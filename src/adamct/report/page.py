@@ -64,7 +64,7 @@ def render(
         known: all figures that there are; what is missing is listed with its command.
         scale: smoke, laptop or paper.
         ambiguities: what the paper leaves open, of :func:`adamct.report.markdown.read_body`.
-        times: what ``make all`` took, if it has been run.
+        times: what the last ``make`` of several figures took, if there was one.
         versions: what the page was made with, name → version.
 
     Returns:
