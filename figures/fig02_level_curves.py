@@ -16,6 +16,18 @@ from adamct.records import Records
 from adamct.theory import Curve, level_curve, normal_curve
 
 READS = ()  # theory alone
+CAPTION = """
+Theory alone. Level curves of C(β, γ), coloured by C, and the curves that cross them at right
+angles (dashed red, bold where experiments run along them). B₊, where Eq. (5) stays bounded, is
+shaded blue; the paper shades it red. The dotted line C = 0 is the paper's boundary, the dashed
+line γ² = β the exact one, and the yellow strip between them is where the two disagree. (b) shows
+the corner near (1, 1) on logarithmic axes, with the defaults of common libraries.
+"""
+ALT = (
+    "Two maps of the (β, γ) square, whole and near its corner (1, 1): level curves of C from "
+    "red to blue, red dashed normal curves, and a narrow strip between the boundaries of the "
+    "two theories."
+)
 
 LEVELS = (-5, -2, -1, -0.5, -0.2, 0.2, 0.5, 1, 2, 5, 10)
 LEVELS_NEAR_ONE = (-0.1, -0.01, -0.001, 0.001, 0.01, 0.1, 1)

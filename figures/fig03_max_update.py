@@ -9,6 +9,19 @@ from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("max_update_normal_curve",)
+CAPTION = """
+The largest component of Adam's update along the normal curve through (0.999, 0.9), from just
+inside γ < 1 to well inside B₊, at a constant η = 10⁻³ without weight decay. (a) The max-update at
+every step, coloured by C, before the paper's bound, Eq. (5) (dotted), and the exact bound Dₙ
+(dashed), which are drawn for every fourth point. (b) Its growth rate, the slope of ln ‖uₙ‖∞ at one
+late step, against C: dotted is the paper's |C|/2, dashed the slope of ln Dₙ. Triangles mark slopes
+outside the axis: there the max-update was just falling back. (c) Where the points lie.
+"""
+ALT = (
+    "Top: max-update against the step on a logarithmic axis, red curves rising exponentially "
+    "where C is negative and blue ones where it is positive, each below its bounds. Bottom: "
+    "growth rate against C, and the points in the (β, γ) plane."
+)
 
 
 def draw(records: Records) -> Figure:

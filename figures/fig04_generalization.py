@@ -9,6 +9,17 @@ from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("generalization_normal_curve",)
+CAPTION = """
+Test loss along the normal curve through (0.999, 0.9), over the whole of it up to β = 0.999, with
+warm-up and cosine decay from η = 10⁻³. (a) Test loss against the step, coloured by C; where there
+are several seeds a line is their mean and a band their range. (b) The best test loss within the
+first third of training (open) and within all of it (filled), against C. (c) Where the points lie.
+The axes of (a) span the runs in B₊; triangles mark what lies beyond.
+"""
+ALT = (
+    "Top: test-loss curves coloured from red, C below zero, to blue, C above. Bottom: best test "
+    "loss against C, early and overall, and the points in the (β, γ) plane."
+)
 
 
 def draw(records: Records) -> Figure:

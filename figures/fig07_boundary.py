@@ -26,6 +26,18 @@ from adamct.theory import (
 )
 
 READS = ("max_update_boundary",)
+CAPTION = """
+Points on the boundary C = 0, from β = 0.7 to 0.999, at a constant η = 10⁻³ without weight decay.
+(a) The max-update, coloured by β, with Eq. (5), which grows like √n there (dotted), and the exact
+bound Dₙ (dashed), which does not: its limit 1/√(1−β) is marked at the right edge. Bounds are drawn
+for three of the points. (b) Measured over Dₙ and (c) measured over Eq. (5): in the shaded part the
+bound is broken. Eq. (5) comes from continuous time and starts at 0, while every Adam starts with
+an update of 1.
+"""
+ALT = (
+    "Left: max-update against the step on logarithmic axes with both bounds. Right: measured "
+    "values over each bound, with the region above 1 shaded."
+)
 BOUNDS_OF = 3  # draw the bounds of so many points only, so that they stay readable
 
 LABEL: dict[str, Any] = {"ha": "right", "fontsize": 7}

@@ -12,6 +12,19 @@ from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("gradient_orthogonality",)
+CAPTION = """
+The weights W_N of each query and key matrix at the end of training against the gradients of all
+earlier steps, at (β, γ) = (0.999, 0.9), η = 10⁻³, without dropout; (a) with qk-norm, (b) without.
+Above, the size of the inner product against the step; below, its cosine against the number of
+steps that are left, since gradients change in size. Thin blue lines are single matrices, black is
+their median. Assumption 1 needs the product to be negligible for as many steps before the end as
+the first-moment average remembers.
+"""
+ALT = (
+    "Four panels, with qk-norm on the left and without on the right: inner products of final "
+    "weights and earlier gradients against the step, and their cosines against the steps left, "
+    "on logarithmic axes."
+)
 
 MATRIX: dict[str, Any] = {"color": "C0", "linewidth": 0.3, "alpha": 0.3}
 MEDIAN: dict[str, Any] = {"color": "#1b1b1b", "linewidth": 0.8}

@@ -10,6 +10,17 @@ from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("coarse_graining",)
+CAPTION = """
+Assumption 2: two runs from the same weights on the same batches, one with Adam's own v (solid),
+one with v replaced, in every query and key matrix, by its mean over that matrix (dashed). qk-norm
+is on, (β, γ) = (0.999, 0.9), η = 10⁻³, no dropout. (a) Sixteen parameters of those matrices drawn
+at random. (b) How far parameters have moved by the last step in either run; on the grey diagonal
+both moved alike.
+"""
+ALT = (
+    "Left: sixteen pairs of solid and dashed parameter trajectories. Right: a scatter plot of "
+    "displacements with and without coarse-graining around a diagonal."
+)
 
 KINDS = ("elementwise", "tensor_mean")
 

@@ -11,6 +11,17 @@ from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ()
+CAPTION = """
+The convolutional network of Figures 6 and 15 at full width, read off the module that is trained:
+blue blocks are convolutions, red ones max pooling, yellow ones linear layers. A block is as tall
+as its pictures and, for pictures, as wide as the square root of its channels; under it stand the
+name, the shape of its output and its number of parameters. The paper shows its network in a
+picture only; the choices made here are in the list of ambiguities.
+"""
+ALT = (
+    "A row of coloured blocks, one per layer: three pairs of convolutions, each ending in max "
+    "pooling, then three linear layers, with shapes and parameter counts."
+)
 COLOURS = {
     "Conv2d": "#2f7fb8",
     "BatchNorm2d": "#8fb8a8",

@@ -9,6 +9,16 @@ from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("max_update_normal_curve",)
+CAPTION = """
+The curves of Figure 3(a) with C > 0 only, on an axis of their own: the max-update at every step,
+coloured by C, with Eq. (5) (dotted) and the exact bound Dₙ (dashed) for every fourth point. Here
+both theories bound it for all time. The setting is that of Figure 3: the normal curve through
+(0.999, 0.9), a constant η = 10⁻³, no weight decay.
+"""
+ALT = (
+    "Max-update against the step for the points in the stable region, in shades of blue, below "
+    "dotted and dashed curves of the two bounds."
+)
 
 
 def draw(records: Records) -> Figure:

@@ -9,6 +9,16 @@ from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("generalization_normal_curve_095",)
+CAPTION = """
+Figure 4 again, along the normal curve through (0.95, 0.9), up to β = 0.999, with the same warm-up
+and cosine decay from η = 10⁻³. (a) Test loss against the step, coloured by C. (b) The best test
+loss within the first third of training (open) and within all of it (filled), against C. (c) Where
+the points lie; triangles in (a) mark what lies beyond the axis.
+"""
+ALT = (
+    "Top: test-loss curves coloured by C. Bottom: best test loss against C, early and overall, "
+    "and the points in the (β, γ) plane."
+)
 
 
 def draw(records: Records) -> Figure:

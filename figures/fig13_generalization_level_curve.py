@@ -9,6 +9,17 @@ from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("generalization_level_curve",)
+CAPTION = """
+Test loss along the level curve on which C equals C(0.999, 0.9), from β = 0.3 to 0.999, with
+warm-up and cosine decay from η = 10⁻³. C is the same for all points, so colour and axis show β: a
+small β is a point near the origin. (a) Test loss against the step. (b) The best test loss within
+the first third of training (open) and within all of it (filled), against β. (c) Where the points
+lie.
+"""
+ALT = (
+    "Top: test-loss curves coloured by β. Bottom: best test loss against β, early and overall, "
+    "and the points on a level curve in the (β, γ) plane."
+)
 
 
 def draw(records: Records) -> Figure:

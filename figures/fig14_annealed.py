@@ -20,6 +20,18 @@ from adamct.plotting.style import (
 from adamct.records import Records
 
 READS = ("annealed_unstable", "generalization_normal_curve")
+CAPTION = """
+Points with C < 0 of Figure 3's curve, with the learning rate annealed as η₀ exp(−n|C|/2), so as to
+undo the paper's growth rate; η₀ = 10⁻³. (a) The max-update times ηₙ/η₀, which is what moves the
+weights, and (b) the max-update itself, under annealing alone. (c) The test loss with warm-up and
+cosine decay multiplied by the annealing, beside (0.999, 0.9) without it (blue). (d) The best test
+loss against C, annealed (filled) and, at Figure 4's own points in B₋, not annealed (open); the
+blue line is (0.999, 0.9).
+"""
+ALT = (
+    "Four panels coloured by C: the annealed update and the max-update against the step, "
+    "test-loss curves, and best test loss against C, with a blue reference for (0.999, 0.9)."
+)
 
 REFERENCE: dict[str, Any] = {
     "color": stability_colormap()(1.0),

@@ -10,6 +10,16 @@ from adamct.records import Records
 from adamct.selection import best_cells, cell_scores
 
 READS = ("kadam_cifar10",)
+CAPTION = """
+Figure 6 on an axis from 0 to 1, so that the naive strategy, which gives every level Adam's own (β,
+γ), is in view: best test accuracy of k-Adam over the grid of learning rates and weight decays,
+against k. Red is Adam, hollow points have their best cell at an end of the grid, bands are the
+range over seeds. Decoupled weight decay on the left, coupled on the right.
+"""
+ALT = (
+    "Two panels, decoupled and coupled weight decay: best test accuracy between 0 and 1 against "
+    "k, a line per strategy."
+)
 
 
 def draw(records: Records) -> Figure:

@@ -11,6 +11,17 @@ from adamct.records import Records
 from adamct.selection import best_cells, cell_scores
 
 READS = ("kadam_c4",)
+CAPTION = """
+Language modelling with k-Adam: for each k and strategy, the best test loss over the grid of
+learning rates and weight decays, with warm-up and cosine decay and decoupled weight decay. Lower
+is better. Red is AdamW, which all strategies share at k = 1; a hollow point has its best cell at
+an end of the grid; bands are the range over seeds. (a) shows the optimizers that come near the
+best, (b) all of them.
+"""
+ALT = (
+    "Two panels, near the best and zoomed out: best test loss against k, a coloured line per "
+    "strategy starting from a red point for AdamW."
+)
 
 
 def draw(records: Records) -> Figure:

@@ -22,6 +22,20 @@ from adamct.theory import (
 )
 
 READS = ("instability_map", "instability_strip")
+CAPTION = """
+Where in the (β, γ) square Adam's max-update grows; the axes are logarithmic in 1 − β and 1 − γ,
+with (1, 1) at the upper right. Measured: (a) the share of steps on which it rides an exponential,
+within 2 % of a predicted slope, and (b) its median slope; a cross is a run that diverged.
+Predicted: (c) the paper's rate |C|/2 and (d) the exact rate ln γ − ½ ln β. Dotted is C = 0, dashed
+γ² = β. (e) to (g) take pairs in and just beyond the strip between the two: where they lie, their
+largest max-update against its exact limit D∞ (bars), and their median slope against the exact
+(bars) and the paper's rate (open). η = 10⁻³, float64 optimizer state.
+"""
+ALT = (
+    "Four heat maps of growth over the (β, γ) square, two measured and two predicted, with both "
+    "boundaries; below them three panels for single pairs of (β, γ) in and beyond the strip "
+    "between the boundaries."
+)
 
 SHARES = growth_colours(0, 1, unknown=plane.STABLE["facecolor"])
 RATES = growth_colours(2e-3, 1, log=True)

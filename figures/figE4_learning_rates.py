@@ -10,6 +10,17 @@ from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("kadam_lr_grid",)
+CAPTION = """
+Adam, 2-Adam, 3-Adam and 2-Adam with γ₂ = 0 (a normalization layer made explicit) in language
+modelling, on one grid of learning rates that is meant to hold the best of each: best test loss
+against η, the mean over seeds with their range as a band. The large point is an optimizer's best
+η, hollow if it lies at an end of the grid. The vertical line marks η = 10⁻³, where the paper's
+grid for C4 ends. Warm-up and cosine decay, no weight decay.
+"""
+ALT = (
+    "Best test loss against the learning rate on a logarithmic axis, a curve per optimizer with "
+    "its best point enlarged, and a vertical line where the paper's grid ends."
+)
 PAPER_END = 1e-3
 
 

@@ -12,6 +12,16 @@ from adamct.records import Records
 from adamct.theory import discrete_max_update_bound
 
 READS = ("max_update_levels",)
+CAPTION = """
+Theorem 3, level by level: the max-update of every level of k-Adam against the step, on logarithmic
+axes, a panel for each strategy and k. Dashed is the exact bound Dₙ with that level's own (βᵢ, γᵢ),
+in the level's colour. The pairs come from (β, γ) = (0.999, 0.9); η = 10⁻³ is constant and there is
+no weight decay. The guard, which would clamp every level to its bound, is off.
+"""
+ALT = (
+    "A grid of panels, one per strategy and number of levels: the max-update of each level "
+    "against the step, below a dashed bound of the same colour."
+)
 
 
 def draw(records: Records) -> Figure:

@@ -10,17 +10,18 @@ SRC = Path(__file__).parents[1] / "src" / "adamct"
 # From the bottom to the top. theory is numpy alone, so what the optimizer's guard needs of it does
 # not tie the two together.
 LAYERS = (
-    {"files", "lazy", "metrics", "spec", "theory"},
+    {"files", "gallery", "lazy", "metrics", "spec", "theory"},
     {"optim", "models", "data", "continuous", "columns"},
     {"monitor", "train"},
     {"store"},
     {"configuration", "cost", "runner", "records"},
-    {"cells"},
+    {"cells", "reference"},
     {"selection", "tracking"},
     {"plotting"},
     {"claims", "dashboards"},
+    {"report"},
     {"compose"},
-    {"sweep"},
+    {"drawing", "sweep"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

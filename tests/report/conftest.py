@@ -1,0 +1,128 @@
+"""Figures as scripts/plot.py leaves them, made up: the report reads files, not runs."""
+
+import json
+import struct
+import zlib
+
+import pytest
+
+from adamct.report import contents, markdown, page
+
+KNOWN = (
+    contents.Known("fig2", "fig02_level_curves", "Level curves"),
+    contents.Known("fig3", "fig03_max_update", "The max-update"),
+    contents.Known("figE1", "figE1_instability", "Where it grows"),
+    contents.Known("figE4", "figE4_learning_rates", "Each at its best"),
+)
+
+
+def png(width=1540, height=800):
+    """Return a white picture."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    rows = zlib.compress((b"\0" + b"\xff" * width) * height)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"".join(
+        [contents.PNG, chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")]
+    )
+
+
+def verdict(name, **changes):
+    values = {
+        "name": name,
+        "figure": "fig03",
+        "reference": "Section 3.2, Fig. 3b",
+        "statement": f"what {name} says",
+        "criterion": "the interval lies below 1",
+        "reads": ["max_update_normal_curve"],
+        "status": "reproduced",
+        "statistic": 0.0340233,
+        "interval": [0.0312, 0.0395],
+        "n": 21,
+        "detail": f"numbers of {name}",
+        "scale": "laptop",
+        "seeds": [0],
+        "corpora": ["pydoc_topics"],
+        "devices": ["AMD EPYC"],
+    }
+    return values | changes
+
+
+def experiment(name, **changes):
+    values = {
+        "experiment": name,
+        "question": "Does the max-update obey its bound?",
+        "command": f"python scripts/run.py -m experiment={name}",
+        "cells": 64,
+        "runs": 64,
+        "seeds": [0, 1],
+        "n_steps": [1010],
+        "corpora": ["pydoc_topics"],
+        "data_sha256": ["3f" * 32],
+        "commits": ["66a9ef3" + 33 * "0"],
+        "dirty": False,
+        "devices": ["AMD EPYC"],
+        "statuses": {"finished": 62, "diverged": 2},
+        "wall_s": 612.4,
+        "run_ids_sha256": "ab" * 32,
+    }
+    return values | changes
+
+
+def figure(known, **changes):
+    values = {
+        "figure": known.name,
+        "stem": known.stem,
+        "title": f"Figure {known.name.removeprefix('fig')}: {known.title.lower()}.",
+        "caption": f"How to read {known.title.lower()}.",
+        "alt": f"A picture of {known.title.lower()}.",
+        "scale": "laptop",
+        "source": "runs",
+        "drawn": "2026-11-24T13:02:11+00:00",
+        "seconds": 3.21,
+        "verdicts": [verdict(f"claim-of-{known.name}")],
+        "experiments": [experiment("max_update_normal_curve")],
+    }
+    return values | changes
+
+
+@pytest.fixture
+def leave(tmp_path):
+    """Return a function that leaves a figure's files in a folder, with changes to its JSON."""
+
+    def leave(name, *, table=None, **changes):
+        (known,) = (k for k in KNOWN if k.name == name)
+        path = tmp_path / f"{known.stem}.json"
+        path.write_text(json.dumps(figure(known, **changes)))
+        path.with_suffix(".png").write_bytes(png())
+        if table is not None:
+            path.with_suffix(".csv").write_text(table)
+        return path
+
+    return leave
+
+
+@pytest.fixture
+def report(tmp_path):
+    """Return a function that renders what was left in the folder."""
+
+    def report(*, scale="laptop", ambiguities="| # | open |\n|---|---|\n| 1 | seeds |", **changes):
+        shown = contents.read_figures(tmp_path, KNOWN, scale=scale)
+        changes = {"versions": {"Python": "3.11.7"}, **changes}
+        html = markdown.to_html(ambiguities)
+        return page.render(shown, KNOWN, scale=scale, ambiguities=html, **changes)
+
+    return report
+
+
+@pytest.fixture
+def make_verdict():
+    return verdict
+
+
+@pytest.fixture
+def make_experiment():
+    return experiment

@@ -1,0 +1,323 @@
+"""The page holds what the figures left behind, escapes it, and needs no other file."""
+
+import ast
+import base64
+import itertools
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from adamct.claims import CLAIMS
+from adamct.report import contents, topics, wording
+
+ROOT = Path(__file__).parents[2]
+FIGURES = sorted((ROOT / "figures").glob("fig*.py"))
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+HOSTILE = '<script>alert("1")</script> \' onload=x {{ 7 * 7 }} {% raw %} </style> & \u202e'
+
+
+class Seen(HTMLParser):
+    """Elements with their attributes and texts; tags that do not match fail."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.open, self.css = [], [], ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), (tag, attrs)
+        self.elements.append([tag, dict(attrs), ""])
+        if tag not in VOID:
+            self.open.append((tag, len(self.elements) - 1))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop()[0] == tag
+        if tag in {"td", "th", "dt"}:
+            self.handle_data(" ")
+
+    def handle_data(self, data):
+        for _, position in self.open:
+            self.elements[position][2] += data
+
+    def all(self, tag):
+        return [(attrs, " ".join(text.split())) for t, attrs, text in self.elements if t == tag]
+
+    def by_id(self, name):
+        (text,) = (text for _, attrs, text in self.elements if attrs.get("id") == name)
+        return " ".join(text.split())
+
+    def attribute(self, name):
+        return [attrs[name] for _, attrs, _ in self.elements if name in attrs]
+
+
+@pytest.fixture
+def two(leave, make_verdict, make_experiment):
+    leave(
+        "fig3",
+        verdicts=[
+            make_verdict("growth-rate-half-C", statement="the slope is |C|/2"),
+            make_verdict("fails", status="not reproduced", statistic=167, interval=None),
+            make_verdict("open", status="inconclusive", statistic=None, interval=None),
+            make_verdict("D-bounds-max-update", reference="beyond the paper: the exact bound"),
+        ],
+        table="optimizer,lr,test_loss\nadam,0.001,2.2431234567\n",
+    )
+    leave(
+        "figE1",
+        verdicts=[make_verdict("strip-is-bounded", reference="beyond the paper: the strip")],
+        experiments=[make_experiment("instability_map", runs=144, wall_s=3700.0)],
+    )
+
+
+def test_verdicts_are_counted_and_shown(two, report):
+    seen = Seen(report())
+    text = seen.by_id("verdicts")
+    assert "5 claims: 3 reproduced, 1 not reproduced, 1 inconclusive." in text
+    assert "The paper’s claims 1 1 1 1 reproduced, 1 not reproduced, 1 inconclusive" in text
+    assert "Beyond the paper 2 2 reproduced, 0 not reproduced, 0 inconclusive" in text
+    rows = [text for attrs, text in seen.all("tr") if "inconclusive" in text]
+    assert rows == [
+        "what open says the interval lies below 1 Figure 3 Section 3.2, Fig. 3b – inconclusive"
+    ]
+    assert any("0.0340 [0.0312, 0.0395] reproduced" in text for _, text in seen.all("tr"))
+    assert any("Figure E1 the strip" in text for _, text in seen.all("tr"))
+
+
+def test_a_figure_comes_with_caption_verdicts_numbers_and_command(two, report):
+    seen = Seen(report())
+    text = seen.by_id("fig3")
+    for words in (
+        "Figure 3 The max-update",
+        "How to read the max-update.",
+        "numbers of growth-rate-half-C",
+        "Criterion: the interval lies below 1.",
+        "adam 0.001 2.24312",
+        "make fig3",
+        "Back to the verdicts",
+    ):
+        assert words in text, words
+    pictures = seen.all("img")
+    assert [attrs["alt"] for attrs, _ in pictures] == [
+        "A picture of the max-update.",
+        "A picture of where it grows.",
+    ]
+    head, _, data = pictures[0][0]["src"].partition(",")
+    assert head == "data:image/png;base64"
+    assert base64.b64decode(data).startswith(contents.PNG)
+    assert (pictures[0][0]["width"], pictures[0][0]["height"]) == ("770", "400")
+
+
+def test_what_is_missing_is_listed_with_its_command(two, report):
+    text = Seen(report()).by_id("figures")
+    assert "2 figures not drawn yet at this scale:" in text
+    assert "Figure 2, Level curves: make fig2" in text
+    assert "Figure E4, Each at its best: make figE4" in text
+
+
+def test_the_scale_stands_in_every_command(leave, report):
+    leave("fig3", scale="smoke")
+    html = report(scale="smoke")
+    assert "make fig3 SCALE=smoke" in html
+    assert "make fig2 SCALE=smoke" in html
+    assert "the verdicts mean nothing" in html
+
+
+def test_results_beyond_the_paper_quote_the_verdicts(two, report):
+    text = Seen(report()).by_id("beyond")
+    assert "numbers of D-bounds-max-update (Figure 3)" in text
+    assert "numbers of strip-is-bounded (Figure E1)" in text
+    assert "Still to be measured here: make figE4." in text
+    assert "Also measured" not in text
+
+
+def test_a_result_without_a_topic_is_quoted_too(leave, report, make_verdict):
+    leave("fig3", verdicts=[make_verdict("of-its-own", reference="beyond the paper")])
+    text = Seen(report()).by_id("beyond")
+    assert "Also measured reproduced what of-its-own says" in text
+
+
+def test_runs_that_figures_share_are_listed_once(leave, report, make_experiment):
+    shared = make_experiment("shared", wall_s=100.0)
+    leave("fig2", experiments=[shared])
+    leave("fig3", experiments=[shared, make_experiment("own", wall_s=20.0)])
+    seen = Seen(report())
+    assert "128 runs of 2 experiments took 2 min" in seen.by_id("runs")
+    assert "Feeds Figure 2, Figure 3" in seen.by_id("run-shared")
+    assert "64 2 diverged" in seen.by_id("run-own")
+
+
+def test_figures_from_different_runs_are_told_apart(leave, report, make_experiment):
+    leave("fig2", experiments=[make_experiment("shared")])
+    leave("fig3", experiments=[make_experiment("shared", run_ids_sha256="cd" * 32)])
+    seen = Seen(report())
+    assert "Feeds Figure 2 " in seen.by_id("run-shared")
+    assert "Feeds Figure 3 " in seen.by_id("run-shared-2")
+
+
+def test_times_and_versions(two, report):
+    times = contents.Times(figures={"fig3": 380.2}, total=4012.0, commit="66a9ef3", cores=2)
+    seen = Seen(report(times=times))
+    assert "figures took 1 h 7 min on 2 cores, at commit 66a9ef3." in seen.by_id("times")
+    assert "Figure 3 make fig3 6 min 20 s 10 min 12 s 3.2 s" in seen.by_id("times")
+    assert "Python 3.11.7" in seen.by_id("environment")
+    assert "it has not been run" in Seen(report()).by_id("times")
+
+
+def test_hostile_text_stays_text(leave, report, make_verdict, make_experiment):
+    leave(
+        "fig3",
+        **dict.fromkeys(("title", "caption", "alt"), HOSTILE),
+        verdicts=[
+            make_verdict(
+                "hostile",
+                **dict.fromkeys(("reference", "statement", "criterion", "detail"), HOSTILE),
+            )
+        ],
+        experiments=[
+            make_experiment(
+                "hostile",
+                question=HOSTILE,
+                command=HOSTILE,
+                corpora=[HOSTILE],
+                commits=[HOSTILE],
+                devices=[HOSTILE],
+                statuses={HOSTILE: 1},
+            )
+        ],
+        table=f"name,value\n{HOSTILE},1\n",
+    )
+    html = report(ambiguities=f"| a |\n|---|\n| {HOSTILE} |", versions={HOSTILE: HOSTILE})
+    seen = Seen(html)
+    assert seen.all("script") == []
+    assert not any(name.startswith("on") for _, attrs, _ in seen.elements for name in attrs)
+    assert [attrs["alt"] for attrs, _ in seen.all("img")] == [HOSTILE]
+    plain = " ".join(HOSTILE.split())
+    for part in ("fig3", "verdicts", "runs", "ambiguities", "environment"):
+        assert plain in seen.by_id(part), part
+
+
+def test_nothing_is_fetched_and_every_link_leads_somewhere(two, report):
+    html = report(ambiguities="See [the paper](https://arxiv.org/) and [the code](../README.md).")
+    seen = Seen(html)
+    ids = seen.attribute("id")
+    assert len(ids) == len(set(ids))
+    hrefs = [attrs["href"] for attrs, _ in seen.all("a")]
+    assert {href for href in hrefs if not href.startswith("#")} == {"https://arxiv.org/"}
+    assert {href[1:] for href in hrefs if href.startswith("#")} <= set(ids)
+    assert set(" ".join(seen.attribute("aria-labelledby")).split()) <= set(ids)
+    assert all(source.startswith("data:") for source in seen.attribute("src"))
+    assert [attrs["href"] for attrs, _ in seen.all("link")] == ["data:,"]
+    ((_, css),) = seen.all("style")
+    assert "url(" not in css
+    assert "@import" not in css
+    assert not {tag for tag, _, _ in seen.elements} & {"script", "iframe", "object", "embed"}
+
+
+def test_the_outline_has_one_title_and_skips_no_level(two, report):
+    seen = Seen(report(ambiguities="## Part\n\nText."))
+    levels = [int(tag[1]) for tag, _, _ in seen.elements if tag in {"h1", "h2", "h3", "h4"}]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert [attrs for attrs, _ in seen.all("html")] == [{"lang": "en"}]
+    assert all(len(seen.all(tag)) == 1 for tag in ("header", "nav", "main", "footer"))
+    assert seen.all("a")[0][0]["href"] == "#main"
+
+
+def test_the_same_figures_give_the_same_page(two, report):
+    assert report() == report()
+
+
+def test_topics_quote_claims_of_the_figures_that_they_name():
+    figures = {claim.name: claim.figure for claim in CLAIMS}
+    for topic in topics.TOPICS:
+        for name in topic.claims:
+            number = figures[name].removeprefix("fig").lstrip("0")
+            assert f"fig{number}" in topic.figures, (topic.key, name)
+
+
+def test_nothing_drawn_is_an_error_with_the_remedy(report):
+    with pytest.raises(ValueError, match=r"no figure has been drawn at laptop scale; make fig3"):
+        report()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_text('{"figure": '), "is no JSON file"),
+        (lambda path: path.write_text("[]"), "valid dictionary"),
+        (lambda path: path.with_suffix(".png").unlink(), "missing or no PNG picture"),
+        (lambda path: path.with_suffix(".png").write_text("GIF89a"), "missing or no PNG picture"),
+        (
+            lambda path: path.write_text(path.read_text().replace("laptop", "paper")),
+            "describes fig3 at paper scale, expected fig3 at laptop scale",
+        ),
+        (
+            lambda path: path.write_text(path.read_text().replace('"reproduced"', '"proved"')),
+            r"verdicts.0.status: Input should be 'reproduced', 'not reproduced' or 'inconclusive'",
+        ),
+    ],
+)
+def test_a_damaged_file_is_named_with_the_remedy(damage, message, leave, report):
+    damage(leave("fig3"))
+    with pytest.raises(contents.ReportError, match=message) as raised:
+        report()
+    assert "fig03_max_update" in str(raised.value)
+    assert "python scripts/plot.py fig3 --scale laptop" in str(raised.value)
+
+
+def test_not_a_number_is_a_dash():
+    verdict = {"name": "a", "reference": "", "statement": "", "criterion": "", "n": 0, "detail": ""}
+    text = json.dumps(
+        verdict | {"status": "inconclusive", "statistic": None, "interval": [float("nan")] * 2}
+    )
+    judged = contents.Judged.model_validate(json.loads(text))
+    assert wording.interval(judged.interval) == wording.number(judged.statistic) == "–"
+
+
+def test_the_command_writes_the_page_beside_the_pictures(leave, tmp_path):
+    out = tmp_path / "out"
+    for path in (leave("fig3"), tmp_path / "fig03_max_update.png"):
+        (out / "laptop").mkdir(parents=True, exist_ok=True)
+        path.rename(out / "laptop" / path.name)
+    command = [sys.executable, "scripts/report.py", "--out", out]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"report.html: 1 of {len(FIGURES)} figures" in done.stdout
+    Seen((out / "laptop" / "report.html").read_text())
+
+    done = subprocess.run([*command, "--scale", "smoke"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no figure has been drawn at smoke scale")
+
+
+@pytest.mark.parametrize("path", FIGURES, ids=lambda p: p.stem)
+def test_every_figure_has_a_caption_and_an_alternative_text(path):
+    constants = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign) and node.targets[0].id in {"CAPTION", "ALT"}
+    }
+    caption, alt = constants["CAPTION"].strip(), constants["ALT"]
+    assert 150 < len(caption) < 1000
+    assert 60 < len(alt) < 350
+    assert not set("$\\`") & set(caption + alt)  # plain text, no mark-up
+    assert not re.search(r"\w-\s", caption + alt)  # a word broken over lines would gain a space
+    assert caption.endswith(".")
+    assert alt.endswith(".")
+
+
+def test_figures_are_known_by_name_stem_and_title():
+    known = contents.known_figures(ROOT / "figures")
+    assert [figure.stem for figure in known] == [path.stem for path in FIGURES]
+    assert known[2].name == "fig3"
+    assert known[2].title.startswith("The max-update against both bounds")
