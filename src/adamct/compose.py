@@ -7,11 +7,12 @@ door, the figures and the tests all speak of the same runs.
 
 from __future__ import annotations
 
-import copy
 import itertools
+import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -65,13 +66,17 @@ def compose_cells(
         ranges |= {o.key_or_group: _choices(o) for o in swept}
         # Groups change the composition itself; every other key changes values in its result.
         groups = {key: ranges.pop(key) for key in list(ranges) if _is_group(key)}
+        values_of = {key: _values(key, texts) for key, texts in ranges.items()}
         cells = []
         for picks in itertools.product(*groups.values()):
             chosen = [f"{key}={pick}" for key, pick in zip(groups, picks, strict=True)]
             base = _own_part(compose("config", [*fixed.values(), *chosen]))
-            for values in itertools.product(*ranges.values()):
-                pairs = zip(ranges, values, strict=True)
-                cells.append(_cell(_with_values(base, pairs), with_data))
+            frozen = pickle.dumps(base)  # thawed ten times as fast as it is deep-copied
+            for values in itertools.product(*values_of.values()):
+                cfg = pickle.loads(frozen)
+                for key, value in zip(ranges, values, strict=True):
+                    OmegaConf.update(cfg, key, value, force_add=True)
+                cells.append(_cell(cfg, with_data))
     if not cells:
         empty = [key for key, choices in {**groups, **ranges}.items() if not choices]
         raise ConfigurationError(f"the sweep has no runs: {', '.join(empty)} ranges over nothing")
@@ -115,12 +120,9 @@ def _own_part(cfg: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
 
-def _with_values(base: DictConfig, pairs: Iterable[tuple[str, str]]) -> DictConfig:
-    cfg = copy.deepcopy(base)
+def _values(key: str, texts: Iterable[str]) -> list[Any]:
     parser = OverridesParser.create()
-    for key, text in pairs:
-        OmegaConf.update(cfg, key, parser.parse_override(f"{key}={text}").value(), force_add=True)
-    return cfg
+    return [parser.parse_override(f"{key}={text}").value() for text in texts]
 
 
 def _cell(cfg: DictConfig, with_data: bool) -> Cell:
