@@ -3,9 +3,10 @@
 A folder holds, for every experiment of one scale,
 
 - ``<experiment>.runs.parquet``: per run its spec, and how it ended;
-- ``<experiment>.scalars.parquet``: per run and step what was recorded, to the last bit: as float32
-  where that is exact, a column that equals another kept once, and nothing that a spec implies;
-- ``provenance.json``: which code made them, when, on what, and the hashes of both files.
+- ``<experiment>.scalars.parquet``: per run and step what was recorded, to the last bit, less what
+  no figure and no claim reads (``ONLY_IN``);
+- ``provenance.json``: which code made them, when, on what, what was left out, and the hashes of
+  both files.
 
 What is read back is checked against its hashes, and against the experiment as it is defined today.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -32,6 +34,20 @@ from adamct.spec import Cell, RunSpec
 from adamct.store import RunFolder, StoreError
 
 PROVENANCE = "provenance.json"
+# These are read in some experiments alone, and left out of the others' reference.
+ONLY_IN = {
+    "train_loss": ("coarse_graining",),
+    "lr": ("annealed_unstable",),
+    "max_update": (
+        "annealed_unstable",
+        "instability_map",
+        "instability_strip",
+        "max_update_boundary",
+        "max_update_float64",
+        "max_update_levels",
+        "max_update_normal_curve",
+    ),
+}
 ENVIRONMENT = ("python", "device", "threads", "compiled", "deterministic")
 
 
@@ -49,21 +65,24 @@ def save(cells: Sequence[Cell], records: Records, folder: Path) -> dict[str, Any
     Raises:
         FileError: if a file cannot be written.
     """
+    experiment = cells[0].experiment
+    left_out = [name for name in records.scalars if not _is_read(name, experiment)]
+    scalars = records.scalars.drop(columns=left_out)
     contents = {
-        f"{cells[0].experiment}.runs.parquet": _to_bytes(_pack_runs(cells, records.runs)),
-        f"{cells[0].experiment}.scalars.parquet": _to_bytes(_pack_scalars(records.scalars)),
+        f"{experiment}.runs.parquet": _to_bytes(_pack_runs(cells, records.runs)),
+        f"{experiment}.scalars.parquet": _to_bytes(_pack_scalars(scalars)),
     }
     with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for name, data in contents.items():
         files.replace(folder / name, data)
-    entry = _provenance(cells, records)
+    entry = _provenance(cells, records) | {"left_out": left_out}
     entry["files"] = {
         name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in contents.items()
     }
     # Last: without their entry, the files count as torn.
-    whole = read_provenance(folder) | {cells[0].experiment: entry}
+    whole = read_provenance(folder) | {experiment: entry}
     text = json.dumps(dict(sorted(whole.items())), indent=1, ensure_ascii=False)
     files.replace(folder / PROVENANCE, text + "\n")
     return entry
@@ -133,47 +152,74 @@ def _pack_runs(cells: Sequence[Cell], runs: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(once, preserve_index=False)
 
 
+def _is_read(column: str, experiment: str) -> bool:
+    name = re.sub(r"_\d+$", "", column)
+    return experiment in ONLY_IN.get(name, (experiment,))
+
+
 def _pack_scalars(scalars: pd.DataFrame) -> pa.Table:
     columns: dict[str, pa.Array] = {}
     same_as: dict[str, str] = {}
-    for name in scalars:
-        values = scalars[name]
-        if values.dtype != np.float64:
-            columns[name] = pa.array(values)
-            continue
-        equal = (o for o in columns if o in scalars.select_dtypes("float64"))
-        twin = next((other for other in equal if values.equals(scalars[other])), None)
-        if twin is not None:
-            same_as[name] = twin
+    differences: dict[str, int] = {}
+    for name in scalars.columns.drop(["run_id", "n"]):
+        equal = [other for other in columns if scalars[name].equals(scalars[other])]
+        if equal:
+            same_as[name] = equal[0]
         else:
-            columns[name] = pa.array(_narrowed(values.to_numpy()), from_pandas=True)
-    columns["run_id"] = columns["run_id"].dictionary_encode()
-    columns["n"] = columns["n"].cast(pa.int32())
-    layout = {"columns": list(scalars), "same_as": same_as}
+            columns[name], order = _packed(scalars[name].to_numpy(float))
+            if order:
+                differences[name] = order
+    columns["n"] = pa.array(scalars.n, pa.int32())
+    columns["run_id"] = pa.array(scalars.run_id)
+    layout = {"columns": list(scalars), "same_as": same_as, "differences": differences}
     return pa.table(columns).replace_schema_metadata({"layout": json.dumps(layout)})
 
 
-def _narrowed(values: np.ndarray) -> np.ndarray:
-    """Return float32 where that loses nothing."""
+def _packed(values: np.ndarray) -> tuple[pa.Array, int]:
+    """Return a column's values, or the differences of their bits, whichever is smallest.
+
+    Float32 where that loses nothing. A smooth column of float64 has nearly equal bits from step to
+    step: of their differences (of their differences) most leading bytes are zero.
+    """
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
-    return narrow if np.array_equal(narrow.astype(float), values, equal_nan=True) else values
+    if np.array_equal(narrow.astype(float), values, equal_nan=True):
+        return pa.array(narrow, from_pandas=True), 0
+    choices = [pa.array(values, from_pandas=True)]
+    bits = values.view(np.int64)
+    for _ in range(2):
+        bits = np.diff(bits, prepend=0)  # modulo 2⁶⁴
+        choices.append(pa.array((bits << 1) ^ (bits >> 63)))  # the sign last: small is small
+    order = min(range(3), key=lambda i: len(_to_bytes(pa.table({"values": choices[i]}))))
+    return choices[order], order
+
+
+def _unpacked(column: pa.ChunkedArray, order: int) -> np.ndarray:
+    values = column.to_numpy()
+    if order == 0:
+        return values.astype(np.float64)
+    bits = values.view(np.uint64)
+    bits = (bits >> 1).view(np.int64) ^ -(bits & 1).view(np.int64)
+    for _ in range(order):
+        bits = np.cumsum(bits)
+    return bits.view(np.float64)
 
 
 def _unpack_scalars(table: pa.Table, wanted: Sequence[str]) -> pd.DataFrame:
     """Return the scalars of the wanted runs, in this order, as they were before packing."""
     layout = json.loads(table.schema.metadata[b"layout"])
-    run_ids = table["run_id"].combine_chunks()
-    codes = run_ids.indices.to_numpy()
+    run_ids = table["run_id"].combine_chunks().dictionary_encode()
     rank = {name: position for position, name in enumerate(wanted)}
-    ranks = np.array([rank.get(name, -1) for name in run_ids.dictionary.to_pylist()])[codes]
+    ranks = np.array([rank.get(name, -1) for name in run_ids.dictionary.to_pylist()])
+    ranks = ranks[run_ids.indices.to_numpy()]
     rows = np.argsort(ranks, kind="stable")
     rows = rows[ranks[rows] >= 0]
-    stored = {
-        name: table[name].to_numpy()[rows].astype(np.int64 if name == "n" else np.float64)
+    stored: dict[str, Any] = {
+        name: _unpacked(table[name], layout["differences"].get(name, 0))[rows]
         for name in table.column_names
-        if name != "run_id"
+        if name not in ("run_id", "n")
     }
+    stored["n"] = table["n"].to_numpy()[rows].astype(np.int64)
     stored["run_id"] = pd.Index(list(wanted)).take(ranks[rows])
     return pd.DataFrame(
         {name: stored[layout["same_as"].get(name, name)] for name in layout["columns"]}
@@ -181,17 +227,21 @@ def _unpack_scalars(table: pa.Table, wanted: Sequence[str]) -> pd.DataFrame:
 
 
 def _to_bytes(table: pa.Table) -> bytes:
-    fields = [field for field in table.schema if pa.types.is_floating(field.type)]
+    wide = (pa.float32(), pa.float64(), pa.int64())
+    numbers = [column.name for column in table.schema if column.type in wide]
     buffer = io.BytesIO()
-    pq.write_table(
-        table,
+    with pq.ParquetWriter(
         buffer,
+        table.schema,
         compression="zstd",
         compression_level=19,
-        use_dictionary=[name for name in table.column_names if table[name].type == pa.string()]
-        + ["run_id"],
-        use_byte_stream_split=[field.name for field in fields],
-    )
+        use_dictionary=[name for name in table.column_names if name not in numbers],
+        use_byte_stream_split=numbers,
+        write_statistics=False,
+        store_schema=False,  # it would repeat, in Arrow's own words, what the file says
+    ) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(table.schema.metadata or {})
     return buffer.getvalue()
 
 
