@@ -2,10 +2,9 @@
 
     python scripts/reproduce.py fig3 --scale smoke
     python scripts/reproduce.py --report                 # every figure, then the report
-    python scripts/reproduce.py --records reference      # every figure, nothing trained
+    python scripts/reproduce.py --records reference      # every figure, and nothing is trained
 
-A figure that fails does not keep the others from being drawn; the exit code and the last lines
-say which failed.
+A figure that fails keeps no other from being drawn; the last line and the exit code say so.
 """
 
 from __future__ import annotations
@@ -17,79 +16,117 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import plot
 
 from adamct import files
-from adamct.gallery import FIGURES_DIR, FigureError, chosen, figure_files, reads
+from adamct.gallery import figure_files, reads
 
-ROOT = Path(__file__).resolve().parents[1]
+if TYPE_CHECKING:
+    from adamct.drawing import Source
+
+SCRIPTS = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    """Parse the command line, go through the figures, report."""
+    """Parse the command line, take every step in turn, and account for its time."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     plot.add_arguments(parser)
-    parser.add_argument("--launcher", default="local", help="a file in conf/hydra/launcher")
-    parser.add_argument("--report", action="store_true", help="write the report, too")
-    arguments = parser.parse_intermixed_args()
-    names, overrides = plot.split(arguments.words)
+    parser.add_argument("--launcher", default="local", help="of Hydra: local, slurm, basic")
+    parser.add_argument("--report", action="store_true", help="write the report at the end")
+    arguments = plot.parse(parser)
+    figures = Figures(arguments)
+    steps: dict[str, Callable[[], bool]] = {
+        name: lambda name=name: figures.make(name)  # type: ignore[misc]
+        for name in arguments.names
+    }
+    if arguments.report:
+        steps["report"] = lambda: script("report.py", "--scale", arguments.scale)
+    took: dict[str, float] = {}
+    failed = []
     try:
-        chosen(names)
-    except FigureError as error:
-        parser.error(str(error))
-    out = arguments.out.resolve() / arguments.scale
-    os.chdir(ROOT)  # relative paths, of runs and of prepared data, are the project's
-    try:
-        return reproduce(names or list(figure_files()), overrides, arguments, out)
+        for name, step in steps.items():
+            began = time.monotonic()
+            if not step():
+                failed.append(name)
+            took[name] = round(time.monotonic() - began, 1)
+            if len(steps) > 1:
+                write_times(arguments.out, took)  # the report shows those of the figures
     except KeyboardInterrupt:
         print("error: interrupted; start again to go on where it stopped", file=sys.stderr)
         return 130
-
-
-def reproduce(
-    names: list[str], overrides: tuple[str, ...], arguments: argparse.Namespace, out: Path
-) -> int:
-    """Carry out every step in turn, and account for its time."""
-    times: dict[str, float] = {}
-    failed: list[str] = []
-    trained: dict[str, bool] = {}
-    source = None
-    began = time.monotonic()
-
-    def note(name: str, since: float, done: bool) -> None:
-        times[name] = round(time.monotonic() - since, 1)
-        if not done:
-            failed.append(name)
-
-    for name in names:
-        start = time.monotonic()
-        needed = reads(figure_files()[name]) if arguments.records == "runs" else ()
-        for experiment in needed:
-            if experiment not in trained:
-                sweep = [f"experiment={experiment}", f"scale={arguments.scale}"]
-                sweep += [f"hydra/launcher={arguments.launcher}", *overrides]
-                trained[experiment] = call("run.py", "-m", *sweep)
-        done = all(trained[experiment] for experiment in needed)
-        if done:
-            source = source or plot.source(arguments, overrides)
-            done = drawn(name, source, out)
-        note(name, start, done)
-    if arguments.report:
-        write_times(out, times, began, failed)  # the report shows them
-        start = time.monotonic()
-        note("report", start, call("report.py", "--scale", arguments.scale))
-    if len(names) > 1:
-        print(write_times(out, times, began, failed))
+    if len(steps) > 1:
+        rows = [*took.items(), ("total", sum(took.values()))]
+        print("\n".join(f"{name:<8}{seconds:9.1f} s" for name, seconds in rows))
     if failed:
-        print(f"error: failed: {', '.join(failed)}; see above", file=sys.stderr)
+        print(f"error: failed, as said above: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def call(script: str, *arguments: str) -> bool:
-    """Run another of the scripts; return whether it went well."""
-    code = subprocess.call([sys.executable, str(ROOT / "scripts" / script), *arguments])
+class Figures:
+    """Makes figures; what several of them read is trained once, and read once."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._arguments = arguments
+        self._trained: dict[str, bool] = {}
+        self._source: Source | None = None
+
+    def make(self, name: str) -> bool:
+        """Train what a figure lacks, and draw it; return whether that went well."""
+        if self._arguments.records == "runs":
+            # A list: where one experiment fails, the others are trained all the same.
+            if not all([self._train(e) for e in reads(figure_files()[name])]):
+                return False
+        return self._draw(name)
+
+    def _train(self, experiment: str) -> bool:
+        if experiment not in self._trained:
+            sweep = [f"experiment={experiment}", f"scale={self._arguments.scale}"]
+            sweep += [f"hydra/launcher={self._arguments.launcher}", *self._arguments.overrides]
+            self._trained[experiment] = script("run.py", "-m", *sweep)
+        return self._trained[experiment]
+
+    def _draw(self, name: str) -> bool:
+        from adamct.drawing import draw
+        from adamct.sweep import EXPECTED
+
+        self._source = self._source or plot.source_of(self._arguments)
+        try:
+            print(draw(name, self._source, self._arguments.out).as_text(), flush=True)
+        except EXPECTED as error:
+            print(f"error: {error}", file=sys.stderr)
+            return False
+        except Exception:  # a fault in one figure's code; the others can do without it
+            traceback.print_exc()
+            return False
+        return True
+
+
+def script(name: str, *arguments: str) -> bool:
+    """Run another script; return whether it went well."""
+    code = subprocess.call([sys.executable, str(SCRIPTS / name), *arguments])
     if code == 130:
         raise KeyboardInterrupt
     return code == 0
+
+
+def write_times(out: Path, took: dict[str, float]) -> None:
+    """Write what each step took, in seconds, to ``times.json`` among the pictures."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+    times = {
+        "figures": {name: seconds for name, seconds in took.items() if name != "report"},
+        "report": took.get("report"),
+        "total": round(sum(took.values()), 1),
+        "commit": done.stdout.strip() or None,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
+    with files.writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    files.replace(out / "times.json", json.dumps(times, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

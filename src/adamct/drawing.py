@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import matplotlib as mpl
@@ -23,6 +24,7 @@ from adamct.plotting.style import save, style
 from adamct.records import Records, training_command
 
 REFERENCE_DIR = gallery.FIGURES_DIR / "reference"
+PICTURE_DPI = 150  # 1,050 pixels across: sharp in a page, small in a repository
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,16 @@ class Source:
 class Drawn:
     """What became of a figure: the files that show it, and the verdicts on its claims."""
 
+    name: str
     pictures: tuple[Path, ...]
     verdicts: tuple[Verdict, ...]
+
+    def as_text(self) -> str:
+        """Return what a terminal shows of it."""
+        here = Path.cwd()
+        shown = [p.relative_to(here) if p.is_relative_to(here) else p for p in self.pictures]
+        head = f"{self.name}: {', '.join(map(str, shown))}"
+        return "\n".join([head, *(verdict.as_text() for verdict in self.verdicts)])
 
 
 def draw(name: str, source: Source, folder: Path) -> Drawn:
@@ -77,11 +87,8 @@ def draw(name: str, source: Source, folder: Path) -> Drawn:
         StoreError, ConfigurationError: as :meth:`Source.read`.
     """
     began = time.monotonic()
-    mpl.use("Agg")
-    path = gallery.chosen([name])[name]
-    parts = {experiment: source.read(experiment) for experiment in gallery.reads(path)}
+    path, module, parts = _opened(name, source)
     records = store_records.join(list(parts.values()))
-    module = gallery.import_file(path)
     with style():
         pictures = save(module.draw(records), folder / path.stem)
     if hasattr(module, "table"):  # the numbers behind the points, where a picture cannot name them
@@ -106,7 +113,28 @@ def draw(name: str, source: Source, folder: Path) -> Drawn:
     }
     text = json.dumps(facts, indent=1, ensure_ascii=False)
     files.replace(folder / f"{path.stem}.json", text + "\n")
-    return Drawn(tuple(pictures), tuple(verdicts))
+    return Drawn(name, tuple(pictures), tuple(verdicts))
+
+
+def draw_picture(name: str, source: Source, path: Path) -> None:
+    """Draw one figure as a PNG file of moderate size, and nothing else.
+
+    Raises:
+        StoreError, ConfigurationError: as :meth:`Source.read`.
+    """
+    _, module, parts = _opened(name, source)
+    with style():
+        figure = module.draw(store_records.join(list(parts.values())))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=PICTURE_DPI)
+
+
+def _opened(name: str, source: Source) -> tuple[Path, ModuleType, dict[str, Records]]:
+    """Return a figure's file, its module, and the records of each experiment that it reads."""
+    mpl.use("Agg")
+    path = gallery.chosen([name])[name]
+    parts = {experiment: source.read(experiment) for experiment in gallery.reads(path)}
+    return path, gallery.import_file(path), parts
 
 
 def describe(
