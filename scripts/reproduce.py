@@ -76,11 +76,9 @@ class Figures:
 
     def make(self, name: str) -> bool:
         """Train what a figure lacks, and draw it; return whether that went well."""
-        if self._arguments.records == "runs":
-            # A list: where one experiment fails, the others are trained all the same.
-            if not all([self._train(e) for e in reads(figure_files()[name])]):
-                return False
-        return self._draw(name)
+        needed = reads(figure_files()[name]) if self._arguments.records == "runs" else ()
+        trained = [self._train(experiment) for experiment in needed]
+        return all(trained) and self._draw(name)
 
     def _train(self, experiment: str) -> bool:
         if experiment not in self._trained:
@@ -115,17 +113,25 @@ def script(name: str, *arguments: str) -> bool:
 
 def write_times(out: Path, took: dict[str, float]) -> None:
     """Write what each step took, in seconds, to ``times.json`` among the pictures."""
-    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
     times = {
         "figures": {name: seconds for name, seconds in took.items() if name != "report"},
         "report": took.get("report"),
         "total": round(sum(took.values()), 1),
-        "commit": done.stdout.strip() or None,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "commit": commit(),
+        "cores": os.cpu_count(),
     }
     with files.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     files.replace(out / "times.json", json.dumps(times, indent=1) + "\n")
+
+
+def commit() -> str | None:
+    """Return the commit that is checked out; ``None`` where there is no git."""
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
 
 
 if __name__ == "__main__":

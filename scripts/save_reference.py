@@ -40,8 +40,7 @@ def main() -> int:
     try:
         return save_all(arguments, folder)
     except EXPECTED as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return complain(str(error))
 
 
 def save_all(arguments: argparse.Namespace, folder: Path) -> int:
@@ -53,17 +52,13 @@ def save_all(arguments: argparse.Namespace, folder: Path) -> int:
     found = {}
     for experiment in arguments.experiments or dict.fromkeys(shown):
         cells = compose_cells([f"experiment={experiment}", f"scale={arguments.scale}"])
-        found[experiment] = cells, records.load(cells)
-        commits = set(found[experiment][1].runs.commit)
-        edited = found[experiment][1].runs.dirty.astype(bool).any()
-        if not arguments.allow_mixed and (reason := mixed(commits, edited)):
-            print(
-                f"error: {experiment}: {reason}; train it anew from a clean checkout, or say "
-                "--allow-mixed",
-                file=sys.stderr,
+        own = records.load(cells)
+        edited = bool(own.runs.dirty.astype(bool).any())
+        if not arguments.allow_mixed and (reason := mixed(set(own.runs.commit), edited)):
+            return complain(
+                f"{experiment}: {reason}; train it anew from a clean checkout, or say --allow-mixed"
             )
-            return 1
-    total = 0
+        found[experiment] = cells, own
     for experiment, (cells, own) in found.items():
         entry = reference.save(cells, own, folder)
         n_bytes = sum(file["bytes"] for file in entry["files"].values())
@@ -73,13 +68,17 @@ def save_all(arguments: argparse.Namespace, folder: Path) -> int:
     pictures = sum(path.stat().st_size for path in folder.glob("*.png"))
     print(f"{folder}: tables {total / 1e6:.2f} MB, pictures {pictures / 1e6:.2f} MB")
     if total > LIMIT_MB * 1e6:
-        print(
-            f"error: the tables exceed {LIMIT_MB} MB; leave out what no figure reads: ONLY_IN in "
-            "src/adamct/reference.py",
-            file=sys.stderr,
+        return complain(
+            f"the tables exceed {LIMIT_MB} MB; leave out what no figure reads: ONLY_IN in "
+            "src/adamct/reference.py"
         )
-        return 1
     return 0
+
+
+def complain(message: str) -> int:
+    """Say what is wrong; return the exit code."""
+    print(f"error: {message}", file=sys.stderr)
+    return 1
 
 
 def mixed(commits: set[str | None], edited: bool) -> str | None:

@@ -10,17 +10,17 @@ SRC = Path(__file__).parents[1] / "src" / "adamct"
 # From the bottom to the top. theory is numpy alone, so what the optimizer's guard needs of it does
 # not tie the two together.
 LAYERS = (
-    {"files", "lazy", "spec", "theory"},
+    {"files", "gallery", "lazy", "spec", "theory"},
     {"optim", "models", "data", "continuous"},
     {"monitor", "train"},
     {"store"},
     {"configuration", "runner", "records"},
-    {"cells"},
+    {"cells", "reference"},
     {"selection"},
     {"plotting"},
     {"claims"},
     {"compose"},
-    {"sweep"},
+    {"drawing", "sweep"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -137,9 +137,7 @@ def _opened(name: str, source: Source) -> tuple[Path, ModuleType, dict[str, Reco
     return path, gallery.import_file(path), parts
 
 
-def describe(
-    experiment: str, records: Records, overrides: Sequence[str] = ()
-) -> dict[str, Any]:
+def describe(experiment: str, records: Records, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Say what an experiment asks, and of which runs its records are.
 
     ``wall_s`` adds up the runs' times; one that was killed and went on has none, and counts 0.

@@ -168,8 +168,8 @@ def _end(folder: RunFolder) -> dict[str, Any]:
     last = environments[-1] if environments else {}
     walls = [e["wall_s"] for e in environments]
     wall_s = None if None in walls else sum(walls)
-    values = (outcome.status, outcome.step, outcome.reason)
-    values += (last.get("commit"), last.get("dirty"), last.get("device"), wall_s)
+    made = [last.get(name) for name in ("commit", "dirty", "device")]
+    values = [outcome.status, outcome.step, outcome.reason, *made, wall_s]
     return dict(zip(END_COLUMNS, values, strict=True))
 
 

@@ -66,11 +66,11 @@ def save(cells: Sequence[Cell], records: Records, folder: Path) -> dict[str, Any
         FileError: if a file cannot be written.
     """
     experiment = cells[0].experiment
-    left_out = [name for name in records.scalars if not _is_read(name, experiment)]
+    left_out = [n for n in records.scalars.columns if not _is_read(n, experiment)]
     scalars = records.scalars.drop(columns=left_out)
     contents = {
         f"{experiment}.runs.parquet": _to_bytes(_pack_runs(cells, records.runs)),
-        f"{experiment}.scalars.parquet": _to_bytes(_pack_scalars(scalars)),
+        f"{experiment}.scalars.parquet": _to_bytes(pack_scalars(scalars)),
     }
     with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def load(cells: Sequence[Cell], folder: Path) -> Records:
     cells = [replace(cell, spec=specs[cell.spec]) for cell in cells]
     ends = {_spec(row).run_id: {name: row[name] for name in END_COLUMNS} for row in saved}
     wanted = list(dict.fromkeys(cell.spec.run_id for cell in cells))
-    scalars = _unpack_scalars(_read(scalars_path, entry, renew), wanted)
+    scalars = unpack_scalars(_read(scalars_path, entry, renew), wanted)
     return Records(runs_table(cells, ends), scalars)
 
 
@@ -157,18 +157,21 @@ def _is_read(column: str, experiment: str) -> bool:
     return experiment in ONLY_IN.get(name, (experiment,))
 
 
-def _pack_scalars(scalars: pd.DataFrame) -> pa.Table:
+def pack_scalars(scalars: pd.DataFrame) -> pa.Table:
+    """Return the table that :func:`unpack_scalars` takes: no bit is lost, and none kept twice."""
     columns: dict[str, pa.Array] = {}
     same_as: dict[str, str] = {}
     differences: dict[str, int] = {}
+    first: dict[bytes, str] = {}
     for name in scalars.columns.drop(["run_id", "n"]):
-        equal = [other for other in columns if scalars[name].equals(scalars[other])]
-        if equal:
-            same_as[name] = equal[0]
-        else:
-            columns[name], order = _packed(scalars[name].to_numpy(float))
-            if order:
-                differences[name] = order
+        values = scalars[name].to_numpy(float)
+        twin = first.setdefault(values.tobytes(), name)
+        if twin != name:
+            same_as[name] = twin
+            continue
+        columns[name], order = _packed(values)
+        if order:
+            differences[name] = order
     columns["n"] = pa.array(scalars.n, pa.int32())
     columns["run_id"] = pa.array(scalars.run_id)
     layout = {"columns": list(scalars), "same_as": same_as, "differences": differences}
@@ -205,7 +208,7 @@ def _unpacked(column: pa.ChunkedArray, order: int) -> np.ndarray:
     return bits.view(np.float64)
 
 
-def _unpack_scalars(table: pa.Table, wanted: Sequence[str]) -> pd.DataFrame:
+def unpack_scalars(table: pa.Table, wanted: Sequence[str]) -> pd.DataFrame:
     """Return the scalars of the wanted runs, in this order, as they were before packing."""
     layout = json.loads(table.schema.metadata[b"layout"])
     run_ids = table["run_id"].combine_chunks().dictionary_encode()
