@@ -2,6 +2,8 @@
 PYTHON   ?= python3
 SCALE    ?= laptop
 LAUNCHER ?= local
+TRACKER  ?= none
+RECORDS  ?= runs
 OVERRIDES ?=
 VENV     := .venv
 PY       := $(VENV)/bin/python
@@ -9,12 +11,15 @@ FIGURES  := $(sort $(patsubst figures/fig%.py,fig%,$(wildcard figures/fig*.py)))
 # fig03_max_update -> fig3
 SHORT    := $(foreach f,$(FIGURES),$(patsubst fig0%,fig%,$(firstword $(subst _, ,$(f)))))
 READY    := $(VENV)/ready
+REPRODUCE = $(PY) scripts/reproduce.py --scale $(SCALE) --launcher $(LAUNCHER) \
+  --records $(RECORDS) $(if $(filter-out none,$(TRACKER)),tracker=$(TRACKER)) $(OVERRIDES)
 
 .DEFAULT_GOAL := help
-.PHONY: help figures test lint format check clean $(SHORT)
+.PHONY: help all smoke figures report dashboards test lint format clean $(SHORT)
 
 help: ## list the targets
-	@echo "make fig3 [SCALE=smoke|laptop|paper] [LAUNCHER=local|slurm] [OVERRIDES='seed=1']"
+	@echo "make fig3 [SCALE=smoke|laptop|paper] [LAUNCHER=local|slurm] [TRACKER=none|wandb]"
+	@echo "          [RECORDS=runs|reference] [OVERRIDES='seed=1']"
 	@echo
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@for f in $(FIGURES); do \
@@ -22,12 +27,22 @@ help: ## list the targets
 	  sed -nE '1s/^"""(Figure [^:]*: )?(.*)"""$$/\2/p' figures/$$f.py; done
 
 $(SHORT): $(READY) ## train what is missing, draw, print the verdicts
-	@for experiment in $$($(PY) scripts/plot.py --reads $@); do \
-	  $(PY) scripts/run.py -m experiment=$$experiment scale=$(SCALE) hydra/launcher=$(LAUNCHER) \
-	    $(OVERRIDES) || exit $$?; done
-	@$(PY) scripts/plot.py $@ --scale $(SCALE) $(OVERRIDES)
+	@$(REPRODUCE) $@
 
-figures: $(SHORT) ## every figure
+all: $(READY) ## every figure, then the report, with the time that each took
+	@$(REPRODUCE) --report
+
+smoke: $(READY) ## the same in minutes, on runs of some steps: does the path hold?
+	@$(MAKE) --no-print-directory all SCALE=smoke LAUNCHER=basic
+
+figures: $(READY) ## every figure; RECORDS=reference trains nothing
+	@$(REPRODUCE)
+
+report: $(READY) ## one page of verdicts, pictures and provenance
+	@$(PY) scripts/report.py --scale $(SCALE)
+
+dashboards: $(READY) ## save a W&B dashboard for every figure, in your project
+	@$(PY) scripts/dashboards.py --scale $(SCALE)
 
 test: $(READY) ## run the tests (at most 10 minutes on two cores)
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal
@@ -41,7 +56,7 @@ format: $(READY) ## rewrite the sources in the project's style
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-clean: ## remove pictures and caches; runs, data and .venv stay
+clean: ## remove pictures and caches; runs, data, reference and .venv stay
 	rm -rf figures/out .pytest_cache .mypy_cache .ruff_cache .hypothesis build
 
 $(READY): requirements.lock pyproject.toml

@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from plot import ROOT, SCALES, figure_files, reads
+from plot import ROOT, SCALES
 
 from adamct.dashboards import Dashboard, dashboard
+from adamct.gallery import figure_files, reads
 
 if TYPE_CHECKING:
     from adamct.spec import Cell

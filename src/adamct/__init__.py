@@ -25,9 +25,13 @@ A map, along the one arrow ``conf → spec → run → record → figure → cla
 - ``models``, ``data``: what is trained, and on what.
 - ``train``: the loop, schedules, observables, checkpoints.
 - ``store``: run folders, locks, resume; ``runner``: one run, ``sweep``: all of them.
-- ``records``: the tidy tables; ``selection``: the best cells of a grid.
+- ``records``: the tidy tables; ``reference``: those kept in the repository; ``selection``: the
+  best cells of a grid.
 - ``plotting`` and ``claims`` read them: panels, and verdicts with
-  intervals.
+  intervals; ``gallery``: the figures there are, ``drawing``: one figure with its verdicts;
+  ``report``: what was drawn at one scale, as one HTML page.
+- ``tracking``: the W&B mirror of the records, under the names in ``metrics`` and ``columns``;
+  ``dashboards``: a W&B workspace per figure; ``cost``: what a run costs before it is launched.
 - ``files``, ``lazy``: writing that survives a kill; names imported when they are first used.
 """
 

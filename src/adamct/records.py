@@ -6,9 +6,11 @@ Cells that share a run share its ``run_id``, and its steps stand in ``scalars`` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, takewhile
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,9 @@ from adamct.columns import spec_columns
 from adamct.spec import Cell
 from adamct.store import Line, RunFolder, StoreError
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
+
+# How a run ended, and on what: the columns of ``runs`` that no spec implies.
+END_COLUMNS = ("status", "n_recorded", "reason", "commit", "dirty", "device", "wall_s")
 
 
 @dataclass(frozen=True)
@@ -90,21 +95,42 @@ def load(cells: Sequence[Cell]) -> Records:
         first = cells[0]
         raise StoreError(
             f"{len(missing)} of {len(folders)} runs of {first.experiment} ({first.scale} scale) "
-            f"are missing in {first.runs_dir}; train them with: python scripts/run.py -m "
-            f"experiment={first.experiment} scale={first.scale}"
+            f"are missing in {first.runs_dir}; train them with: "
+            f"{training_command(first.experiment, first.scale)}"
         )
     for cell in cells:
         folders[cell.spec.run_id].check_spec(cell.spec)
     scalars = pd.concat([_scalars(name, folder.lines()) for name, folder in folders.items()])
-    runs = pd.DataFrame([_row(cell, folders[cell.spec.run_id]) for cell in cells])
+    ends = {name: _end(folder) for name, folder in folders.items()}
+    return Records(runs_table(cells, ends), scalars.reset_index(drop=True))
+
+
+def training_command(experiment: str, scale: str, overrides: Sequence[str] = ()) -> str:
+    """Return the command that trains what is missing of an experiment.
+
+    Example:
+        >>> training_command("trajectory", "smoke", ["seed=1"])
+        'python scripts/run.py -m experiment=trajectory scale=smoke seed=1'
+    """
+    words = ["-m", f"experiment={experiment}", f"scale={scale}", *overrides]
+    return f"python scripts/run.py {shlex.join(words)}"
+
+
+def runs_table(cells: Sequence[Cell], ends: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the table ``runs``: what the cells say, what the theories say, how the runs ended.
+
+    Args:
+        cells: the rows.
+        ends: per ``run_id``: the values of ``END_COLUMNS``.
+    """
+    runs = pd.DataFrame([_row(cell, ends[cell.spec.run_id]) for cell in cells])
     beta, gamma = runs.beta.to_numpy(float), runs.gamma.to_numpy(float)
-    runs = runs.assign(
+    return runs.assign(
         C=stability_coefficient(beta, gamma),
         paper_rate=growth_rate(beta, gamma),
         exact_rate=discrete_growth_rate(beta, gamma),
         region=region(beta, gamma),
     )
-    return Records(runs, scalars.reset_index(drop=True))
 
 
 def join(parts: Sequence[Records]) -> Records:
@@ -135,22 +161,17 @@ def _scalars(run_id: str, lines: list[Line]) -> pd.DataFrame:
     return pd.concat(parts, axis=1)
 
 
-def _row(cell: Cell, folder: RunFolder) -> dict[str, object]:
+def _end(folder: RunFolder) -> dict[str, Any]:
+    """Return how a run ended, and on what."""
     outcome = folder.outcome()
     assert outcome is not None  # load() has seen to it
     environments = folder.environments()
     last = environments[-1] if environments else {}
-    return {
-        "experiment": cell.experiment,
-        "scale": cell.scale,
-        "run_id": cell.spec.run_id,
-        **cell.labels,
-        **spec_columns(cell.spec),
-        "status": outcome.status,
-        "n_recorded": outcome.step,
-        "reason": outcome.reason,
-        "commit": last.get("commit"),
-        "dirty": last.get("dirty"),
-        "device": last.get("device"),
-        "wall_s": folder.wall_s(),
-    }
+    made = [last.get(name) for name in ("commit", "dirty", "device")]
+    values = [outcome.status, outcome.step, outcome.reason, *made, folder.wall_s()]
+    return dict(zip(END_COLUMNS, values, strict=True))
+
+
+def _row(cell: Cell, end: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"experiment": cell.experiment, "scale": cell.scale, "run_id": cell.spec.run_id}
+    return {**names, **cell.labels, **spec_columns(cell.spec), **end}

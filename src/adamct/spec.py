@@ -298,6 +298,15 @@ class RunSpec(Frozen):
         values = self.model_dump(mode="json", exclude_defaults=True) | {"format": self.format}
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
+    def without_data(self) -> RunSpec:
+        """Return the spec as it is composed without its data: it names no tokens and no run."""
+        data = self.task.data
+        unknown: dict[str, None] = {"sha256": None}
+        if isinstance(data, TextData):
+            unknown["vocab_size"] = None
+        task = self.task.model_copy(update={"data": data.model_copy(update=unknown)})
+        return self.model_copy(update={"task": task})
+
 
 class Execution(Frozen):
     """How a run is carried out. Recorded, but no part of its name.

@@ -1,4 +1,7 @@
-"""Every figure draws from the records of a real, small sweep, and is reproducible to the byte."""
+"""Every figure draws from the records of a real, small sweep, and is reproducible to the byte.
+
+Drawn once from the runs and once from the reference that is saved of them.
+"""
 
 import ast
 import json
@@ -9,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from adamct import files
+from adamct import drawing, files, records, reference
+from adamct.compose import compose_cells
 
 ROOT = Path(__file__).parents[2]
 FIGURES = sorted((ROOT / "figures").glob("fig*.py"))
@@ -27,7 +31,7 @@ def call(*command, **env):
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory, worker_id):
-    """Train at smoke scale what the figures read and draw them all twice, once for all workers."""
+    """Train at smoke scale what the figures read and draw them all, once for all workers."""
     base = tmp_path_factory.getbasetemp()
     shared = (base if worker_id == "master" else base.parent) / "figures"
     shared.mkdir(exist_ok=True)
@@ -45,23 +49,54 @@ def train_and_draw(shared):
         sweep = ["-m", f"experiment={experiment}", "scale=smoke", "hydra/launcher=basic", runs]
         done = call("scripts/run.py", *sweep)
         assert done.returncode == 0, done.stderr
-    for out in ("first", "second"):
-        done = call("scripts/plot.py", *names, "--scale", "smoke", "--out", shared / out, runs)
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
+        cells = compose_cells([f"experiment={experiment}", "scale=smoke", runs])
+        reference.save(cells, records.load(cells), shared / "reference")
+    done = call("scripts/plot.py", *names, "--scale", "smoke", "--out", shared / "runs_drawn", runs)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    source = drawing.Source("smoke", reference=shared / "reference")
+    for name in names:
+        drawing.draw(name, source, shared / "reference_drawn" / "smoke")
 
 
 @pytest.mark.parametrize("path", FIGURES, ids=lambda p: p.stem)
-def test_a_figure_draws_and_repeats(path, drawn):
-    verdicts = json.loads((drawn / "first" / "smoke" / f"{path.stem}.verdicts.json").read_text())
+def test_a_figure_draws_the_same_from_runs_and_from_reference(path, drawn):
+    of_runs, of_reference = (
+        drawn / f"{source}_drawn" / "smoke" for source in ("runs", "reference")
+    )
+    for suffix in (".png", ".pdf"):
+        name = path.stem + suffix
+        assert (of_runs / name).read_bytes() == (of_reference / name).read_bytes()
+    facts, others = (
+        json.loads((out / f"{path.stem}.json").read_text()) for out in (of_runs, of_reference)
+    )
+    assert facts["verdicts"] == others["verdicts"]
     # Figure 10 shows an architecture, of which the paper claims nothing.
-    assert bool(verdicts) == (path.stem != "fig10_cnn")
-    assert all(verdict["detail"] for verdict in verdicts)
-    for suffix in (".png", ".pdf", ".verdicts.json"):
-        first, second = (
-            drawn / out / "smoke" / (path.stem + suffix) for out in ("first", "second")
-        )
-        assert first.read_bytes() == second.read_bytes()
+    assert bool(facts["verdicts"]) == (path.stem != "fig10_cnn")
+    assert all(verdict["detail"] for verdict in facts["verdicts"])
+    assert (facts["source"], others["source"]) == ("runs", "reference")
+    for of, like in zip(facts["experiments"], others["experiments"], strict=True):
+        assert of | {"command": None} == like | {"command": None}  # one names its runs_dir
+
+
+def test_a_figure_says_where_it_comes_from(drawn):
+    facts = json.loads((drawn / "runs_drawn" / "smoke" / "fig06_kadam_cifar10.json").read_text())
+    assert (facts["figure"], facts["stem"]) == ("fig6", "fig06_kadam_cifar10")
+    assert facts["title"].startswith("Figure 6: ")
+    assert facts["scale"] == "smoke"
+    assert facts["seconds"] > 0
+    (experiment,) = facts["experiments"]
+    assert experiment["question"].startswith("Does applying Adam's normalization k times beat")
+    assert experiment["command"].startswith(
+        "python scripts/run.py -m experiment=kadam_cifar10 scale=smoke runs_dir="
+    )
+    # k = 1 and 3, two strategies, learning rates, kinds of decay and seeds; at k = 1 no strategy.
+    assert (experiment["cells"], experiment["runs"]) == (32, 24)
+    assert experiment["statuses"] == {"finished": 24}
+    assert (experiment["seeds"], experiment["n_steps"]) == ([0, 1], [20])
+    assert experiment["corpora"] == ["digits"]
+    assert experiment["wall_s"] > 0
+    assert len(experiment["run_ids_sha256"]) == 64
 
 
 @pytest.mark.parametrize("path", FIGURES, ids=lambda p: p.stem)

@@ -140,5 +140,6 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_suffix(".png"), stem.with_suffix(".pdf")]
     figure.savefig(paths[0])
+    figure.set_layout_engine("none")  # laid out once: the two look the same, and it is slow
     figure.savefig(paths[1], metadata={"CreationDate": None})
     return paths

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from adamct.gallery import figure_files
 from adamct.report.wording import capital
 
 Status = Literal["reproduced", "not reproduced", "inconclusive"]
@@ -141,10 +142,9 @@ def known_figures(folder: Path) -> tuple[Known, ...]:
     Only the first line of each is read, nothing is imported.
     """
     known = []
-    for path in sorted(folder.glob("fig[0-9E]*_*.py")):
-        label = path.stem.split("_")[0].removeprefix("fig").lstrip("0")
+    for name, path in figure_files(folder).items():
         first = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n")[0]
-        known.append(Known(f"fig{label}", path.stem, bare_title(first)))
+        known.append(Known(name, path.stem, bare_title(first)))
     return tuple(known)
 
 

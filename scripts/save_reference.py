@@ -1,0 +1,115 @@
+"""Save the records and pictures of finished runs in the repository, as reference.
+
+    python scripts/save_reference.py                          # all that the figures read
+    python scripts/save_reference.py kadam_c4 --scale laptop
+
+The runs must be those of the commit that is checked out, with nothing edited.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from adamct.gallery import figure_files, reads
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = "figures/reference"
+LIMIT_MB = 5.0  # of one scale's tables
+
+
+def main() -> int:
+    """Parse the command line, check, save, draw, report sizes."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT")
+    parser.add_argument("--scale", choices=("smoke", "laptop", "paper"), default="laptop")
+    parser.add_argument("--out", type=Path, default=ROOT / REFERENCE, help="folder of the scales")
+    parser.add_argument(
+        "--allow-mixed",
+        action="store_true",
+        help="take runs of several commits, of another than is checked out, or of edited code",
+    )
+    arguments = parser.parse_args()
+    folder = arguments.out.resolve() / arguments.scale
+    os.chdir(ROOT)
+    from adamct.sweep import EXPECTED
+
+    try:
+        return save_all(arguments, folder)
+    except EXPECTED as error:
+        return complain(str(error))
+
+
+def save_all(arguments: argparse.Namespace, folder: Path) -> int:
+    """Read every experiment before the first is saved."""
+    from adamct import records, reference
+    from adamct.compose import compose_cells
+
+    shown = [experiment for path in figure_files().values() for experiment in reads(path)]
+    found = {}
+    for experiment in arguments.experiments or dict.fromkeys(shown):
+        cells = compose_cells([f"experiment={experiment}", f"scale={arguments.scale}"])
+        own = records.load(cells)
+        edited = bool(own.runs.dirty.astype(bool).any())
+        if not arguments.allow_mixed and (reason := mixed(set(own.runs.commit), edited)):
+            return complain(
+                f"{experiment}: {reason}; train it anew from a clean checkout, or say --allow-mixed"
+            )
+        found[experiment] = cells, own
+    for experiment, (cells, own) in found.items():
+        entry = reference.save(cells, own, folder)
+        n_bytes = sum(file["bytes"] for file in entry["files"].values())
+        print(f"{experiment:<34}{entry['runs']:5} runs{entry['steps']:8} steps{n_bytes:9} bytes")
+    draw_pictures(arguments.scale, folder)
+    total = sum(path.stat().st_size for path in folder.glob("*.parquet"))
+    pictures = sum(path.stat().st_size for path in folder.glob("*.png"))
+    print(f"{folder}: tables {total / 1e6:.2f} MB, pictures {pictures / 1e6:.2f} MB")
+    if total > LIMIT_MB * 1e6:
+        return complain(
+            f"the tables exceed {LIMIT_MB} MB; leave out what no figure reads: ONLY_IN in "
+            "src/adamct/reference.py"
+        )
+    return 0
+
+
+def complain(message: str) -> int:
+    """Say what is wrong; return the exit code."""
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+def mixed(commits: set[str | None], edited: bool) -> str | None:
+    """Say why runs are not all of the commit that is checked out; ``None`` if they are."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    head = git("rev-parse", "HEAD")
+    if git("status", "--short", "--", ".", f":(exclude){REFERENCE}"):
+        return "this checkout has been edited"
+    if edited:
+        return "some runs are of edited code"
+    if commits != {head}:
+        names = ", ".join(sorted(str(commit)[:9] for commit in commits))
+        return f"the runs are of {names}, but {head[:9]} is checked out"
+    return None
+
+
+def draw_pictures(scale: str, folder: Path) -> None:
+    """Draw the figures whose records are all there, as PNG files of moderate size."""
+    from adamct import reference
+    from adamct.drawing import Source, draw_picture
+
+    there = set(reference.read_provenance(folder))
+    source = Source(scale, reference=folder)
+    for name, path in figure_files().items():
+        if there.issuperset(reads(path)):
+            draw_picture(name, source, folder / f"{path.stem}.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

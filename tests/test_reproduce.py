@@ -1,0 +1,169 @@
+"""The commands that make, and save, what a reader sees: scripts/reproduce.py and its neighbours."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adamct.gallery import FIGURES_DIR, FigureError, chosen, figure_files, import_file, reads
+
+ROOT = Path(__file__).parents[1]
+
+
+def call(*command):
+    return subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Return a function that imports a script and calls its main in this process."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+
+    def imported(name):
+        module = import_file(ROOT / "scripts" / f"{name}.py")
+
+        def main(*words):
+            monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+            return module.main()
+
+        return module, main
+
+    return imported
+
+
+def test_a_figure_that_fails_keeps_no_other_from_being_drawn(
+    command, monkeypatch, tmp_path, capsys
+):
+    reproduce, main = command("reproduce")
+    called = []
+
+    def script(*words):
+        called.append(words)
+        return words[0] == "report.py"
+
+    monkeypatch.setattr(reproduce, "script", script)
+    words = ["figE1", "figE5", "fig2", "--scale", "smoke", "--launcher", "basic", "--report"]
+    assert main(*words, "--out", tmp_path, "seed=1") == 1
+    shared = ("scale=smoke", "hydra/launcher=basic", "seed=1")
+    experiments = ("instability_map", "instability_strip", "max_update_levels")
+    trained = [("run.py", "-m", f"experiment={name}", *shared) for name in experiments]
+    assert called == [*trained, ("report.py", "--scale", "smoke")]
+    out, err = capsys.readouterr()
+    assert err == "error: failed, as said above: figE1, figE5\n"
+    assert (tmp_path / "smoke" / "fig02_level_curves.png").exists()
+    times = json.loads((tmp_path / "smoke" / "times.json").read_text())
+    assert list(times["figures"]) == ["figE1", "figE5", "fig2"]
+    assert times["report"] == 0.0
+    assert times["total"] == pytest.approx(sum(times["figures"].values()))
+    table = [row.split()[0] for row in out.splitlines()[-5:]]
+    assert table == ["figE1", "figE5", "fig2", "report", "total"]
+
+
+def test_an_interrupted_sweep_ends_it_all(command, monkeypatch, tmp_path, capsys):
+    reproduce, main = command("reproduce")
+    monkeypatch.setattr(reproduce.subprocess, "call", lambda _: 130)
+    assert main("figE5", "fig2", "--scale", "smoke", "--out", tmp_path) == 130
+    assert "interrupted; start again" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_reference_that_is_not_there_is_named_and_nothing_is_trained(command, tmp_path, capsys):
+    where = ["--scale", "paper", "--records", "reference", "--out", tmp_path]
+    assert command("plot")[1]("fig3", *where) == 1
+    assert command("reproduce")[1]("fig3", *where) == 1
+    named = "holds no reference of max_update_normal_curve; renew it with: python scripts/run.py"
+    assert capsys.readouterr().err.count(named) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_list_of_figures_imports_nothing_heavy():
+    script = "import sys; sys.argv = ['plot.py', '--list']; import runpy\n"
+    script += "try: runpy.run_path('scripts/plot.py', run_name='__main__')\n"
+    script += "finally: assert not {'torch', 'hydra', 'pandas', 'matplotlib'} & set(sys.modules)"
+    done = call("-c", script)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == list(figure_files())
+
+
+def test_figures_are_found_by_name_and_say_what_they_read(tmp_path):
+    assert chosen(["figE1", "fig3"])["fig3"] == FIGURES_DIR / "fig03_max_update.py"
+    assert reads(FIGURES_DIR / "fig02_level_curves.py") == ()
+    (tmp_path / "fig77_mine.py").write_text('"""Figure 77."""\nREADS = ("a", "b")\n')
+    (tmp_path / "fig78_silent.py").write_text('"""Figure 78."""\n')
+    files = figure_files(tmp_path)
+    assert list(files) == ["fig77", "fig78"]
+    assert reads(files["fig77"]) == ("a", "b")
+    with pytest.raises(FigureError, match=r"fig78_silent\.py has no line READS"):
+        reads(files["fig78"])
+
+
+def test_runs_of_another_commit_or_of_edited_code_are_refused(tmp_path, monkeypatch):
+    mixed = import_file(ROOT / "scripts" / "save_reference.py").mixed
+
+    def git(*words):
+        name = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        done = subprocess.run(["git", *name, *words], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    monkeypatch.chdir(tmp_path)
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "first")
+    head = git("rev-parse", "HEAD")
+    assert mixed({head}, edited=False) is None
+    assert mixed({head}, edited=True) == "some runs are of edited code"
+    assert "but " + head[:9] + " is checked out" in mixed({head, "0" * 40}, edited=False)
+    assert mixed({None}, edited=False).startswith("the runs are of None")
+    saved = tmp_path / "figures" / "reference" / "laptop"
+    saved.mkdir(parents=True)
+    (saved / "provenance.json").write_text("{}")
+    assert mixed({head}, edited=False) is None  # what is being saved is no edit of the code
+    (tmp_path / "code.py").write_text("")
+    assert mixed({head}, edited=False) == "this checkout has been edited"
+
+
+def planned(*words):
+    """Return the commands that make would run."""
+    if shutil.which("make") is None:
+        pytest.skip("no make on this machine")
+    done = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.replace("\\\n", " ")
+
+
+def test_make_hands_its_variables_on():
+    assert "tracker=" not in planned("fig3")
+    assert " fig3" in planned("fig3")
+    slurm = planned("figures", "SCALE=paper", "LAUNCHER=slurm", "TRACKER=wandb", "OVERRIDES=seed=1")
+    for words in ("--scale paper", "--launcher slurm", "tracker=wandb", "seed=1"):
+        assert words in slurm
+    assert "--records reference" in planned("figures", "RECORDS=reference")
+    assert "scripts/report.py --scale smoke" in planned("report", "SCALE=smoke")
+    assert "--report" in planned("all")
+    smoke = [line for line in planned("smoke").splitlines() if "reproduce.py" in line]
+    assert len(smoke) == 1
+    assert "--scale smoke" in smoke[0]
+    assert "--report" in smoke[0]
+
+
+def test_make_lists_its_targets_and_figures():
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = {line.split()[0] for line in done.stdout.splitlines() if line}
+    assert {"all", "smoke", "figures", "report", "test", "lint", "clean"} <= listed
+    assert set(figure_files()) <= listed
+
+
+def test_make_clean_keeps_the_reference():
+    removed = [word for line in planned("clean").splitlines() for word in line.split()]
+    assert "figures/out" in removed
+    assert not {"figures", "figures/reference", "runs", "data", ".venv"} & set(removed)
