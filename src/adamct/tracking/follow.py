@@ -21,7 +21,7 @@ from adamct.store import RunFolder
 from adamct.tracking.content import run_identity
 from adamct.tracking.mirror import Mirror, PointMirror
 
-POLL_S = 2.0  # between two looks at the records
+POLL_S = 5.0  # between two looks at the records
 PATIENCE_S = 300.0  # that a sweep waits for its mirror at the end
 
 
@@ -84,7 +84,6 @@ def _follow(cells: list[Cell], sweep: Connection) -> None:
     """Mirror until the sweep ends: the whole life of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when it is over
     os.nice(10)
-    os.environ.setdefault("GOMAXPROCS", "1")  # W&B's own process would spread over all cores
     tracker = cells[0].tracker
     assert tracker is not None  # tracked() has seen to it
     try:
@@ -92,7 +91,7 @@ def _follow(cells: list[Cell], sweep: Connection) -> None:
             count = _Following(mirror, cells).until_closed(sweep)
             print(f"W&B: {count} points mirrored; {mirror.where()}", flush=True)
     except Exception as error:  # whatever it is, the trainings go on
-        _warn(cells, f"{type(error).__name__}: {error}")
+        _warn(cells, str(error) or type(error).__name__)
     finally:
         if "wandb" in sys.modules:
             sys.modules["wandb"].teardown(exit_code=0)
@@ -114,7 +113,7 @@ class _Following:
         self._growing: list[PointMirror] = []
 
     def until_closed(self, sweep: Connection) -> int:
-        """Look at the records every two seconds, and once more when the sweep is over.
+        """Look at the records every few seconds, and once more when the sweep is over.
 
         Returns:
             The number of points that have a complete mirror.
@@ -148,7 +147,7 @@ class _Following:
 def _warn(cells: Sequence[Cell], what: str) -> None:
     first = cells[0]
     print(
-        f"warning: W&B: {what}; the trainings are not affected. Mirror them later with: "
+        f"warning: the W&B mirror ended: {what}. The trainings go on; mirror them later with: "
         f"python scripts/mirror.py experiment={first.experiment} scale={first.scale}",
         file=sys.stderr,
         flush=True,
