@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -272,56 +271,68 @@ def door(monkeypatch):
     return module
 
 
-def start(script, *arguments, **env):
-    return subprocess.Popen(
-        [sys.executable, f"scripts/{script}.py", *arguments],
+def call(*command, **env):
+    # W&B's service of the tests is not that of the program under test.
+    inherited = {k: v for k, v in os.environ.items() if k != "WANDB_SERVICE"}
+    return subprocess.run(
+        [sys.executable, *command],
         cwd=ROOT,
-        env={**os.environ, **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        env={**inherited, **env},
+        capture_output=True,
         text=True,
         start_new_session=True,
+        timeout=300,
     )
 
 
-def call(script, *arguments, **env):
-    process = start(script, *arguments, **env)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+# Runs a sweep whose second run is killed, with everything else that belongs to it, at step 45: as
+# soon as W&B has a part of it.
+KILLED = """
+import os, pathlib, runpy, signal, sys, time
+from adamct.train import Training
+runs_dir, *sys.argv = sys.argv[1:]
+step, begun = Training.step, []
+def killed_step(training, n):
+    begun.append(n)
+    if begun.count(45) == 2:
+        pattern = f".wandb/wandb/*{training.spec.run_id}*/*.wandb"
+        while not list(pathlib.Path(runs_dir).glob(pattern)):
+            time.sleep(0.05)
+        os.killpg(0, signal.SIGKILL)
+    return step(training, n)
+Training.step = killed_step
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def test_killed_and_started_again_each_step_is_mirrored_once(tmp_path, door, capsys):
-    sweep = [*SMOKE, f"runs_dir={tmp_path}", "point=0,1", "n_steps=2000"]
+    sweep = [*SMOKE, f"runs_dir={tmp_path}", "point=0,1,2", "n_steps=60"]
     sweep += ["execution.checkpoint_every=20", "execution.flush_every=10"]
-    running = start("run", "-m", *sweep, "hydra/launcher=basic")
+    run = ["scripts/run.py", "-m", *sweep, "hydra/launcher=basic"]
     cells = compose_cells(sweep)
-    deadline = time.monotonic() + 120
-    while not (wandb_files(tmp_path, cells[0]) and folder_of(cells[0]).steps_recorded() >= 40):
-        assert running.poll() is None, running.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(running.pid, signal.SIGKILL)  # the sweep and its mirror
-    running.communicate()
-    assert not folder_of(cells[1]).is_done()
-    code, out, err = call("run", "-m", *sweep, "hydra/launcher=basic")
-    assert code == 0, err
-    assert "warning" not in err
-    assert "W&B: 2 points mirrored; offline; upload with: wandb sync" in out
+    done = call("-c", KILLED, str(tmp_path), *run)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [folder_of(cell).is_done() for cell in cells] == [True, False, False]
+    assert folder_of(cells[1]).steps_recorded() == 40
+    done = call(*run)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    assert "W&B: 3 points mirrored; offline; upload with: wandb sync" in done.stdout
     for cell in cells:
         assert_mirrored(cell, tmp_path)
     assert door.main(sweep) == 0
-    assert "0 of 2 points mirrored now, 2 before" in capsys.readouterr().out
+    assert "0 of 3 points mirrored now, 3 before" in capsys.readouterr().out
 
 
 def test_a_server_that_cannot_be_reached_costs_a_warning(tmp_path):
     nowhere = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "a" * 40}
     online = ["tracker.mode=online", "tracker.init_timeout=2", f"runs_dir={tmp_path}"]
     sweep = [*SMOKE, *online, "point=0", "n_steps=20"]
-    code, _, err = call("run", "-m", *sweep, "hydra/launcher=basic", **nowhere)
-    assert code == 0, err
-    assert err.count("warning: the W&B mirror ended: W&B failed") == 1
-    assert "scripts/mirror.py experiment=max_update_normal_curve scale=smoke" in err
-    assert "Traceback" not in err
+    done = call("scripts/run.py", "-m", *sweep, "hydra/launcher=basic", **nowhere)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("warning: the W&B mirror ended: W&B failed") == 1
+    assert "scripts/mirror.py experiment=max_update_normal_curve scale=smoke" in done.stderr
+    assert "Traceback" not in done.stderr
     (cell,) = compose_cells(sweep)
     assert folder_of(cell).outcome().status == "finished"
     with held(compose_cells([*sweep, "tracker.mode=offline"])) as mirror:
@@ -329,14 +340,17 @@ def test_a_server_that_cannot_be_reached_costs_a_warning(tmp_path):
     assert_mirrored(cell, tmp_path)
 
 
-def test_without_a_tracker_wandb_is_not_imported(tmp_path):
-    script = "import sys, runpy\n"
-    script += f"sys.argv = ['run.py', 'scale=smoke', 'n_steps=2', 'runs_dir={tmp_path}']\n"
-    script += "try: runpy.run_path('scripts/run.py', run_name='__main__')\n"
-    script += "finally: assert 'wandb' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+def test_without_a_tracker_wandb_is_not_imported():
+    script = """
+import multiprocessing, sys
+import adamct.sweep
+from adamct.compose import compose_cells
+with adamct.sweep.tracked(compose_cells(["scale=smoke"])):
+    assert not multiprocessing.active_children()
+assert not {"wandb", "pandas"} & set(sys.modules)
+"""
+    done = call("-c", script)
     assert done.returncode == 0, done.stderr
-    assert not (tmp_path / ".wandb").exists()
 
 
 def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, door, capsys):

@@ -118,9 +118,8 @@ class _Following:
         Returns:
             The number of points that have a complete mirror.
         """
-        closed = False
-        while not closed:
-            closed = sweep.poll(POLL_S)  # the end of the pipe counts as something to read
+        closed = sweep.poll()  # the end of the pipe counts as something to read
+        while True:
             self._growing = [point for point in self._growing if not point.advance()]
             for cell in [cell for cell in self._waiting if self._is_due(cell)]:
                 self._waiting.remove(cell)
@@ -128,6 +127,9 @@ class _Following:
                     point = PointMirror(self._mirror, cell)
                     if not point.advance():
                         self._growing.append(point)
+            if closed:
+                break
+            closed = sweep.poll(POLL_S)
         for point in self._growing:
             point.close(complete=False)
         return self._n_points - len(self._waiting) - len(self._growing)
