@@ -37,7 +37,7 @@ def tracked(cells: Sequence[Cell]) -> Iterator[None]:
         return
     context = multiprocessing.get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
-    process = context.Process(target=_follow, args=(list(cells), theirs), daemon=True)
+    process = context.Process(target=_follow, args=(list(cells), time.time(), theirs), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -80,7 +80,7 @@ def _points(cells: Sequence[Cell]) -> list[Cell]:
     return list({run_identity(cell).id: cell for cell in cells}.values())
 
 
-def _follow(cells: list[Cell], sweep: Connection) -> None:
+def _follow(cells: list[Cell], began: float, sweep: Connection) -> None:
     """Mirror until the sweep ends: the whole life of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when it is over
     os.nice(10)
@@ -88,7 +88,7 @@ def _follow(cells: list[Cell], sweep: Connection) -> None:
     assert tracker is not None  # tracked() has seen to it
     try:
         with Mirror.held(tracker, run_identity(cells[0]).group) as mirror:
-            count = _Following(mirror, cells).until_closed(sweep)
+            count = _Following(mirror, cells, began).until_closed(sweep)
             print(f"W&B: {count} points mirrored; {mirror.where()}", flush=True)
     except Exception as error:  # whatever it is, the trainings go on
         _warn(cells, str(error) or type(error).__name__)
@@ -103,11 +103,11 @@ class _Following:
     Args:
         mirror: where to.
         cells: the points.
+        began: when the sweep did, in seconds since the epoch.
     """
 
-    def __init__(self, mirror: Mirror, cells: Sequence[Cell]) -> None:
-        self._mirror = mirror
-        self._began = time.time()
+    def __init__(self, mirror: Mirror, cells: Sequence[Cell], began: float) -> None:
+        self._mirror, self._began = mirror, began
         self._waiting = _points(cells)
         self._n_points = len(self._waiting)
         self._growing: list[PointMirror] = []
