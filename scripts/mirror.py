@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Parse the command line, mirror, report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -31,9 +31,9 @@ def main() -> int:
     parser.add_argument("overrides", nargs="+", metavar="key=value", help="as run.py takes them")
     parser.add_argument("-m", "--multirun", action="store_true", help="accepted, and always meant")
     parser.add_argument("--again", action="store_true", help="mirror what is mirrored, too")
-    arguments = parser.parse_intermixed_args()
+    parsed = parser.parse_intermixed_args(arguments)
     os.chdir(ROOT)  # relative paths, of runs and of W&B's files, are the project's
-    overrides = list(arguments.overrides)
+    overrides = list(parsed.overrides)
     if not any(override.startswith("tracker=") for override in overrides):
         overrides.insert(0, "tracker=wandb")
     from adamct.compose import compose_cells
@@ -41,7 +41,7 @@ def main() -> int:
     from adamct.tracking.mirror import TrackingError
 
     try:
-        return mirror(compose_cells(overrides), again=arguments.again)
+        return mirror(compose_cells(overrides), again=parsed.again)
     except KeyboardInterrupt:
         print("error: interrupted; start again to go on where it stopped", file=sys.stderr)
         return 130
@@ -68,28 +68,15 @@ def mirror(cells: Sequence[Cell], *, again: bool) -> int:
             for cell in over:
                 to.forget(cell)
         with tqdm(total=len(over), desc=first.experiment, unit="point") as bar:
-            try:
-                count = mirror_all(to, over, done=lambda cell: bar.update())
-            except wandb_errors() as error:
-                raise TrackingError(
-                    f"W&B: {error}; start again to go on where it stopped, or set "
-                    "tracker.mode=offline"
-                ) from error
+            count = mirror_all(to, over, done=lambda cell: bar.update())
         rest = len(cells) - len(over)
         left = f"; {rest} have no final outcome yet and are left out" if rest else ""
         print(
-            f"{first.experiment}, {first.scale} scale: {count} of {len(cells)} points mirrored now, "
-            f"{len(over) - count} before{left}; {to.where()}"
+            f"{first.experiment}, {first.scale} scale: {count} of {len(cells)} points mirrored "
+            f"now, {len(over) - count} before{left}; {to.where()}"
         )
     return 0
 
 
-def wandb_errors() -> tuple[type[Exception], ...]:
-    """Return what W&B raises when a server cannot be used."""
-    import wandb
-
-    return (wandb.Error, TimeoutError)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

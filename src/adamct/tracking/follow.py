@@ -21,7 +21,7 @@ from adamct.store import RunFolder
 from adamct.tracking.content import run_identity
 from adamct.tracking.mirror import Mirror, PointMirror
 
-POLL_S = 2.0  # between two looks at the records
+POLL_S = 5.0  # between two looks at the records
 PATIENCE_S = 300.0  # that a sweep waits for its mirror at the end
 
 
@@ -37,7 +37,7 @@ def tracked(cells: Sequence[Cell]) -> Iterator[None]:
         return
     context = multiprocessing.get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
-    process = context.Process(target=_follow, args=(list(cells), theirs), daemon=True)
+    process = context.Process(target=_follow, args=(list(cells), time.time(), theirs), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -80,19 +80,18 @@ def _points(cells: Sequence[Cell]) -> list[Cell]:
     return list({run_identity(cell).id: cell for cell in cells}.values())
 
 
-def _follow(cells: list[Cell], sweep: Connection) -> None:
+def _follow(cells: list[Cell], began: float, sweep: Connection) -> None:
     """Mirror until the sweep ends: the whole life of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when it is over
     os.nice(10)
-    os.environ.setdefault("GOMAXPROCS", "1")  # W&B's own process would spread over all cores
     tracker = cells[0].tracker
     assert tracker is not None  # tracked() has seen to it
     try:
         with Mirror.held(tracker, run_identity(cells[0]).group) as mirror:
-            count = _Following(mirror, cells).until_closed(sweep)
+            count = _Following(mirror, cells, began).until_closed(sweep)
             print(f"W&B: {count} points mirrored; {mirror.where()}", flush=True)
     except Exception as error:  # whatever it is, the trainings go on
-        _warn(cells, f"{type(error).__name__}: {error}")
+        _warn(cells, str(error) or type(error).__name__)
     finally:
         if "wandb" in sys.modules:
             sys.modules["wandb"].teardown(exit_code=0)
@@ -104,24 +103,23 @@ class _Following:
     Args:
         mirror: where to.
         cells: the points.
+        began: when the sweep did, in seconds since the epoch.
     """
 
-    def __init__(self, mirror: Mirror, cells: Sequence[Cell]) -> None:
-        self._mirror = mirror
-        self._began = time.time()
+    def __init__(self, mirror: Mirror, cells: Sequence[Cell], began: float) -> None:
+        self._mirror, self._began = mirror, began
         self._waiting = _points(cells)
         self._n_points = len(self._waiting)
         self._growing: list[PointMirror] = []
 
     def until_closed(self, sweep: Connection) -> int:
-        """Look at the records every two seconds, and once more when the sweep is over.
+        """Look at the records every few seconds, and once more when the sweep is over.
 
         Returns:
             The number of points that have a complete mirror.
         """
-        closed = False
-        while not closed:
-            closed = sweep.poll(POLL_S)  # the end of the pipe counts as something to read
+        closed = sweep.poll()  # the end of the pipe counts as something to read
+        while True:
             self._growing = [point for point in self._growing if not point.advance()]
             for cell in [cell for cell in self._waiting if self._is_due(cell)]:
                 self._waiting.remove(cell)
@@ -129,6 +127,9 @@ class _Following:
                     point = PointMirror(self._mirror, cell)
                     if not point.advance():
                         self._growing.append(point)
+            if closed:
+                break
+            closed = sweep.poll(POLL_S)
         for point in self._growing:
             point.close(complete=False)
         return self._n_points - len(self._waiting) - len(self._growing)
@@ -148,7 +149,7 @@ class _Following:
 def _warn(cells: Sequence[Cell], what: str) -> None:
     first = cells[0]
     print(
-        f"warning: W&B: {what}; the trainings are not affected. Mirror them later with: "
+        f"warning: the W&B mirror ended: {what}. The trainings go on; mirror them later with: "
         f"python scripts/mirror.py experiment={first.experiment} scale={first.scale}",
         file=sys.stderr,
         flush=True,

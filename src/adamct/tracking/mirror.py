@@ -38,6 +38,18 @@ class TrackingError(RuntimeError):
     """W&B cannot be used as asked; the message names the remedy."""
 
 
+@contextmanager
+def answered() -> Iterator[None]:
+    """Raise whatever W&B's package raises, of its many kinds, as a ``TrackingError``."""
+    try:
+        yield
+    except Exception as error:
+        raise TrackingError(
+            f"W&B failed ({type(error).__name__}: {error}); start again to go on where it "
+            "stopped, or set tracker.mode=offline"
+        ) from error
+
+
 @dataclass(frozen=True)
 class Mirror:
     """The mirror of one tracker: what is in it, and how a W&B run is opened.
@@ -101,31 +113,31 @@ class Mirror:
 
         for folder in self.local_folders(wandb_id):
             shutil.rmtree(folder)
-        run = wandb.init(
-            project=self.tracker.project,
-            entity=self.tracker.entity,
-            dir=self.tracker.folder,
-            id=wandb_id,
-            resume="allow" if self.mode == "online" else None,
-            settings=wandb.Settings(
-                mode=self.mode,
-                reinit="create_new",  # several records grow at once
-                init_timeout=self.tracker.init_timeout,
-                finish_timeout=FINISH_TIMEOUT,
-                finish_timeout_raises=True,
-                # A reader of records has no output, code or machine of its own to report.
-                silent=True,
-                console="off",
-                disable_git=True,
-                save_code=False,
-                x_disable_stats=True,
-                x_disable_meta=True,
-                x_disable_machine_info=True,
-                x_save_requirements=False,
-            ),
-            **about,
-        )
-        return run
+        with answered():
+            return wandb.init(
+                project=self.tracker.project,
+                entity=self.tracker.entity,
+                dir=self.tracker.folder,
+                id=wandb_id,
+                resume="allow" if self.mode == "online" else None,
+                settings=wandb.Settings(
+                    mode=self.mode,
+                    reinit="create_new",  # several records grow at once
+                    init_timeout=self.tracker.init_timeout,
+                    finish_timeout=FINISH_TIMEOUT,
+                    finish_timeout_raises=True,
+                    # A reader of records has no output, code or machine of its own to report.
+                    silent=True,
+                    console="off",
+                    disable_git=True,
+                    save_code=False,
+                    x_disable_stats=True,
+                    x_disable_meta=True,
+                    x_disable_machine_info=True,
+                    x_save_requirements=False,
+                ),
+                **about,
+            )
 
     def _note(self, cell: Cell) -> Path:
         return self.tracker.folder / "mirrored" / f"{run_identity(cell).id}.json"
@@ -173,9 +185,10 @@ class PointMirror:
             if not self._is_of(outcome):
                 self._folder.lines()  # says what is wrong with it
         over = outcome is not None and outcome.is_final
-        for row in rows(self._cell.spec, self._record.lines, self._next, complete=over):
-            self._run.log(row, step=row[metrics.STEP])
-            self._next = row[metrics.STEP] + 1
+        with answered():
+            for row in rows(self._cell.spec, self._record.lines, self._next, complete=over):
+                self._run.log(row, step=row[metrics.STEP])
+                self._next = row[metrics.STEP] + 1
         if outcome is None or not over:
             return False
         wall_s = self._folder.wall_s()
@@ -186,7 +199,8 @@ class PointMirror:
 
     def close(self, *, complete: bool) -> None:
         """Close the W&B run; an incomplete one shows as failed until it is mirrored again."""
-        self._run.finish(exit_code=0 if complete else 1)
+        with answered():
+            self._run.finish(exit_code=0 if complete else 1)
 
     def _start(self) -> None:
         identity = run_identity(self._cell)
@@ -250,6 +264,9 @@ def tracker_mode(tracker: WandbTracker) -> Mode:
     Raises:
         TrackingError: if W&B is not installed, or switched off.
     """
+    # W&B's process would spread over all cores, and its reports on itself cost a third of its time.
+    os.environ.setdefault("GOMAXPROCS", "1")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     try:
         import wandb
     except ImportError as error:
@@ -262,14 +279,17 @@ def tracker_mode(tracker: WandbTracker) -> Mode:
     if tracker.mode is not None:
         return tracker.mode
     settings = wandb.setup().settings
-    by_token = settings.api_key or settings.identity_token_file
-    return "online" if by_token or _has_netrc_entry(settings.base_url) else "offline"
+    if settings.api_key or settings.identity_token_file:
+        return "online"
+    hosts = {urlparse(settings.base_url).netloc}
+    if settings.base_url == wandb.Settings.model_fields["base_url"].default:
+        hosts.add("api.wandb.ai")  # where older logins were noted
+    return "online" if hosts & _netrc_hosts() else "offline"
 
 
-def _has_netrc_entry(base_url: str) -> bool:
-    """Whether ``wandb login`` has left a key for this server."""
+def _netrc_hosts() -> set[str]:
+    """Return the servers for which ``wandb login``, or another program, has left a key."""
     try:
-        entries = netrc.netrc(os.environ.get("NETRC"))
+        return set(netrc.netrc(os.environ.get("NETRC")).hosts)
     except (OSError, netrc.NetrcParseError):
-        return False
-    return entries.authenticators(urlparse(base_url).hostname or "") is not None
+        return set()

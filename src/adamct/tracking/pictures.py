@@ -10,7 +10,7 @@ from typing import Any
 
 from adamct import metrics
 from adamct.spec import WandbTracker
-from adamct.tracking.mirror import Mirror
+from adamct.tracking.mirror import Mirror, answered
 
 CLAIM_COLUMNS = (
     "name",
@@ -44,12 +44,9 @@ def mirror_figure(
         verdicts: of its claims, each as ``Verdict.as_dict`` gives it.
 
     Raises:
-        TrackingError: if W&B is not installed.
+        TrackingError: if W&B fails; what is on disk is complete without it.
         FileError: if the folder cannot be written, or another process mirrors the same figures.
-        Exception: whatever W&B raises; what is on disk is complete without it.
     """
-    import wandb
-
     group = metrics.figure_group(scale)
     number = name.split("_")[0].removeprefix("fig").lstrip("0")
     with Mirror.held(tracker, group) as mirror:
@@ -61,17 +58,25 @@ def mirror_figure(
             tags=(f"figure {number}",),
             config={metrics.SCALE: scale, "experiments": list(experiments)},
         )
-        shown: dict[str, Any] = {}
-        for path in pictures:
-            if path.suffix == ".png":
-                shown[metrics.PICTURE] = wandb.Image(str(path))
-            elif path.suffix == ".csv":
-                shown[metrics.NUMBERS_TABLE] = _table(*_read_csv(path))
-        if verdicts:
-            shown[metrics.CLAIMS_TABLE] = _table(CLAIM_COLUMNS, claim_rows(verdicts))
-        run.log(shown)
-        run.summary.update(Counter(f"claims/{verdict['status']}" for verdict in verdicts))
-        run.finish()
+        with answered():
+            run.log(_shown(pictures, verdicts))
+            run.summary.update(Counter(f"claims/{verdict['status']}" for verdict in verdicts))
+            run.finish()
+
+
+def _shown(pictures: Sequence[Path], verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the files and the verdicts of a figure as W&B shows them."""
+    import wandb
+
+    shown: dict[str, Any] = {}
+    for path in pictures:
+        if path.suffix == ".png":
+            shown[metrics.PICTURE] = wandb.Image(str(path))
+        elif path.suffix == ".csv":
+            shown[metrics.NUMBERS_TABLE] = _table(*_read_csv(path))
+    if verdicts:
+        shown[metrics.CLAIMS_TABLE] = _table(CLAIM_COLUMNS, claim_rows(verdicts))
+    return shown
 
 
 def claim_rows(verdicts: Sequence[Mapping[str, Any]]) -> list[list[Any]]:

@@ -1,0 +1,168 @@
+import ast
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adamct.compose import compose_cells, experiment_names
+from adamct.configuration import ConfigurationError, figures_fed
+from adamct.store import Outcome
+from adamct.theory import discrete_max_update_bound, max_update_bound
+from adamct.tracking.content import flat, rows, run_config, run_identity, summary
+
+ROOT = Path(__file__).parents[2]
+CURVE = ["experiment=max_update_normal_curve"]
+
+
+def one_cell(*overrides):
+    return compose_cells([*CURVE, "scale=smoke", "point=0", *overrides], sweep=False)[0]
+
+
+def record(n_steps, k=1, seed=0):
+    """A record such as a run leaves: a line a step, held-out scores now and then and at the end."""
+    random = np.random.default_rng(seed)
+    lines = []
+    for n in range(n_steps):
+        line = {"n": n, "train_loss": random.uniform(1, 4)}
+        line |= {"max_update": random.lognormal(size=k).tolist(), "lr": 1e-3}
+        lines.append(line | ({"test_loss": random.uniform(1, 4)} if n % 7 == 0 else {}))
+    return [*lines, {"n": n_steps, "test_loss": 0.5}]
+
+
+def test_every_line_is_a_row_with_its_values_and_what_theory_says_of_it():
+    spec, lines = one_cell().spec, record(40)
+    mirrored = rows(spec, lines)
+    assert [row["n"] for row in mirrored] == list(range(41))
+    (beta,), (gamma,) = spec.optimizer.betas, spec.optimizer.gammas
+    for n, (line, row) in enumerate(zip(lines, mirrored, strict=True)):
+        assert {name: row[name] for name in line if name != "max_update"} == {
+            name: value for name, value in line.items() if name != "max_update"
+        }
+        if n == 40:  # θ_N is scored, but there is no step
+            assert set(row) == {"n", "test_loss"}
+            continue
+        assert row["max_update"] == line["max_update"][0]
+        assert row["bound/exact"] == discrete_max_update_bound(n, beta, gamma)
+        assert row["bound/paper"] == max_update_bound(n, beta, gamma)
+        assert ("slope" in row) == (5 <= n < 35)
+        if "slope" in row:
+            rise = lines[n + 5]["max_update"][0] / lines[n - 5]["max_update"][0]
+            assert row["slope"] == pytest.approx(math.log(rise) / 10, abs=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_of_a_growing_record_are_those_of_the_whole(seed):
+    spec, lines = one_cell().spec, record(60, seed=seed)
+    random = np.random.default_rng(seed)
+    seen, mirrored = 0, []
+    while seen < len(lines):
+        seen += int(random.integers(1, 20))
+        mirrored += rows(spec, lines[:seen], len(mirrored), complete=seen >= len(lines))
+    assert mirrored == rows(spec, lines)
+
+
+def test_levels_and_vectors_are_set_off_by_a_slash():
+    assert flat({"n": 1, "max_update": [2.0]}) == {"n": 1, "max_update": 2.0}
+    assert flat({"n": 1, "sampled_parameters": [2.0]}) == {"n": 1, "sampled_parameters/1": 2.0}
+    kadam = compose_cells(["experiment=max_update_levels", "scale=smoke"])[-1].spec
+    row = rows(kadam, record(20, k=3))[10]
+    assert row["max_update"] == row["max_update/3"] != row["max_update/1"]
+    pair = kadam.optimizer.betas[-1], kadam.optimizer.gammas[-1]
+    assert row["bound/exact"] == discrete_max_update_bound(10, *pair)
+
+
+def test_bounds_that_are_infinite_or_undefined_are_left_out():
+    at_the_edge = one_cell("curve=null", "pair=[0.0,0.5]").spec
+    assert not [name for name in rows(at_the_edge, record(20))[3] if name.startswith("bound")]
+    steep = one_cell("curve=null", "pair=[0.1,0.99]").spec
+    mirrored = rows(steep, record(400))
+    assert max_update_bound(399, 0.1, 0.99) == math.inf
+    assert "bound/paper" in mirrored[3]
+    assert "bound/paper" not in mirrored[399]
+    assert mirrored[399]["bound/exact"] == discrete_max_update_bound(399, 0.1, 0.99)
+
+
+def test_the_summary_says_how_a_run_ended():
+    lines = record(40)
+    finished = summary(one_cell(), lines, Outcome("finished", 40, "", "0" * 64), 12.5)
+    assert finished["status"] == "finished"
+    assert finished["best/test_loss"] == 0.5
+    assert finished["final/train_loss"] == lines[39]["train_loss"]
+    assert finished["wall_s"] == 12.5
+    assert finished["at_step/n"] == 34
+    assert finished["at_step/slope"] == rows(one_cell().spec, lines)[34]["slope"]
+    assert "diverged_at" not in finished
+    lines = [*lines[:20], {"n": 20, "train_loss": math.nan, "max_update": [math.inf], "lr": 1e-3}]
+    diverged = summary(one_cell(), lines, Outcome("diverged", 21, "…", "0" * 64), None)
+    assert (diverged["status"], diverged["diverged_at"]) == ("diverged", 20)
+    assert diverged["final/train_loss"] == lines[19]["train_loss"]
+    assert "wall_s" not in diverged
+    assert "at_step/slope" not in diverged
+    json.dumps([finished, diverged], allow_nan=False)
+
+
+@pytest.mark.parametrize("experiment", experiment_names())
+def test_every_point_has_its_own_identity(experiment):
+    cells = compose_cells([f"experiment={experiment}", "scale=smoke"])
+    identities = [run_identity(cell) for cell in cells]
+    points = {json.dumps([cell.spec.run_id, cell.labels]) for cell in cells}
+    assert len({identity.id for identity in identities}) == len(points)
+    for cell, identity in zip(cells, identities, strict=True):
+        assert identity.id.startswith(cell.spec.run_id)
+        assert identity.group == f"{experiment}-smoke"
+        assert f"k={cell.labels['k']}" in identity.tags
+        config = run_config(cell)
+        assert config["beta"] == cell.labels["beta"]
+        assert config["spec"]["seed"] == config["seed"]
+        json.dumps(config, allow_nan=False)
+
+
+def test_cells_that_share_a_run_are_points_of_their_own():
+    cells = compose_cells(["experiment=kadam_cifar10", "scale=smoke", "optimizer.k=1"])
+    shared = [cell for cell in cells if cell.spec.run_id == cells[0].spec.run_id]
+    assert len({cell.labels["strategy"] for cell in shared}) == len(shared) > 1
+    assert len({run_identity(cell).id for cell in shared}) == len(shared)
+
+
+def test_names_show_what_differs():
+    names = [run_identity(cell).name for cell in compose_cells([*CURVE, "n_seeds=2"])]
+    assert len(set(names)) == len(names)
+    assert names[0] == "β=0.952 γ=0.99913 η=0.001 seed 0"
+    chosen = ["optimizer.k=3", "optimizer.strategy=exp", "seed=1"]
+    chosen += ["optimizer.lr=1e-3", "optimizer.decoupled=false"]
+    (cell,) = compose_cells(["experiment=kadam_cifar10", *chosen])
+    assert run_identity(cell).name == "k=3 exp β=0.999 γ=0.9 η=0.001 λ=1e-05 coupled seed 1"
+    assert run_identity(cell).tags == ("figure 6", "figure 15", "B+", "k=3", "exp")
+
+
+def test_a_point_is_tagged_with_every_figure_that_reads_it():
+    for path in (ROOT / "figures").glob("fig*.py"):
+        number = path.stem.split("_")[0].removeprefix("fig").lstrip("0")
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "READS":
+                for experiment in ast.literal_eval(node.value):
+                    assert number in figures_fed(experiment)
+    assert figures_fed("no_such_experiment") == ()
+
+
+def test_a_tracker_leaves_the_names_of_runs_as_they_are():
+    without = compose_cells([*CURVE, "scale=smoke"])
+    tracked = compose_cells([*CURVE, "scale=smoke", "tracker=wandb", "tracker.entity=team"])
+    assert [cell.spec for cell in without] == [cell.spec for cell in tracked]
+    assert [run_identity(a).id for a in without] == [run_identity(b).id for b in tracked]
+    assert {cell.tracker for cell in without} == {None}
+    (tracker,) = {cell.tracker for cell in tracked}
+    assert (tracker.project, tracker.entity) == ("adamct", "team")
+    assert tracker.folder == tracked[0].runs_dir / ".wandb"
+
+
+def test_the_mode_comes_from_the_command_line_or_the_environment(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert one_cell("tracker=wandb").tracker.mode == "offline"
+    assert one_cell("tracker=wandb", "tracker.mode=online").tracker.mode == "online"
+    monkeypatch.delenv("WANDB_MODE")
+    assert one_cell("tracker=wandb").tracker.mode is None
+    with pytest.raises(ConfigurationError, match=r"tracker\.mode = 'sideways'"):
+        one_cell("tracker=wandb", "tracker.mode=sideways")

@@ -1,0 +1,384 @@
+import importlib.util
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from wandb.util import get_core_path
+
+from adamct.compose import compose_cells
+from adamct.files import FileError
+from adamct.runner import carry_out
+from adamct.store import RecordWriter, RunFolder, StoreError
+from adamct.tracking.content import rows, run_config, run_identity
+from adamct.tracking.follow import mirror_all
+from adamct.tracking.mirror import Mirror, PointMirror, TrackingError, tracker_mode
+from adamct.tracking.pictures import mirror_figure
+
+ROOT = Path(__file__).parents[2]
+SMOKE = ["experiment=max_update_normal_curve", "scale=smoke", "tracker=wandb"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_account():
+    """Keep an account of the person who tests, and a server that answers, out of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("WANDB_")]:
+            patch.delenv(name)
+        patch.setenv("NETRC", "/dev/null")
+        patch.setenv("WANDB_MODE", "offline")
+        yield
+        if "wandb" in sys.modules:
+            sys.modules["wandb"].teardown()
+
+
+def compose(runs_dir, *overrides):
+    return compose_cells([*SMOKE, f"runs_dir={runs_dir}", *overrides])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Train two short runs and a k-Adam run that scores; return their cells."""
+    runs = tmp_path_factory.mktemp("finished")
+    cells = compose(runs, "point=0,3", "n_steps=30")
+    cells += compose(runs, "point=1", "n_steps=20", "evaluation={every:5,n_batches:1}")
+    for cell in cells:
+        carry_out(cell.spec, cell.execution, runs_dir=runs)
+    return cells
+
+
+@pytest.fixture
+def cells(finished, tmp_path):
+    """Return the cells of finished runs, in folders of this test's own."""
+    without = shutil.ignore_patterns(".wandb")
+    shutil.copytree(finished[0].runs_dir, tmp_path, dirs_exist_ok=True, ignore=without)
+    return compose(tmp_path, "point=0,3", "n_steps=30")
+
+
+def held(cells):
+    return Mirror.held(cells[0].tracker, run_identity(cells[0]).group)
+
+
+def folder_of(cell):
+    return RunFolder.of(cell.spec, cell.runs_dir)
+
+
+def wandb_files(runs_dir, cell):
+    return sorted(runs_dir.glob(f".wandb/wandb/*{run_identity(cell).id}/*.wandb"))
+
+
+def read_back(path):
+    """Read a W&B file with W&B's own reader: history, summary, and what else there is of a run."""
+    command = [get_core_path(), "leet", "inspect", "--no-observability", "--json"]
+    command += ["--run-file", str(path), str(path.parent)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    entries = [json.loads(line) for line in text.splitlines()]
+    items = [e["history"]["item"] for e in entries if e["type"] == "history"]
+    history = [
+        {k: v for k, v in item.items() if k not in ("_runtime", "_timestamp")} for item in items
+    ]
+    summary = {}
+    for entry in entries:
+        if entry["type"] == "summary":
+            summary |= entry["summary"]["update"]
+    (run,) = (entry["run"] for entry in entries if entry["type"] == "run")
+    ends = [entry["exit"] for entry in entries if entry["type"] == "exit"]
+    return history, summary, run, ends
+
+
+def assert_mirrored(cell, runs_dir):
+    """The W&B file of a point holds every step once, with the record's values and the rows'."""
+    (path,) = wandb_files(runs_dir, cell)
+    history, summary, run, ends = read_back(path)
+    lines = folder_of(cell).lines()
+    assert [item.pop("_step") for item in history] == [line["n"] for line in lines]
+    assert history == rows(cell.spec, lines)
+    assert [item["train_loss"] for item in history if "train_loss" in item] == [
+        line["train_loss"] for line in lines if "train_loss" in line
+    ]
+    assert summary["status"] == folder_of(cell).outcome().status
+    assert summary["n_recorded"] == folder_of(cell).outcome().step
+    assert run["config"]["update"].items() >= run_config(cell).items()
+    assert run["run_group"] == run_identity(cell).group
+    assert len(ends) == 1
+    return summary, run
+
+
+def test_a_mirror_equals_the_record_and_is_made_once(finished):
+    cells, runs = finished, finished[0].runs_dir
+    with held(cells) as mirror:
+        assert mirror.mode == "offline"
+        assert mirror_all(mirror, cells) == 3
+        for cell in cells:
+            summary, run = assert_mirrored(cell, runs)
+            assert run["job_type"] == "point"
+            assert set(run["tags"]) >= {"figure 3", "k=1"}
+            assert summary["region"] in run["tags"]
+        lines = folder_of(cells[-1]).lines()
+        assert summary["best/test_loss"] == min(x["test_loss"] for x in lines if "test_loss" in x)
+        before = {path: path.stat().st_mtime for path in runs.rglob("*.wandb")}
+        assert mirror_all(mirror, cells) == 0
+        assert before == {path: path.stat().st_mtime for path in runs.rglob("*.wandb")}
+        mirror.forget(cells[0])
+        assert mirror_all(mirror, cells) == 1
+    assert_mirrored(cells[0], runs)
+
+
+def test_a_mirror_that_was_cut_or_removed_is_made_again(cells, tmp_path):
+    with held(cells) as mirror:
+        mirror_all(mirror, cells[:1])
+        (path,) = wandb_files(tmp_path, cells[0])
+        cut = PointMirror(mirror, cells[1])  # as a killed process leaves it: opened, never closed
+        cut.close(complete=False)
+        shutil.rmtree(path.parent)
+        assert not mirror.is_complete(cells[0])
+        assert mirror_all(mirror, cells) == 2
+    for cell in cells:
+        assert_mirrored(cell, tmp_path)
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_record_cut_at_its_checkpoint_leaves_no_trace(cells, tmp_path, noticed):
+    """The lines after the cut differ from those before it, as they would on another device."""
+    cell = cells[0]
+    folder = folder_of(cell)
+    final = folder.lines()
+    outcome = folder.outcome()
+    folder.clear_outcome()
+    before = [line | {"train_loss": line["train_loss"] + 1} for line in final[:20]]
+    folder.record_path.unlink()
+    first = RecordWriter(folder.record_path, 0)
+    first.write([*final[:10], *before[10:]])
+    first.close()
+    with held(cells) as mirror:
+        point = PointMirror(mirror, cell)
+        assert not point.advance()
+        second = RecordWriter(folder.record_path, 10)
+        second.write(final[10:12] if noticed else final[10:25])
+        assert not point.advance()
+        second.write(final[12:] if noticed else final[25:])
+        second.close()
+        assert not point.advance()
+        folder.write_outcome(outcome)
+        assert point.advance()
+    assert_mirrored(cell, tmp_path)
+
+
+def test_a_diverged_record_is_mirrored_to_its_last_value(cells, tmp_path):
+    cell = cells[0]
+    folder = folder_of(cell)
+    lines = folder.lines()[:12]
+    lines[-1] |= {"train_loss": math.nan, "max_update": [math.inf]}
+    folder.record_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    folder.write_outcome(folder.final_outcome("diverged", 12, "train_loss is not finite"))
+    with held(cells) as mirror:
+        mirror_all(mirror, [cell])
+    history, summary, _, _ = read_back(*wandb_files(tmp_path, cell))
+    assert [item["n"] for item in history] == list(range(12))
+    assert (history[-1]["train_loss"], history[-1]["max_update"]) == ("NaN", "Infinity")
+    assert (summary["status"], summary["diverged_at"]) == ("diverged", 11)
+
+
+def test_online_the_rows_that_the_server_has_are_not_sent_again(cells, monkeypatch):
+    class Server:
+        starting_step, logged, summary = 17, [], {}
+
+        def log(self, row, step):
+            self.logged.append((step, row))
+
+        def define_metric(self, *_, **__):
+            pass
+
+        def finish(self, exit_code):
+            assert exit_code == 0
+
+    monkeypatch.setattr(Mirror, "open", lambda *_, **__: Server())
+    with held(cells) as mirror:
+        assert PointMirror(mirror, cells[0]).advance()
+    lines = folder_of(cells[0]).lines()
+    assert Server.logged == [(row["n"], row) for row in rows(cells[0].spec, lines, 17)]
+    assert Server.summary["status"] == "finished"
+
+
+def test_an_altered_record_is_named(cells):
+    path = folder_of(cells[0]).record_path
+    path.write_text(path.read_text().replace('"n":3', '"n":4'))
+    with held(cells) as mirror, pytest.raises(StoreError, match="torn, altered or another"):
+        mirror_all(mirror, cells)
+
+
+def test_two_processes_do_not_mirror_the_same_points(cells):
+    with held(cells), pytest.raises(FileError, match="held by another process"), held(cells):
+        pass
+
+
+def test_the_mode_is_online_where_there_is_a_login(cells, monkeypatch, tmp_path):
+    import wandb
+
+    tracker = cells[0].tracker
+    assert tracker.mode == "offline"
+    undecided = tracker.model_copy(update={"mode": None})
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    wandb.teardown()  # its settings are read once a session
+    assert tracker_mode(undecided) == "offline"
+    (tmp_path / "netrc").write_text(f"machine api.wandb.ai login user password {'a' * 40}\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert tracker_mode(undecided) == "online"
+    assert tracker_mode(tracker) == "offline"
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(TrackingError, match="tracker=none"):
+        tracker_mode(undecided)
+
+
+def test_a_figure_is_a_run_with_its_claims(cells, tmp_path):
+    from matplotlib.figure import Figure
+
+    picture, table = tmp_path / "fig03_max_update.png", tmp_path / "fig03_max_update.csv"
+    Figure(figsize=(1, 1)).savefig(picture)
+    table.write_text("C,slope\n-0.1,0.05\n")
+    claim = {"name": "a", "reference": "Fig. 3", "statement": "s", "criterion": "c", "n": 3}
+    reproduced = claim | {"status": "reproduced", "statistic": 0.5, "interval": (0.4, 0.61234)}
+    open_one = claim | {"status": "inconclusive", "statistic": None, "interval": None}
+    verdicts = [verdict | {"detail": "d"} for verdict in (reproduced, open_one)]
+    for _ in range(2):  # drawn again, it replaces what was there
+        files = [picture, picture.with_suffix(".pdf"), table]
+        mirror_figure(cells[0].tracker, "smoke", picture.stem, ["e"], files, verdicts)
+    (path,) = tmp_path.glob(".wandb/wandb/*fig03_max_update-smoke/*.wandb")
+    (row,), summary, run, _ = read_back(path)
+    assert row["figure._type"] == "image-file"
+    assert (row["figure.width"], row["figure.height"]) == (100, 100)
+    claims = json.loads((path.parent / "files" / row["claims.path"]).read_text())
+    assert [line[5] for line in claims["data"]] == ["[0.4, 0.6123]", ""]
+    assert row["numbers.nrows"] == 1
+    assert (summary["claims/reproduced"], summary["claims/inconclusive"]) == (1, 1)
+    assert (run["run_group"], run["job_type"]) == ("figures-smoke", "figure")
+    assert run["tags"] == ["figure 3"]
+
+
+@pytest.fixture
+def door(monkeypatch):
+    """Import scripts/mirror.py, in a folder that it may leave."""
+    monkeypatch.chdir(ROOT)
+    spec = importlib.util.spec_from_file_location("mirror_door", ROOT / "scripts" / "mirror.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def call(*command, **env):
+    # W&B's service of the tests is not that of the program under test.
+    inherited = {k: v for k, v in os.environ.items() if k != "WANDB_SERVICE"}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**inherited, **env},
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        timeout=300,
+    )
+
+
+# Runs a sweep whose second run is killed, with everything else that belongs to it, at step 45: as
+# soon as W&B has a part of it.
+KILLED = """
+import os, pathlib, runpy, signal, sys, time
+from adamct.train import Training
+runs_dir, *sys.argv = sys.argv[1:]
+step, begun = Training.step, []
+def killed_step(training, n):
+    begun.append(n)
+    if begun.count(45) == 2:
+        pattern = f".wandb/wandb/*{training.spec.run_id}*/*.wandb"
+        while not list(pathlib.Path(runs_dir).glob(pattern)):
+            time.sleep(0.05)
+        os.killpg(0, signal.SIGKILL)
+    return step(training, n)
+Training.step = killed_step
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_killed_and_started_again_each_step_is_mirrored_once(tmp_path, door, capsys):
+    sweep = [*SMOKE, f"runs_dir={tmp_path}", "point=0,1,2", "n_steps=60"]
+    sweep += ["execution.checkpoint_every=20", "execution.flush_every=10"]
+    run = ["scripts/run.py", "-m", *sweep, "hydra/launcher=basic"]
+    cells = compose_cells(sweep)
+    # Without pipes: W&B's service outlives the kill for a while, and would keep them open.
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path), *run],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != "WANDB_SERVICE"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        timeout=120,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert [folder_of(cell).is_done() for cell in cells] == [True, False, False]
+    assert folder_of(cells[1]).steps_recorded() == 40
+    done = call(*run)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    assert "W&B: 3 points mirrored; offline; upload with: wandb sync" in done.stdout
+    for cell in cells:
+        assert_mirrored(cell, tmp_path)
+    assert door.main(sweep) == 0
+    assert "0 of 3 points mirrored now, 3 before" in capsys.readouterr().out
+
+
+def test_a_server_that_cannot_be_reached_costs_a_warning(tmp_path):
+    nowhere = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "a" * 40}
+    online = ["tracker.mode=online", "tracker.init_timeout=2", f"runs_dir={tmp_path}"]
+    sweep = [*SMOKE, *online, "point=0", "n_steps=20"]
+    done = call("scripts/run.py", "-m", *sweep, "hydra/launcher=basic", **nowhere)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("warning: the W&B mirror ended: W&B failed") == 1
+    assert "scripts/mirror.py experiment=max_update_normal_curve scale=smoke" in done.stderr
+    assert "Traceback" not in done.stderr
+    (cell,) = compose_cells(sweep)
+    assert folder_of(cell).outcome().status == "finished"
+    with held(compose_cells([*sweep, "tracker.mode=offline"])) as mirror:
+        assert mirror_all(mirror, [cell]) == 1
+    assert_mirrored(cell, tmp_path)
+
+
+def test_without_a_tracker_wandb_is_not_imported():
+    script = """
+import multiprocessing, sys
+import adamct.sweep
+from adamct.compose import compose_cells
+with adamct.sweep.tracked(compose_cells(["scale=smoke"])):
+    assert not multiprocessing.active_children()
+assert not {"wandb", "pandas"} & set(sys.modules)
+"""
+    done = call("-c", script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, door, capsys):
+    assert door.main([*SMOKE, f"runs_dir={tmp_path}"]) == 0
+    printed = capsys.readouterr().out
+    assert "0 of 4 points mirrored now, 0 before; 4 have no final outcome yet" in printed
+    for arguments, message in (
+        (["scale=smoke", "tracker=none"], "error: tracker=none mirrors nothing"),
+        (["experiment=nothing"], "nothing"),
+        (["tracker.project="], "tracker.project"),
+    ):
+        assert door.main(arguments) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_the_door_mirrors_again_when_asked(cells, door, capsys):
+    overrides = [*SMOKE, f"runs_dir={cells[0].runs_dir}", "point=0,3", "n_steps=30"]
+    for arguments, count in ((overrides, "2 of 2"), (overrides, "0 of 2"), (["--again"], "2 of 2")):
+        assert door.main([*overrides, *arguments]) == 0
+        assert f"{count} points mirrored now" in capsys.readouterr().out
+    for cell in cells:
+        assert_mirrored(cell, cell.runs_dir)
