@@ -26,8 +26,9 @@ def draw(records: Records) -> Figure:
     """Draw the best test accuracy against k over its whole range, the naive strategy included."""
     best = best_cells(cell_scores(records.of(READS[0]), "accuracy"))
     figure = Figure(figsize=(TEXT_WIDTH, 3.2))
+    panels = figure.subplots(1, 2, sharey=True)
     for axes, decoupled, title in zip(
-        figure.subplots(1, 2, sharey=True),
+        panels,
         (True, False),
         ("(a) decoupled", "(b) coupled"),
         strict=True,
@@ -35,6 +36,7 @@ def draw(records: Records) -> Figure:
         kadam.best_against_k(axes, best[best.decoupled == decoupled], "accuracy")
         axes.set_title(f"{title} weight decay", loc="left")
         axes.set_ylim(0, 1)
+    panels[1].set_ylabel("")
     handles = kadam.legend_handles(best)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure

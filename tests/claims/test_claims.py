@@ -624,7 +624,7 @@ def test_the_best_of_many_has_no_advantage_by_number_alone(make_records):
 def test_a_best_cell_at_the_edge_of_its_grid_is_flagged(make_records):
     claim = BY_NAME["k-beats-adamw-fig06"]
     for at, flag in (
-        (1e-2, "at the grid's edge for 14 of 14: Adam, 2-Adam (exp)"),
+        (1e-2, "at the grid's edge for 14 of 14: Adam; 2-Adam (exp)"),
         (1e-3, "inside"),
     ):
         records = swept("kadam_cifar10", peaked(is_above_one, at=at))(make_records)

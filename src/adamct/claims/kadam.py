@@ -116,11 +116,11 @@ def naive_is_bad(records: Records, *, metric: Metric) -> Finding:
 
 
 def winner(scores: pd.DataFrame, metric: Metric) -> str:
-    """Name the best optimizer, its score and its cell."""
+    """Name the best optimizer, its score and its cell, and say if that lies at the grid's edge."""
     row = best_cells(scores).sort_values("mean").iloc[-1]
     return (
         f"{name(row)} with {abs(row['mean']):.4f} at η = {row.lr:g}, λ = {row.weight_decay:g}"
-        f"{'' if row.decoupled else ', coupled'}"
+        f"{_kind(row)}{', at the edge of the grid' if row.edge else ''}"
     )
 
 
@@ -130,9 +130,13 @@ def edges(scores: pd.DataFrame) -> str:
     at_edge = best[best.edge != ""]
     if at_edge.empty:
         return "every best cell lies inside the grid"
-    shown = ", ".join(name(row) for _, row in at_edge.head(3).iterrows())
+    shown = "; ".join(name(row) + _kind(row) for _, row in at_edge.head(3).iterrows())
     more = f" and {len(at_edge) - 3} more" if len(at_edge) > 3 else ""
     return f"best cell at the grid's edge for {len(at_edge)} of {len(best)}: {shown}{more}"
+
+
+def _kind(row: pd.Series) -> str:
+    return "" if row.decoupled else ", coupled"
 
 
 def _decoupled(scores: pd.DataFrame) -> pd.Series:

@@ -90,10 +90,16 @@ def legend_handles(best: pd.DataFrame) -> list[Line2D]:
 
 
 def zoom_to_contenders(axes: Axes, best: pd.DataFrame, metric: Metric) -> None:
-    """Set the axis to the optimizers that come near the best; the naive strategy may leave it."""
-    shown = _sign(metric) * best[best.strategy != "naive"][["low", "high"]].to_numpy()
-    pad = 0.08 * (shown.max() - shown.min()) or 1e-3
-    axes.set_ylim(shown.min() - pad, shown.max() + pad)
+    """Set the axis to the optimizers that come near the best; the others may leave it.
+
+    It reaches as far to the worse side of their median as the best lies to the better one: what
+    falls far behind would otherwise squeeze the differences that matter.
+    """
+    shown = best[best.strategy != "naive"]
+    top, median = shown["mean"].max(), shown["mean"].median()
+    low, high = max(shown.low.min(), 2 * median - top), shown.high.max()
+    pad = 0.08 * (high - low) or 1e-3
+    axes.set_ylim(*sorted((_sign(metric) * (low - pad), _sign(metric) * (high + pad))))
 
 
 def best_table(records: Records, metric: Metric) -> pd.DataFrame:
