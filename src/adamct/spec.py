@@ -214,6 +214,7 @@ Observable = Literal[
     "displacement",
     "continuous_displacement",
     "continuous_gap",
+    "driven_gap",
     "continuous_correlation",
 ]
 

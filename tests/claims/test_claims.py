@@ -267,7 +267,7 @@ def with_vectors(records, vectors):
     return Records(records.runs, scalars)
 
 
-def twins(gap=0.1, correlation=0.99, solver_gap=0.0):
+def twins(gap=0.1, correlation=0.99, solver_gap=0.0, driven=0.01):
     """Discrete and continuous runs, with and without decay, solved by both schemes."""
 
     def build(make):
@@ -284,6 +284,7 @@ def twins(gap=0.1, correlation=0.99, solver_gap=0.0):
             {
                 "displacement": [n] * 4,
                 "continuous_gap": [gap * n] * 4,
+                "driven_gap": [driven * n] * 4,
                 "continuous_correlation": [np.where(n, correlation, 1.0)] * 4,
                 "continuous_sampled_parameters": sampled,
             },
@@ -491,6 +492,7 @@ for name in ("faster-with-C", "alike-in-the-end", "sharp-rise"):
 
 CASES |= {
     "continuous-follows-discrete": (twins(gap=0.1), twins(gap=0.3)),
+    "continuous-follows-given-gradients": (twins(), twins(driven=0.1)),
     "continuous-correlates-with-discrete": (twins(), twins(correlation=0.9)),
     "euler-is-resolved": (twins(), twins(solver_gap=0.1)),
     "continuous-is-the-limit": (approaching(1), approaching(0)),

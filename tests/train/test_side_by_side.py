@@ -129,8 +129,10 @@ def test_the_twin_solves_equation_4_on_the_same_batches():
 
     settings = {"lr": 1e-3, "beta": 0.999, "gamma": 0.9, "weight_decay": 0.1}
     batches = [run.batch(n) for n in range(3)]
-    states = list(solve(loss, start, batches, scheme="exponential", n_substeps=1, **settings))
+    scheme = {"scheme": "exponential", "n_substeps": 1}
+    states = list(solve(loss, start, batches, **scheme, **settings))
     θ_0 = flat_parameters(run.model)
+    gradients = []
     for n, expected in enumerate(states):
         seen = observe(list(OF_MODEL), run.state(n))
         moves = np.array(
@@ -145,7 +147,16 @@ def test_the_twin_solves_equation_4_on_the_same_batches():
         correlation = np.corrcoef(*moves)[0, 1] if n else 1.0
         assert seen["continuous_correlation"] == pytest.approx(correlation, rel=1e-4)
         assert set(seen["sampled_parameters"].tolist()) <= set(flat_parameters(run.model).tolist())
+        driven = list(solve(inner_product, start, gradients, **scheme, **settings))[-1]
+        gap = (driven.theta - flat_parameters(run.model)).norm().item()
+        assert seen["driven_gap"] == pytest.approx(gap, rel=1e-3, abs=1e-9)
         run.step(n)
+        gradients.append({name: p.grad.clone() for name, p in run.model.named_parameters()})
+    assert seen["driven_gap"] < seen["continuous_gap"]
+
+
+def inner_product(params, gradients):
+    return sum((params[name] * g).sum() for name, g in gradients.items())
 
 
 def test_a_twin_goes_on_from_a_checkpoint_bit_for_bit():

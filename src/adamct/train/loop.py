@@ -21,7 +21,7 @@ from adamct.train.observables import LOOK_AHEAD
 from adamct.train.schedules import lr_factor
 from adamct.train.states import ModelState, StepState
 from adamct.train.tasks import Batch, Model, open_task, stream_seed
-from adamct.train.twin import ContinuousTwin, flat_parameters
+from adamct.train.twin import ContinuousTwin, DrivenTwin, flat_gradients, flat_parameters
 
 
 class Training:
@@ -48,9 +48,11 @@ class Training:
         self._dropout_seed = stream_seed(spec.seed, "dropout") if drops else None
         self._start: Tensor | None = None
         self._twin: ContinuousTwin | None = None
+        self._driven: DrivenTwin | None = None
         if spec.continuous is not None:
             self._start = flat_parameters(self.model)
             self._twin = ContinuousTwin(spec, self.model, self.batch)
+            self._driven = DrivenTwin(spec, self._start)
         self._final: Tensor | None = None
 
     def look_ahead(self) -> None:
@@ -70,13 +72,16 @@ class Training:
     def state(self, n: int) -> ModelState:
         """Return what is known at θ_n, before the step."""
         twin = None if self._twin is None else self._twin.state
-        return ModelState(n, self.model, self._start, twin)
+        driven = None if self._driven is None else self._driven.theta
+        return ModelState(n, self.model, self._start, twin, driven)
 
     def step(self, n: int) -> StepState:
         """Advance from θ_n to θ_{n+1}; the state holds the loss and the gradients at θ_n."""
         lr, loss = self._advance(n)
         if self._twin is not None:
             self._twin.advance()
+        if self._driven is not None:
+            self._driven.advance(flat_gradients(self.model))
         return StepState(n, lr, loss, self.model, self.optimizer, self._final)
 
     def _advance(self, n: int) -> tuple[float, Tensor]:
@@ -110,8 +115,9 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        if self._twin is not None:
+        if self._twin is not None and self._driven is not None:
             state |= {"start": self._start, "twin": self._twin.state_dict()}
+            state["driven"] = self._driven.state_dict()
         if self._final is not None:
             state["final"] = self._final
         return state
@@ -120,9 +126,10 @@ class Training:
         """Go back to a state that :meth:`state_dict` gave."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self._twin is not None:
+        if self._twin is not None and self._driven is not None:
             self._start = state["start"]
             self._twin.load_state_dict(state["twin"])
+            self._driven.load_state_dict(state["driven"], state["start"])
         self._final = state.get("final", self._final)
 
 

@@ -44,6 +44,7 @@ OF_MODEL: Mapping[str, Callable[[ModelState], Value]] = {
         twin.displacement,
         twin.continuous_displacement,
         twin.continuous_gap,
+        twin.driven_gap,
         twin.continuous_correlation,
     )
 }

@@ -21,12 +21,14 @@ class ModelState:
         model: the model.
         start: θ_0 as a flat vector, (P,), kept where Equation (4) is solved beside the steps.
         twin: its solution at t_n = nη, likewise.
+        driven: θ(t_n) of its solution for the gradients of the steps, (P,), likewise.
     """
 
     n: int
     model: nn.Module
     start: Tensor | None = None
     twin: State | None = None
+    driven: Tensor | None = None
 
 
 @dataclass(frozen=True)
