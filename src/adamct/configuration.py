@@ -18,6 +18,7 @@ from adamct.spec import (
     Frozen,
     Lax,
     Observable,
+    QueryKeySpec,
     ScheduleSpec,
     TaskSpec,
     checked_decay,
@@ -65,6 +66,7 @@ class OptimizerConfig(Frozen):
     guard: bool
     state_dtype: Literal["float32", "float64"]
     query_key_second_moment: Literal["elementwise", "tensor_mean"] = "elementwise"
+    query_key: QueryKeySpec | None = None
 
     @field_validator("beta", "gamma")
     @classmethod

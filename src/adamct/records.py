@@ -13,7 +13,14 @@ from itertools import count, takewhile
 import numpy as np
 import pandas as pd
 
-from adamct.spec import AnnealedSchedule, Cell, ConstantSchedule, RunSpec, ScheduleSpec
+from adamct.spec import (
+    AnnealedSchedule,
+    Cell,
+    ConstantSchedule,
+    OptimizerSpec,
+    RunSpec,
+    ScheduleSpec,
+)
 from adamct.store import Line, RunFolder, StoreError
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
@@ -26,7 +33,8 @@ class Records:
         runs: per cell: ``experiment, scale, run_id``; the labels ``beta, gamma, k, strategy,
             point, seed``; the levels' decays ``beta_1 … gamma_k``;
             ``C`` and both theories' growth rates per step, ``region``; ``lr, weight_decay,
-            decoupled, guard, state_dtype, query_key_second_moment, qk_norm, scheme, n_substeps,
+            decoupled, guard, state_dtype, query_key_second_moment, qk_norm,
+            query_key_k, query_key_lr, query_key_weight_decay, query_key_fixed_norm, scheme, n_substeps,
             schedule, n_steps, corpus, data_sha256``;
             ``status, n_recorded, reason``; ``commit, dirty, device, wall_s``.
         scalars: per run and step: ``run_id, n``; ``train_loss, lr, test_loss`` where recorded;
@@ -164,6 +172,17 @@ def _schedule_name(schedule: ScheduleSpec) -> str:
     return schedule.kind
 
 
+def _query_key_columns(optimizer: OptimizerSpec) -> dict[str, object]:
+    """What W_Q and W_K are trained by: their own hyperparameters, or those of all others."""
+    own = optimizer.query_key or optimizer
+    return {
+        "query_key_k": len(own.betas),
+        "query_key_lr": own.lr,
+        "query_key_weight_decay": own.weight_decay,
+        "query_key_fixed_norm": getattr(own, "fixed_norm", False),
+    }
+
+
 def _spec_columns(spec: RunSpec) -> dict[str, object]:
     return {
         **{f"beta_{i}": beta for i, beta in enumerate(spec.optimizer.betas, start=1)},
@@ -174,6 +193,7 @@ def _spec_columns(spec: RunSpec) -> dict[str, object]:
         "guard": spec.optimizer.guard,
         "state_dtype": spec.optimizer.state_dtype,
         "query_key_second_moment": spec.optimizer.query_key_second_moment,
+        **_query_key_columns(spec.optimizer),
         "qk_norm": getattr(spec.task.model, "qk_norm", False),
         "scheme": spec.continuous and spec.continuous.scheme,
         "n_substeps": spec.continuous and spec.continuous.n_substeps,

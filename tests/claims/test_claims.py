@@ -361,6 +361,29 @@ def equilibrium(factor=lambda g: (1 + g) / (1 - g), follows=True):
     return build
 
 
+def turning(corrected=1.0, printed=1.0, alone=2.0):
+    """Heads that turn steadily in a plane; the speeds under the others, over that under Adam."""
+
+    def build(make):
+        kinds = {
+            "query_key_k": [1, 2, 2, 1],
+            "query_key_lr": [1e-3, 3e-3, 7e-4, 1e-3],
+            "query_key_weight_decay": [10.0, 0.0, 0.0, 0.0],
+            "query_key_fixed_norm": [False, True, True, True],
+        }
+        records = make("direction", [0.999] * 4, [0.9] * 4, constant, n_steps=200, **kinds)
+        speed = 0.01 * (1 + 0.01 * np.arange(16))
+        samples = []
+        for factor in (1.0, printed, corrected, alone):
+            turned = np.outer(np.arange(201), factor * speed)
+            W = 3 * np.stack([np.cos(turned), np.sin(turned), 0 * turned], axis=-1)
+            samples.append(W.reshape(201, -1))
+        norms = [np.full((201, 16), 9.0)] * 4
+        return with_vectors(records, {"head_samples": samples, "head_squared_norms": norms})
+
+    return build
+
+
 def gradients(last=0.01, remembered=0.01):
     """abs(cos(W_N, g_n)) with qk-norm, of what it is without: at N − 1, and 20 steps before."""
 
@@ -505,6 +528,9 @@ CASES |= {
     "norm-is-a-moving-average": (equilibrium(), equilibrium(follows=False)),
     "norm-is-a-moving-average-elementwise": (equilibrium(), equilibrium(follows=False)),
     "equilibrium-factor": (equilibrium(), equilibrium(lambda gamma: 1.0)),
+    "direction-turns-as-printed": (turning(), turning(printed=3.0)),
+    "direction-turns-as-corrected": (turning(), turning(corrected=0.5)),
+    "normalization-decides-speed": (turning(), turning(corrected=2.0, alone=1.0)),
     "orthogonal-at-the-end": (gradients(last=0.01), gradients(last=0.5)),
     "assumption-1": (gradients(remembered=0.01), gradients(remembered=0.5)),
     "coarse-graining-changes-little": (coarse_grained(0.05), coarse_grained(0.8)),

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from adamct.optim import KAdam
 from adamct.spec import Execution, GPTSpec, OptimizerSpec, RunSpec
-from adamct.train.heads import heads, query_key
+from adamct.train.heads import heads, hold_norms, norms, query_key
 from adamct.train.observables import LOOK_AHEAD
 from adamct.train.schedules import lr_factor
 from adamct.train.states import ModelState, StepState
@@ -43,6 +43,9 @@ class Training:
         generator = torch.Generator().manual_seed(stream_seed(spec.seed, "initialization"))
         self.model: Model = self.task.build(generator).to(self.device)
         self.optimizer = build_optimizer(spec.optimizer, self.model, execution.compiled)
+        self._lrs = [group["lr"] for group in self.optimizer.param_groups]
+        own = spec.optimizer.query_key
+        self._norms = norms(heads(self.model)) if own and own.fixed_norm else None
         model = spec.task.model
         drops = isinstance(model, GPTSpec) and model.dropout
         self._dropout_seed = stream_seed(spec.seed, "dropout") if drops else None
@@ -86,9 +89,9 @@ class Training:
 
     def _advance(self, n: int) -> tuple[float, Tensor]:
         spec = self.spec
-        lr = spec.optimizer.lr * lr_factor(spec.schedule, n, spec.n_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        factor = lr_factor(spec.schedule, n, spec.n_steps)
+        for group, lr in zip(self.optimizer.param_groups, self._lrs, strict=True):
+            group["lr"] = lr * factor
         if self._dropout_seed is not None:
             torch.manual_seed(_mix(self._dropout_seed, n))
         self.model.train()
@@ -97,7 +100,9 @@ class Training:
         loss = self.model.loss(*self.batch(n))
         loss.backward()
         self.optimizer.step()
-        return lr, loss.detach()
+        if self._norms is not None:
+            hold_norms(self.model, self._norms)
+        return spec.optimizer.lr * factor, loss.detach()
 
     def batch(self, n: int) -> Batch:
         """Return the training batch of step n: the same for every run with this seed and data."""
@@ -153,11 +158,19 @@ def build_optimizer(
 
 
 def _groups(spec: OptimizerSpec, model: torch.nn.Module) -> list[dict[str, Any]]:
-    if spec.query_key_second_moment == "elementwise":
+    if spec.query_key_second_moment == "elementwise" and spec.query_key is None:
         return [{"params": list(model.parameters())}]
     own = query_key(model)
     others = [p for p in model.parameters() if not any(p is W for W in own)]
-    return [{"params": others}, {"params": own, "second_moment": spec.query_key_second_moment}]
+    group: dict[str, Any] = {"params": own, "second_moment": spec.query_key_second_moment}
+    if spec.query_key is not None:
+        group |= {
+            "lr": spec.query_key.lr,
+            "level_betas": spec.query_key.betas,
+            "level_gammas": spec.query_key.gammas,
+            "weight_decay": spec.query_key.weight_decay,
+        }
+    return [{"params": others}, group]
 
 
 def resolve_device(name: str) -> torch.device:

@@ -39,6 +39,7 @@ OF_MODEL: Mapping[str, Callable[[ModelState], Value]] = {
     for observable in (
         heads.head_squared_norms,
         heads.query_key_sample,
+        heads.head_samples,
         twin.sampled_parameters,
         twin.continuous_sampled_parameters,
         twin.displacement,
