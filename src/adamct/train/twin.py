@@ -143,7 +143,7 @@ def flat_parameters(model: nn.Module) -> Tensor:
 
 
 def flat_gradients(model: nn.Module) -> Tensor:
-    """g as one vector, (P,), in the order of ``parameters()``; 0 where there is none."""
+    """Gradient as one vector, (P,), in the order of ``parameters()``; 0 where there is none."""
     gradients = (torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters())
     return torch.cat([g.reshape(-1) for g in gradients])
 
