@@ -66,13 +66,17 @@ def draw(records: Records) -> Figure:
 
 
 def _draw_directions(speed: Axes, angle: Axes, records: Records) -> None:
-    """Draw the medians over the heads of each seed: speed under Adam over the other's, and angle."""
+    """Draw speed under Adam over the other's, and angle: medians over the heads of each seed."""
     for kind, colour in TURNS.items():
         for position, (adam, others) in enumerate(direction.by_kind(records)):
             own, other = (direction.directions(records, run) for run in (adam, others[kind]))
             ratio = direction.speeds(own) / direction.speeds(other)
             middle = direction.WINDOW * (np.arange(len(ratio)) + 0.5)
-            look = {"color": colour, "label": kind if position == 0 else None, "linewidth": 1.0}
+            look: dict[str, Any] = {
+                "color": colour,
+                "label": kind if position == 0 else None,
+                "linewidth": 1.0,
+            }
             speed.plot(middle, np.median(ratio, axis=1), **look)
             angle.plot(np.median(direction.angles(own, other), axis=1), **look)
     speed.axhline(1.0, color="0.6", linewidth=0.8, zorder=0)

@@ -111,9 +111,18 @@ def bench_continuous(args: argparse.Namespace) -> None:
         return torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[1].flatten())
 
     def path(scheme: str, K: int, psi0: str) -> torch.Tensor:
-        settings = {"lr": 1e-3, "beta": 0.999, "gamma": 0.9, "psi0": psi0}
-        states = solve(loss, params, batches, scheme=scheme, n_substeps=K, **settings)
-        return torch.stack([state.theta for state in states])
+        trajectory = solve(
+            loss,
+            params,
+            batches,
+            lr=1e-3,
+            beta=0.999,
+            gamma=0.9,
+            scheme=scheme,
+            n_substeps=K,
+            psi0=psi0,
+        )
+        return trajectory.stack()
 
     def error(found: torch.Tensor, reference: torch.Tensor) -> float:
         moved = (reference - reference[0])[1:].norm(dim=1)
