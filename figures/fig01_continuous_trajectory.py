@@ -38,7 +38,9 @@ def draw(records: Records) -> Figure:
     euler = own.runs[own.runs.scheme == "euler"]
     for run in euler.drop_duplicates("weight_decay").sort_values("weight_decay").itertuples():
         label = rf"Euler, $\eta={run.lr:g}$, $\lambda={run.weight_decay:g}$"
-        _draw_error(errors, own, run, color="C0" if run.weight_decay == 0 else "C1", label=label)
+        # Dashed, since the two lie on each other.
+        decays = {"color": "C1", "linestyle": "--"} if run.weight_decay else {"color": "C0"}
+        _draw_error(errors, own, run, label=label, **decays)
     rates = records.of(READS[1])
     slower = rates.runs[rates.runs.lr < papers.lr].drop_duplicates("lr")
     for i, run in enumerate(slower.sort_values("lr", ascending=False).itertuples()):
