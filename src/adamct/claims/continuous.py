@@ -26,7 +26,7 @@ def follows(records: Records) -> Finding:
         f"N = {n[-1]}, over all parameters of {len(records.runs)} runs; {100 * error.min():.3g} to "
         f"{100 * error.max():.3g} % at any n ≥ 1, {100 * error[:EARLY][-1].max():.3g} % at n = "
         f"{min(EARLY, n[-1])}; with the gradients of the steps, at most "
-        f"{100 * (given[-1] / moved[-1]).max():.2g} % at N: training multiplies the difference"
+        f"{100 * (given[-1] / moved[-1]).max():.2g} % at N: the rest is what training makes of it"
     )
     return Finding(_status(worst <= CLOSE), worst, None, len(records.runs), detail)
 
