@@ -28,9 +28,9 @@ ALT = (
 
 
 def draw(records: Records) -> Figure:
-    """Draw (a) 16 random parameters in both, (b) the error over all, also for smaller η."""
+    """Draw (a) 16 random parameters, (b) the error over all; for smaller η, and given gradients."""
     own = records.of(READS[0])
-    figure = Figure(figsize=(TEXT_WIDTH, 3.3))
+    figure = Figure(figsize=(TEXT_WIDTH, 3.6))
     paths, errors = figure.subplots(1, 2, width_ratios=(1.5, 1))
     papers = own.runs[(own.runs.scheme == "euler") & (own.runs.weight_decay == 0)].iloc[0]
     for name, look in (
@@ -49,21 +49,30 @@ def draw(records: Records) -> Figure:
         ]
     )
     euler = own.runs[own.runs.scheme == "euler"]
-    for run in euler.sort_values("weight_decay").itertuples():
-        label = rf"Euler, $K={run.n_substeps:.0f}$, $\lambda={run.weight_decay:g}$"
-        _draw_error(errors, own, run, color="C0" if run.weight_decay == 0 else "C1", label=label)
+    for run in euler.drop_duplicates("weight_decay").sort_values("weight_decay").itertuples():
+        label = rf"Euler, $\eta={run.lr:g}$, $\lambda={run.weight_decay:g}$"
+        # Dashed, since the two lie on each other.
+        decays = {"color": "C1", "linestyle": "--"} if run.weight_decay else {"color": "C0"}
+        _draw_error(errors, own, run, label=label, **decays)
     rates = records.of(READS[1])
-    for run in rates.runs.sort_values("lr", ascending=False).itertuples():
-        look = {"color": f"C{3 + list(rates.runs.lr).index(run.lr)}", "linestyle": ":"}
-        _draw_error(errors, rates, run, label=rf"exponential, $\eta={run.lr:g}$", **look)
+    slower = rates.runs[rates.runs.lr < papers.lr].drop_duplicates("lr")
+    for i, run in enumerate(slower.sort_values("lr", ascending=False).itertuples()):
+        label = rf"exponential, $\eta={run.lr:g}$"
+        _draw_error(errors, rates, run, color=f"C{3 + i}", linestyle=":", label=label)
+    given = rf"given the gradients of the steps, $\eta={papers.lr:g}$"
+    _draw_error(errors, own, papers, "driven_gap", color="0.2", linestyle="-.", label=given)
     errors.set(xlabel="step $n$", ylabel=r"$\|\theta(t_n)-\theta_n\|\,/\,\|\theta_n-\theta_0\|$")
-    errors.set_ylim(bottom=0)
+    errors.set_yscale("log")
+    errors.set_yticks([0.02, 0.05, 0.1, 0.2, 0.5], ["2 %", "5 %", "10 %", "20 %", "50 %"])
+    errors.minorticks_off()
     errors.set_title("(b) error over all parameters", loc="left")
-    figure.legend(*errors.get_legend_handles_labels(), loc="outside lower right", ncols=3)
+    figure.legend(*errors.get_legend_handles_labels(), loc="outside lower right", ncols=2)
     return figure
 
 
-def _draw_error(axes: Axes, records: Records, run: Any, **look: Any) -> None:
-    n, gap = records.series(run.run_id, "continuous_gap")
+def _draw_error(
+    axes: Axes, records: Records, run: Any, name: str = "continuous_gap", **look: Any
+) -> None:
+    n, gap = records.series(run.run_id, name)
     _, moved = records.series(run.run_id, "displacement")
     axes.plot(n[1:], gap[1:] / moved[1:], linewidth=1.2, **look)

@@ -1,4 +1,4 @@
-"""Figure E2: growth of ‖W‖² over Eq. (8)'s, against γ: the factor that Theorem 2 misses."""
+"""Figure E2: growth of ‖W‖² over Eq. (8)'s, against γ, and what it means for the direction."""
 
 from __future__ import annotations
 
@@ -8,35 +8,41 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from adamct.claims import direction
 from adamct.claims.meta_adaptive import norm_and_average
 from adamct.claims.norm import laws_of
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH
 from adamct.records import Records
 from adamct.theory import memory_factor
 
-READS = ("norm_growth", "norm_equilibrium")
+READS = ("norm_growth", "norm_equilibrium", "direction")
 CAPTION = """
 What Theorem 2 leaves out. (a) Growth of ‖W‖² of every query and key matrix over the growth that
 Eq. (8) gives, at the last step, against γ: with Adam's own v, and with v coarse-grained as the
 theorem assumes. Dotted is Eq. (8) itself, dashed is (1+γ)/(1−γ), the memory of the first-moment
 average. (b) With a strong weight decay, once it has erased the start: ‖W‖² over the moving average
 of ‖u‖² that Section 4.2 reads it as, in the median over matrices, for two values of γ; dashed is
-the same factor. qk-norm, β = 0.999, η = 10⁻³.
+the same factor. (c) How fast the direction of a matrix turns under Adam, over its speed under what
+Section 4.2 puts in the place of the normalization: 2-Adam with γ₂ = 0 on a held norm, at the rate
+printed and at that rate over the square root of the factor; grey is Adam on a held norm with
+nothing in its place. A line a seed, medians over matrices. (d) The angle between the two. qk-norm,
+β = 0.999, η = 10⁻³.
 """
 ALT = (
-    "Left: ratios of measured to predicted growth against γ, as scattered points around two "
-    "theoretical curves. Right: ratios of norm and moving average against the step, with dashed "
-    "levels."
+    "Above, ratios of measured to predicted growth against γ as scattered points around two "
+    "theoretical curves, and ratios of norm and moving average against the step with dashed "
+    "levels. Below, ratios of speeds and angles between directions against the step."
 )
 
+TURNS = {direction.PRINTED: "C1", direction.CORRECTED: "C0", direction.HELD: "0.35"}
 KINDS = {"elementwise": ("$v$ elementwise (Adam)", "C1"), "tensor_mean": ("coarse-grained", "C0")}
 
 
 def draw(records: Records) -> Figure:
-    """Draw (a) the ratio of every head, (b) ‖W‖² over a moving average of ‖u‖², with decay."""
+    """Draw growth over Eq. (8)'s, ‖W‖² over a moving average, and how Ŵ turns against 2-Adam."""
     own = records.of(READS[0])
-    figure = Figure(figsize=(TEXT_WIDTH, 3.4))
-    axes, balance = figure.subplots(1, 2)
+    figure = Figure(figsize=(TEXT_WIDTH, 6.2))
+    (axes, balance), (speed, angle) = figure.subplots(2, 2)
     gamma = np.linspace(0, max(0.96, own.runs.gamma.max()), 300)
     n_steps = int(own.runs.n_steps.min())
     axes.axhline(1.0, label="Eq. (8)", **PAPER)
@@ -71,7 +77,35 @@ def draw(records: Records) -> Figure:
     )
     decay = rest.runs.weight_decay.iloc[0]
     balance.set_title(rf"(b) in equilibrium, $\lambda={decay:g}$", loc="left")
+    _draw_directions(speed, angle, records.of(READS[2]))
+    figure.legend(*speed.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def _draw_directions(speed: Axes, angle: Axes, records: Records) -> None:
+    """Draw speed under Adam over the other's, and angle: medians over the heads of each seed."""
+    for kind, colour in TURNS.items():
+        for position, (adam, others) in enumerate(direction.by_kind(records)):
+            own, other = (direction.speeds(records, run) for run in (adam, others[kind]))
+            ratio = own / other
+            middle = direction.WINDOW * (np.arange(len(ratio)) + 0.5)
+            look: dict[str, Any] = {
+                "color": colour,
+                "label": kind if position == 0 else None,
+                "linewidth": 1.0,
+            }
+            speed.plot(middle, np.median(ratio, axis=1), **look)
+            (n, own), (_, other) = (
+                direction.directions(records, run) for run in (adam, others[kind])
+            )
+            angle.plot(n, np.median(direction.angles(own, other), axis=1), **look)
+    speed.axhline(1.0, color="0.6", linewidth=0.8, zorder=0)
+    speed.set(yscale="log", xlabel="step $n$", ylabel=r"speed of $\hat W$ under Adam over …")
+    speed.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+    speed.minorticks_off()
+    speed.set_title(r"(c) how fast $\hat W$ turns", loc="left")
+    angle.set(xlabel="step $n$", ylabel="angle between the two, degrees", ylim=(0, 100))
+    angle.set_title(r"(d) directions $\hat W$ under Adam and …", loc="left")
 
 
 def _draw_balance(axes: Axes, records: Records, run: Any) -> None:
@@ -80,3 +114,11 @@ def _draw_balance(axes: Axes, records: Records, run: Any) -> None:
     colour = KINDS[run.query_key_second_moment][1]
     axes.plot(n, np.median(norms / average, axis=1), color=colour)
     axes.axhline(memory_factor(run.gamma), **EXACT)
+    axes.annotate(
+        rf"$\gamma={run.gamma:g}$",
+        (1, memory_factor(run.gamma)),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+    )

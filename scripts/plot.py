@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from adamct.gallery import FIGURES_DIR, FigureError, chosen, figure_files, reads
 
 if TYPE_CHECKING:
-    from adamct.drawing import Source
+    from adamct.drawing import Drawn, Source
 
 ROOT = Path(__file__).resolve().parents[1]
 SCALES = ("smoke", "laptop", "paper")
@@ -91,11 +91,30 @@ def draw_all(arguments: argparse.Namespace) -> int:
     source = source_of(arguments)
     for name in arguments.names:
         try:
-            print(draw(name, source, arguments.out).as_text(), flush=True)
+            drawn = draw(name, source, arguments.out)
+            print(drawn.as_text(), flush=True)
+            show_in_wandb(drawn, source)
         except EXPECTED as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
     return 0
+
+
+def show_in_wandb(drawn: Drawn, source: Source) -> None:
+    """Put a figure with its claims beside the sweep, where tracker=wandb asks for it."""
+    tracker = source.tracker()
+    if tracker is None:
+        return
+    from adamct.files import FileError
+    from adamct.tracking.mirror import TrackingError
+    from adamct.tracking.pictures import mirror_figure
+
+    path = chosen([drawn.name])[drawn.name]
+    verdicts = [verdict.as_dict() for verdict in drawn.verdicts]
+    try:
+        mirror_figure(tracker, source.scale, path.stem, reads(path), drawn.pictures, verdicts)
+    except (TrackingError, FileError) as error:
+        print(f"warning: {drawn.name} is not in W&B: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

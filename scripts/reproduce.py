@@ -93,7 +93,9 @@ class Figures:
 
         self._source = self._source or plot.source_of(self._arguments)
         try:
-            print(draw(name, self._source, self._arguments.out).as_text(), flush=True)
+            drawn = draw(name, self._source, self._arguments.out)
+            print(drawn.as_text(), flush=True)
+            plot.show_in_wandb(drawn, self._source)
         except EXPECTED as error:
             print(f"error: {error}", file=sys.stderr)
             return False

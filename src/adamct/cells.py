@@ -157,6 +157,7 @@ def _optimizer(config: OptimizerConfig, pair: tuple[float, float]) -> OptimizerS
         guard=config.guard,
         state_dtype=config.state_dtype,
         query_key_second_moment=config.query_key_second_moment,
+        query_key=config.query_key,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adamct.spec import AnnealedSchedule, ConstantSchedule, RunSpec, ScheduleSpec
+from adamct.spec import AnnealedSchedule, ConstantSchedule, OptimizerSpec, RunSpec, ScheduleSpec
 
 
 def spec_columns(spec: RunSpec) -> dict[str, object]:
@@ -16,6 +16,7 @@ def spec_columns(spec: RunSpec) -> dict[str, object]:
         "guard": spec.optimizer.guard,
         "state_dtype": spec.optimizer.state_dtype,
         "query_key_second_moment": spec.optimizer.query_key_second_moment,
+        **_query_key_columns(spec.optimizer),
         "qk_norm": getattr(spec.task.model, "qk_norm", False),
         "scheme": spec.continuous and spec.continuous.scheme,
         "n_substeps": spec.continuous and spec.continuous.n_substeps,
@@ -32,3 +33,14 @@ def _schedule_name(schedule: ScheduleSpec) -> str:
         on_top = "" if isinstance(schedule.base, ConstantSchedule) else f"_{schedule.base.kind}"
         return schedule.kind + on_top
     return schedule.kind
+
+
+def _query_key_columns(optimizer: OptimizerSpec) -> dict[str, object]:
+    """What W_Q and W_K are trained by: their own hyperparameters, or those of all others."""
+    own = optimizer.query_key or optimizer
+    return {
+        "query_key_k": len(own.betas),
+        "query_key_lr": own.lr,
+        "query_key_weight_decay": own.weight_decay,
+        "query_key_fixed_norm": getattr(own, "fixed_norm", False),
+    }

@@ -19,6 +19,7 @@ from adamct.spec import (
     Frozen,
     Lax,
     Observable,
+    QueryKeySpec,
     ScheduleSpec,
     TaskSpec,
     TrackerSpec,
@@ -69,6 +70,7 @@ class OptimizerConfig(Frozen):
     guard: bool
     state_dtype: Literal["float32", "float64"]
     query_key_second_moment: Literal["elementwise", "tensor_mean"] = "elementwise"
+    query_key: QueryKeySpec | None = None
 
     @field_validator("beta", "gamma")
     @classmethod

@@ -22,6 +22,7 @@ from adamct.claims.verdicts import Verdict
 from adamct.compose import CONF_DIR, compose_cells
 from adamct.plotting.style import save, style
 from adamct.records import Records, training_command
+from adamct.spec import WandbTracker
 
 REFERENCE_DIR = gallery.FIGURES_DIR / "reference"
 PICTURE_DPI = 150  # 1,050 pixels across: sharp in a page, small in a repository
@@ -57,6 +58,13 @@ class Source:
                 cells = compose_cells(asked, with_data=False)
                 self._known[experiment] = reference.load(cells, self.reference)
         return self._known[experiment]
+
+    def tracker(self) -> WandbTracker | None:
+        """Return where figures are to be shown in W&B, if anywhere, as the overrides say."""
+        if not any(override.startswith("tracker") for override in self.overrides):
+            return None
+        asked = [f"scale={self.scale}", *self.overrides]
+        return compose_cells(asked, sweep=False, with_data=False)[0].tracker
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,9 @@ class Records:
         runs: per cell: ``experiment, scale, run_id``; the labels ``beta, gamma, k, strategy,
             point, seed``; the levels' decays ``beta_1 … gamma_k``;
             ``C`` and both theories' growth rates per step, ``region``; ``lr, weight_decay,
-            decoupled, guard, state_dtype, query_key_second_moment, qk_norm, scheme, n_substeps,
-            schedule, n_steps, corpus, data_sha256``;
+            decoupled, guard, state_dtype, query_key_second_moment, query_key_k, query_key_lr,
+            query_key_weight_decay, query_key_fixed_norm, qk_norm, scheme, n_substeps, schedule,
+            n_steps, corpus, data_sha256``;
             ``status, n_recorded, reason``; ``commit, dirty, device, wall_s``.
         scalars: per run and step: ``run_id, n``; ``train_loss, lr, test_loss`` where recorded;
             ``max_update`` of the last level, whose update is applied, and ``max_update_1 …

@@ -38,6 +38,15 @@ def checked_decay(decay: float) -> float:
     return decay
 
 
+def check_levels(betas: tuple[float, ...], gammas: tuple[float, ...]) -> None:
+    """Refuse decays that do not come in pairs, one a level."""
+    if len(betas) != len(gammas) or not betas:
+        raise ValueError(
+            f"{len(betas)} betas and {len(gammas)} gammas; every level i = 1…k (k ≥ 1) needs one "
+            "β_i and one γ_i"
+        )
+
+
 class GPTSpec(Frozen):
     """Architecture of the decoder-only transformer; the vocabulary comes from the data."""
 
@@ -121,6 +130,31 @@ class TaskSpec(Frozen):
         return self
 
 
+class QueryKeySpec(Frozen):
+    """W_Q and W_K of every head, by hyperparameters of their own (Section 4.2).
+
+    With ``fixed_norm`` each head's matrix is brought back to its initial norm after every step:
+    under qk-norm that leaves the network as it is, and takes away what its norm does to its
+    updates.
+    """
+
+    lr: float = Field(gt=0)
+    betas: Annotated[tuple[float, ...], Lax]
+    gammas: Annotated[tuple[float, ...], Lax]
+    weight_decay: float = Field(default=0.0, ge=0)
+    fixed_norm: bool = False
+
+    @field_validator("betas", "gammas")
+    @classmethod
+    def _decays_in_range(cls, decays: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(map(checked_decay, decays))
+
+    @model_validator(mode="after")
+    def _levels_match(self) -> QueryKeySpec:
+        check_levels(self.betas, self.gammas)
+        return self
+
+
 class OptimizerSpec(Frozen):
     """k-Adam in canonical form: the decays (β_1…β_k) and (γ_1…γ_k); k = 1 is Adam."""
 
@@ -134,6 +168,7 @@ class OptimizerSpec(Frozen):
     state_dtype: Literal["float32", "float64"] = "float32"
     # Of W_Q and W_K; "tensor_mean" is Assumption 2: v_i averaged over each head's matrix.
     query_key_second_moment: Literal["elementwise", "tensor_mean"] = "elementwise"
+    query_key: QueryKeySpec | None = None  # None: as all other parameters
 
     @field_validator("betas", "gammas")
     @classmethod
@@ -150,11 +185,7 @@ class OptimizerSpec(Frozen):
 
     @model_validator(mode="after")
     def _levels_match(self) -> OptimizerSpec:
-        if len(self.betas) != len(self.gammas) or not self.betas:
-            raise ValueError(
-                f"{len(self.betas)} betas and {len(self.gammas)} gammas; every level i = 1…k "
-                "(k ≥ 1) needs one β_i and one γ_i"
-            )
+        check_levels(self.betas, self.gammas)
         return self
 
 
@@ -206,14 +237,17 @@ Observable = Literal[
     "head_squared_updates",
     "head_mean_second_moments",
     "head_squared_gradients",
+    "head_squared_turns",
     "final_inner_products",
     "head_squared_norms",
     "query_key_sample",
+    "head_samples",
     "sampled_parameters",
     "continuous_sampled_parameters",
     "displacement",
     "continuous_displacement",
     "continuous_gap",
+    "driven_gap",
     "continuous_correlation",
 ]
 
@@ -252,6 +286,7 @@ class RunSpec(Frozen):
             f"(beta, gamma) = ({beta}, {gamma})": not (beta > 0 and gamma > 0),
             "coupled weight decay": not optimizer.decoupled,
             "a tensor mean for v": optimizer.query_key_second_moment != "elementwise",
+            "queries and keys on their own": optimizer.query_key is not None,
             f"a schedule of kind {self.schedule.kind!r}": self.schedule.kind != "constant",
             f"dropout = {getattr(model, 'dropout', 0)}": getattr(model, "dropout", 0) > 0,
         }

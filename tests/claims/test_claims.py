@@ -267,7 +267,7 @@ def with_vectors(records, vectors):
     return Records(records.runs, scalars)
 
 
-def twins(gap=0.1, correlation=0.99, solver_gap=0.0):
+def twins(gap=0.1, correlation=0.99, solver_gap=0.0, driven=0.01):
     """Discrete and continuous runs, with and without decay, solved by both schemes."""
 
     def build(make):
@@ -284,6 +284,7 @@ def twins(gap=0.1, correlation=0.99, solver_gap=0.0):
             {
                 "displacement": [n] * 4,
                 "continuous_gap": [gap * n] * 4,
+                "driven_gap": [driven * n] * 4,
                 "continuous_correlation": [np.where(n, correlation, 1.0)] * 4,
                 "continuous_sampled_parameters": sampled,
             },
@@ -356,6 +357,33 @@ def equilibrium(factor=lambda g: (1 + g) / (1 - g), follows=True):
         return with_vectors(
             records, {"head_squared_norms": norms, "head_squared_updates": [u2] * 4}
         )
+
+    return build
+
+
+def turning(corrected=1.0, printed=1.0, alone=2.0):
+    """Heads that turn steadily in a plane; the speeds under the others, over that under Adam."""
+
+    def build(make):
+        kinds = {
+            "query_key_k": [1, 2, 2, 1],
+            "query_key_lr": [1e-3, 3e-3, 7e-4, 1e-3],
+            "query_key_weight_decay": [10.0, 0.0, 0.0, 0.0],
+            "query_key_fixed_norm": [False, True, True, True],
+        }
+        records = make("direction", [0.999] * 4, [0.9] * 4, constant, n_steps=200, **kinds)
+        speed = 0.01 * (1 + 0.01 * np.arange(16))
+        samples, turns = [], []
+        for factor in (1.0, printed, corrected, alone):
+            turned = np.outer(np.arange(201), factor * speed)
+            turns.append(np.tile(np.square(2 * np.sin(factor * speed / 2)), (200, 1)))
+            W = 3 * np.stack([np.cos(turned), np.sin(turned), 0 * turned], axis=-1)
+            sampled = np.full((201, 48), np.nan)
+            sampled[::20] = W.reshape(201, -1)[::20]
+            samples.append(sampled)
+        norms = [np.full((201, 16), 9.0)] * 4
+        vectors = {"head_samples": samples, "head_squared_norms": norms}
+        return with_vectors(records, vectors | {"head_squared_turns": turns})
 
     return build
 
@@ -491,6 +519,7 @@ for name in ("faster-with-C", "alike-in-the-end", "sharp-rise"):
 
 CASES |= {
     "continuous-follows-discrete": (twins(gap=0.1), twins(gap=0.3)),
+    "continuous-follows-given-gradients": (twins(), twins(driven=0.1)),
     "continuous-correlates-with-discrete": (twins(), twins(correlation=0.9)),
     "euler-is-resolved": (twins(), twins(solver_gap=0.1)),
     "continuous-is-the-limit": (approaching(1), approaching(0)),
@@ -503,6 +532,9 @@ CASES |= {
     "norm-is-a-moving-average": (equilibrium(), equilibrium(follows=False)),
     "norm-is-a-moving-average-elementwise": (equilibrium(), equilibrium(follows=False)),
     "equilibrium-factor": (equilibrium(), equilibrium(lambda gamma: 1.0)),
+    "direction-turns-as-printed": (turning(), turning(printed=3.0)),
+    "direction-turns-as-corrected": (turning(), turning(corrected=0.5)),
+    "normalization-decides-speed": (turning(), turning(corrected=2.0, alone=1.0)),
     "orthogonal-at-the-end": (gradients(last=0.01), gradients(last=0.5)),
     "assumption-1": (gradients(remembered=0.01), gradients(remembered=0.5)),
     "coarse-graining-changes-little": (coarse_grained(0.05), coarse_grained(0.8)),

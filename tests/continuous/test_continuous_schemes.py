@@ -324,6 +324,32 @@ def test_discrete_adam_is_approached_at_first_order_in_the_learning_rate():
     assert differences[-1] < 0.02 * t_end
 
 
+def test_a_network_trained_by_adam_is_approached_at_first_order_in_the_learning_rate():
+    # Full batch, t_end fixed, and short enough that no component of the gradient changes sign.
+    problem, (β, γ, λ), t_end = MLP(), (0.9, 0.8, 0.1), 0.01
+    batch = problem.batches[0]
+    θ_0 = torch.cat([p.flatten() for p in problem.params.values()]).numpy()
+    n_steps = (5, 10, 20, 40)
+    differences, displacement = [], 0.0
+    for N in n_steps:
+        η = t_end / N
+        θ, m, v, signs = θ_0, 0.0, 0.0, []
+        for n in range(N):  # Equation (1), with decoupled weight decay
+            g = problem.gradient(θ, batch)
+            signs.append(np.sign(g))
+            m, v = γ * m + (1 - γ) * g, β * v + (1 - β) * g**2
+            u = np.sqrt(1 - β ** (n + 1)) / (1 - γ ** (n + 1)) * m / np.sqrt(v)
+            θ = θ - η * (u + λ * θ)
+        assert (np.array(signs) == signs[0]).all()
+        assert (signs[0] != 0).all()
+        settings = {"lr": η, "beta": β, "gamma": γ, "weight_decay": λ}
+        states = run(problem, [batch] * N, scheme="exponential", n_substeps=1, **settings)
+        differences.append(np.linalg.norm(states[-1].theta.numpy() - θ))
+        displacement = np.linalg.norm(θ - θ_0)
+    assert slope(differences, n_steps) == pytest.approx(1, abs=0.1)
+    assert differences[-1] < 0.05 * displacement
+
+
 def test_a_component_whose_gradient_sets_in_late_rests_until_then():
     # As the rows of an embedding do: 0/0 until the first gradient, then a √t start of its own.
     def loss(θ, weight):

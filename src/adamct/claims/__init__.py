@@ -3,6 +3,7 @@
 from adamct.claims import (
     bounds,
     continuous,
+    direction,
     generalization,
     growth,
     kadam,
@@ -23,6 +24,7 @@ CLAIMS: tuple[Claim, ...] = (
     *continuous.CLAIMS,
     *norm.CLAIMS,
     *meta_adaptive.CLAIMS,
+    *direction.CLAIMS,
 )
 
 __all__ = ["CLAIMS", "Claim", "Finding", "Verdict", "judge"]

@@ -20,6 +20,8 @@ from adamct.theory import update_scale
 from adamct.train.states import ModelState, StepState, Value
 
 N_SAMPLED = 256  # query and key parameters; Figure 9 draws the first 16
+N_OF_HEAD = 32  # parameters of each head: enough for its angles, within some 15 %
+SAMPLED_EVERY = 20  # steps: all of them would be most of a record
 
 
 def head_squared_norms(state: ModelState) -> Value:
@@ -55,6 +57,21 @@ def query_key_sample(state: ModelState) -> Value:
     return flat[sample_indices(len(flat), N_SAMPLED).to(flat.device)]
 
 
+def head_squared_turns(state: StepState) -> Value:
+    """‖Ŵ_{n+1} − Ŵ_n‖² with Ŵ = W/‖W‖, weight decay included, (heads,)."""
+    assert state.before is not None  # Training.step
+    old, new = state.before.double(), heads(state.model).double()
+    return squares(new / norms(new) - old / norms(old))
+
+
+def head_samples(state: ModelState) -> Value | None:
+    """32 parameters of each head's matrix, the same of each, (heads · 32,), every 20 steps."""
+    if state.n % SAMPLED_EVERY:
+        return None
+    W = heads(state.model).flatten(1)
+    return W[:, sample_indices(W.shape[1], N_OF_HEAD).to(W.device)].flatten()
+
+
 def query_key(model: nn.Module) -> list[nn.Parameter]:
     """W_Q and W_K of every layer, each (n_head, d_head, d_model)."""
     if not isinstance(model, GPT):
@@ -73,6 +90,18 @@ def heads(model: nn.Module, of: Callable[[nn.Parameter], Tensor] = lambda W: W.d
 def squares(W: Tensor) -> Tensor:
     """‖W‖² of each head, (heads,), in float64."""
     return W.double().square().sum((1, 2))
+
+
+def norms(W: Tensor) -> Tensor:
+    """‖W‖ of each head, (heads, 1, 1)."""
+    return W.norm(dim=(1, 2), keepdim=True)
+
+
+@torch.no_grad()
+def hold_norms(model: nn.Module, held: Tensor) -> None:
+    """Bring each head's matrix back to the norm that :func:`norms` gave of it, in place."""
+    for W, of_W in zip(query_key(model), held.chunk(len(query_key(model))), strict=True):
+        W.mul_(of_W / norms(W))
 
 
 def gradient(W: nn.Parameter) -> Tensor:

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from adamct.optim import KAdam
 from adamct.spec import Execution, GPTSpec, OptimizerSpec, RunSpec
-from adamct.train.heads import heads, query_key
+from adamct.train.heads import heads, hold_norms, norms, query_key
 from adamct.train.observables import LOOK_AHEAD
 from adamct.train.schedules import lr_factor
 from adamct.train.states import ModelState, StepState
 from adamct.train.tasks import Batch, Model, open_task, stream_seed
-from adamct.train.twin import ContinuousTwin, flat_parameters
+from adamct.train.twin import ContinuousTwin, DrivenTwin, flat_gradients, flat_parameters
 
 
 class Training:
@@ -43,14 +43,19 @@ class Training:
         generator = torch.Generator().manual_seed(stream_seed(spec.seed, "initialization"))
         self.model: Model = self.task.build(generator).to(self.device)
         self.optimizer = build_optimizer(spec.optimizer, self.model, execution.compiled)
+        self._lrs = [group["lr"] for group in self.optimizer.param_groups]
+        own = spec.optimizer.query_key
+        self._norms = norms(heads(self.model)) if own and own.fixed_norm else None
         model = spec.task.model
         drops = isinstance(model, GPTSpec) and model.dropout
         self._dropout_seed = stream_seed(spec.seed, "dropout") if drops else None
         self._start: Tensor | None = None
         self._twin: ContinuousTwin | None = None
+        self._driven: DrivenTwin | None = None
         if spec.continuous is not None:
             self._start = flat_parameters(self.model)
             self._twin = ContinuousTwin(spec, self.model, self.batch)
+            self._driven = DrivenTwin(spec, self._start)
         self._final: Tensor | None = None
 
     def look_ahead(self) -> None:
@@ -70,20 +75,25 @@ class Training:
     def state(self, n: int) -> ModelState:
         """Return what is known at θ_n, before the step."""
         twin = None if self._twin is None else self._twin.state
-        return ModelState(n, self.model, self._start, twin)
+        driven = None if self._driven is None else self._driven.theta
+        return ModelState(n, self.model, self._start, twin, driven)
 
     def step(self, n: int) -> StepState:
         """Advance from θ_n to θ_{n+1}; the state holds the loss and the gradients at θ_n."""
+        turning = "head_squared_turns" in self.spec.observe
+        before = heads(self.model).clone() if turning else None
         lr, loss = self._advance(n)
         if self._twin is not None:
             self._twin.advance()
-        return StepState(n, lr, loss, self.model, self.optimizer, self._final)
+        if self._driven is not None:
+            self._driven.advance(flat_gradients(self.model))
+        return StepState(n, lr, loss, self.model, self.optimizer, self._final, before)
 
     def _advance(self, n: int) -> tuple[float, Tensor]:
         spec = self.spec
-        lr = spec.optimizer.lr * lr_factor(spec.schedule, n, spec.n_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        factor = lr_factor(spec.schedule, n, spec.n_steps)
+        for group, lr in zip(self.optimizer.param_groups, self._lrs, strict=True):
+            group["lr"] = lr * factor
         if self._dropout_seed is not None:
             torch.manual_seed(_mix(self._dropout_seed, n))
         self.model.train()
@@ -92,7 +102,9 @@ class Training:
         loss = self.model.loss(*self.batch(n))
         loss.backward()
         self.optimizer.step()
-        return lr, loss.detach()
+        if self._norms is not None:
+            hold_norms(self.model, self._norms)
+        return spec.optimizer.lr * factor, loss.detach()
 
     def batch(self, n: int) -> Batch:
         """Return the training batch of step n: the same for every run with this seed and data."""
@@ -110,8 +122,9 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        if self._twin is not None:
+        if self._twin is not None and self._driven is not None:
             state |= {"start": self._start, "twin": self._twin.state_dict()}
+            state["driven"] = self._driven.state_dict()
         if self._final is not None:
             state["final"] = self._final
         return state
@@ -120,9 +133,10 @@ class Training:
         """Go back to a state that :meth:`state_dict` gave."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self._twin is not None:
+        if self._twin is not None and self._driven is not None:
             self._start = state["start"]
             self._twin.load_state_dict(state["twin"])
+            self._driven.load_state_dict(state["driven"], state["start"])
         self._final = state.get("final", self._final)
 
 
@@ -146,11 +160,19 @@ def build_optimizer(
 
 
 def _groups(spec: OptimizerSpec, model: torch.nn.Module) -> list[dict[str, Any]]:
-    if spec.query_key_second_moment == "elementwise":
+    if spec.query_key_second_moment == "elementwise" and spec.query_key is None:
         return [{"params": list(model.parameters())}]
     own = query_key(model)
     others = [p for p in model.parameters() if not any(p is W for W in own)]
-    return [{"params": others}, {"params": own, "second_moment": spec.query_key_second_moment}]
+    group: dict[str, Any] = {"params": own, "second_moment": spec.query_key_second_moment}
+    if spec.query_key is not None:
+        group |= {
+            "lr": spec.query_key.lr,
+            "level_betas": spec.query_key.betas,
+            "level_gammas": spec.query_key.gammas,
+            "weight_decay": spec.query_key.weight_decay,
+        }
+    return [{"params": others}, group]
 
 
 def resolve_device(name: str) -> torch.device:

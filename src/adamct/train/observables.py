@@ -34,16 +34,18 @@ def lr(state: StepState) -> Value:
     return state.lr
 
 
-OF_MODEL: Mapping[str, Callable[[ModelState], Value]] = {
+OF_MODEL: Mapping[str, Callable[[ModelState], Value | None]] = {
     observable.__name__: observable
     for observable in (
         heads.head_squared_norms,
         heads.query_key_sample,
+        heads.head_samples,
         twin.sampled_parameters,
         twin.continuous_sampled_parameters,
         twin.displacement,
         twin.continuous_displacement,
         twin.continuous_gap,
+        twin.driven_gap,
         twin.continuous_correlation,
     )
 }
@@ -56,6 +58,7 @@ OF_STEP: Mapping[str, Callable[[StepState], Value]] = {
         heads.head_squared_updates,
         heads.head_mean_second_moments,
         heads.head_squared_gradients,
+        heads.head_squared_turns,
         heads.final_inner_products,
     )
 }
@@ -77,6 +80,7 @@ def observe(names: Sequence[str], state: ModelState | StepState) -> dict[str, Va
         # Cloned: the next step may write into the same memory.
         name: value.detach().clone() if isinstance(value, Tensor) else value
         for name, value in values.items()
+        if value is not None  # not looked at in this step
     }
 
 

@@ -21,12 +21,14 @@ class ModelState:
         model: the model.
         start: θ_0 as a flat vector, (P,), kept where Equation (4) is solved beside the steps.
         twin: its solution at t_n = nη, likewise.
+        driven: θ(t_n) of its solution for the gradients of the steps, (P,), likewise.
     """
 
     n: int
     model: nn.Module
     start: Tensor | None = None
     twin: State | None = None
+    driven: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class StepState:
         optimizer: after the step: its state is m_n and v_n.
         final: W_N of every head's query and key matrix, (heads, d_head, d_model), where an
             observable asks for them and the run was trained once before to know them.
+        before: W_n likewise, where an observable asks for it.
     """
 
     n: int
@@ -49,3 +52,4 @@ class StepState:
     model: nn.Module
     optimizer: KAdam
     final: Tensor | None = None
+    before: Tensor | None = None

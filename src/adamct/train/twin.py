@@ -1,9 +1,14 @@
-"""The continuous twin: Equation (4) solved beside the discrete steps, and how far they part."""
+"""The continuous twin: Equation (4) solved beside the discrete steps, and how far they part.
+
+Two solutions go along. One takes its gradients where it is itself, as Appendix I does; the other
+is driven by the gradients of the discrete steps. The second shows by how much Equation (4) differs
+from Adam's steps, the first also what training makes of that difference.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count, repeat
 from typing import Any
 
 import torch
@@ -38,8 +43,7 @@ class ContinuousTwin:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the point at t_n."""
-        values = {name: getattr(self.state, name) for name in State.__dataclass_fields__}
-        return {name: value for name, value in values.items() if name != "params"}
+        return _point(self.state)
 
     def load_state_dict(self, values: Mapping[str, Any]) -> None:
         """Go on from a point that :meth:`state_dict` gave."""
@@ -47,21 +51,78 @@ class ContinuousTwin:
         self.state = next(self._states)
 
     def _solve(self, start: State | None) -> Iterator[State]:
-        optimizer, continuous = self._spec.optimizer, self._spec.continuous
-        assert isinstance(continuous, ContinuousSpec)
-        return solve(
+        return _solve(
+            self._spec,
             lambda params, batch: torch.func.functional_call(self._loss, params, batch),
             dict(self._loss.named_parameters()),
             map(self._batch, count(start.n if start else 0)),
-            lr=optimizer.lr,
-            beta=optimizer.betas[0],
-            gamma=optimizer.gammas[0],
-            weight_decay=optimizer.weight_decay,
-            n_substeps=continuous.n_substeps,
-            scheme=continuous.scheme,
-            psi0=continuous.psi0,
-            start=start,
+            start,
         )
+
+
+class DrivenTwin:
+    """The solution of Equation (4) for the gradients of the discrete steps: g(t) = g_n in step n.
+
+    Args:
+        spec: the run.
+        start: θ_0 as a flat vector, (P,).
+    """
+
+    def __init__(self, spec: RunSpec, start: Tensor) -> None:
+        self._spec, self.theta = spec, start
+        self._gradient = torch.empty_like(start)
+        self._state: State | None = None
+        self._states: Iterator[State] | None = None
+
+    def advance(self, gradient: Tensor) -> None:
+        """Go on to the next t_n with g_n, (P,), the gradient of the discrete step."""
+        self._gradient.copy_(gradient)
+        if self._states is None:  # not before: psi0="sign" looks at the first gradient
+            # L(θ) = ⟨g_n, θ⟩ has the gradient g_n wherever θ is.
+            held = repeat(self._gradient)
+            self._states = _solve(self._spec, torch.dot, self.theta, held, self._state)
+            next(self._states)
+        self._state = next(self._states)
+        self.theta = self._state.theta
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the point at t_n; nothing at n = 0."""
+        return {} if self._state is None else _point(self._state)
+
+    def load_state_dict(self, values: Mapping[str, Any], start: Tensor) -> None:
+        """Go on from a point that :meth:`state_dict` gave, or from θ_0."""
+        self._states = None
+        self._state = State(**values, params=None) if values else None
+        self.theta = start if self._state is None else self._state.theta
+
+
+def _solve(
+    spec: RunSpec,
+    loss: Callable[[Any, Any], Tensor],
+    params: Any,
+    batches: Iterable[Any],
+    start: State | None,
+) -> Iterator[State]:
+    optimizer, continuous = spec.optimizer, spec.continuous
+    assert isinstance(continuous, ContinuousSpec)
+    return solve(
+        loss,
+        params,
+        batches,
+        lr=optimizer.lr,
+        beta=optimizer.betas[0],
+        gamma=optimizer.gammas[0],
+        weight_decay=optimizer.weight_decay,
+        n_substeps=continuous.n_substeps,
+        scheme=continuous.scheme,
+        psi0=continuous.psi0,
+        start=start,
+    )
+
+
+def _point(state: State) -> dict[str, Any]:
+    values = {name: getattr(state, name) for name in State.__dataclass_fields__}
+    return {name: value for name, value in values.items() if name != "params"}
 
 
 class _Loss(nn.Module):
@@ -79,6 +140,12 @@ class _Loss(nn.Module):
 def flat_parameters(model: nn.Module) -> Tensor:
     """θ as one vector, (P,), in the order of ``parameters()``; a copy."""
     return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
+
+
+def flat_gradients(model: nn.Module) -> Tensor:
+    """Gradient as one vector, (P,), in the order of ``parameters()``; 0 where there is none."""
+    gradients = (torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters())
+    return torch.cat([g.reshape(-1) for g in gradients])
 
 
 # ----------------------------------------------------------------------------- observables
@@ -109,6 +176,12 @@ def continuous_gap(state: ModelState) -> Value:
     """‖θ(t_n) − θ_n‖ over all parameters."""
     discrete, continuous = _moves(state)
     return (continuous - discrete).norm()
+
+
+def driven_gap(state: ModelState) -> Value:
+    """‖θ(t_n) − θ_n‖ over all parameters, for the gradients of the steps (``DrivenTwin``)."""
+    assert state.driven is not None
+    return (state.driven - flat_parameters(state.model)).norm()
 
 
 def continuous_correlation(state: ModelState) -> Value:
