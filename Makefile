@@ -38,8 +38,8 @@ smoke: $(READY) ## the same in minutes, on runs of some steps: does the path hol
 figures: $(READY) ## every figure; RECORDS=reference trains nothing
 	@$(REPRODUCE)
 
-report: $(READY) ## one page of verdicts, pictures and provenance
-	@$(PY) scripts/report.py --scale $(SCALE)
+report: $(READY) ## one page of what was drawn; RECORDS=reference draws it first
+	@$(if $(filter reference,$(RECORDS)),$(REPRODUCE) --report,$(PY) scripts/report.py --scale $(SCALE))
 
 dashboards: $(READY) ## save a W&B dashboard for every figure, in your project
 	@$(PY) scripts/dashboards.py --scale $(SCALE)

@@ -16,7 +16,7 @@ Image classification with k-Adam: for each k and strategy, the best test accurac
 learning rates and weight decays. Red is Adam, which all strategies share at k = 1; a hollow point
 has its best cell at an end of the grid, so that a wider grid might do better. Bands are the range
 over seeds. Decoupled weight decay (AdamW's) on the left, coupled (Adam's) on the right; the axis
-leaves out what the naive strategy loses, which Figure 15 shows.
+leaves out what falls far behind the best, which Figure 15 shows.
 """
 ALT = (
     "Two panels, decoupled and coupled weight decay: best test accuracy against k, a coloured "

@@ -23,7 +23,7 @@ the first-moment average remembers.
 ALT = (
     "Four panels, with qk-norm on the left and without on the right: inner products of final "
     "weights and earlier gradients against the step, and their cosines against the steps left, "
-    "on logarithmic axes."
+    "on logarithmic vertical axes."
 )
 
 MATRIX: dict[str, Any] = {"color": "C0", "linewidth": 0.3, "alpha": 0.3}

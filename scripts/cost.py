@@ -41,6 +41,7 @@ def main() -> int:
     names = [word for word in arguments.words if "=" not in word] or experiment_names()
     print(f"{'experiment':32s} {'runs':>5s} {'steps':>9s} {'Pflop':>9s} {'GPU-hours':>9s}")
     total = 0.0
+    counted: set[str] = set()  # a run that several experiments share is counted with the first
     for name in names:
         try:
             cells = compose_cells(
@@ -48,7 +49,9 @@ def main() -> int:
             )
         except ConfigurationError as error:
             raise SystemExit(f"error: {error}") from error
-        specs = {cell.spec.canonical_json(): cell.spec for cell in cells}.values()
+        of_each = {cell.spec.canonical_json(): cell.spec for cell in cells}
+        specs = [spec for key, spec in of_each.items() if key not in counted]
+        counted |= of_each.keys()
         n_steps = sum(spec.n_steps for spec in specs)
         flops = sum(map(run_flops, specs))
         hours = flops / (arguments.tflops * 1e12 * 3600)

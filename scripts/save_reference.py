@@ -47,14 +47,17 @@ def save_all(arguments: argparse.Namespace, folder: Path) -> int:
     """Read every experiment before the first is saved."""
     from adamct import records, reference
     from adamct.compose import compose_cells
+    from adamct.store import RunFolder
 
     shown = [experiment for path in figure_files().values() for experiment in reads(path)]
     found = {}
     for experiment in arguments.experiments or dict.fromkeys(shown):
         cells = compose_cells([f"experiment={experiment}", f"scale={arguments.scale}"])
         own = records.load(cells)
-        edited = bool(own.runs.dirty.astype(bool).any())
-        if not arguments.allow_mixed and (reason := mixed(set(own.runs.commit), edited)):
+        # Of every process that worked on a run: one that was resumed has several.
+        made = [e for c in cells for e in RunFolder.of(c.spec, c.runs_dir).environments()]
+        commits, edited = {e["commit"] for e in made}, any(e["dirty"] for e in made)
+        if not arguments.allow_mixed and (reason := mixed(commits, edited)):
             return complain(
                 f"{experiment}: {reason}; train it anew from a clean checkout, or say --allow-mixed"
             )
@@ -88,6 +91,8 @@ def mixed(commits: set[str | None], edited: bool) -> str | None:
         done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
+    if None in commits:
+        return "some runs were made outside git"
     head = git("rev-parse", "HEAD")
     if git("status", "--short", "--", ".", f":(exclude){REFERENCE}"):
         return "this checkout has been edited"

@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import yaml
 from adamct import compose
 from adamct.compose import compose_cells
 from adamct.configuration import SCALES, ConfigurationError
+from adamct.models.gpt import INIT_STD
 from adamct.theory import normal_curve, stability_coefficient
 
 ROOT = Path(__file__).parents[1]
@@ -202,3 +204,30 @@ def test_figure_14_compares_runs_of_one_schedule(scale):
     assert bases == {default.spec.schedule}
     assert {c.spec.n_steps for c in annealed} == {default.spec.n_steps}
     assert {c.spec.evaluation for c in annealed} == {default.spec.evaluation}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_2_adam_of_section_42_has_the_rates_that_follow_from_adams(scale):
+    """β_2 = e^{−2ηλ}, lr_2 = 0.02 √(2ηλ), and the same over √((1+γ)/(1−γ))."""
+    cells = compose_cells(["experiment=direction", f"scale={scale}", "seed=0"], with_data=False)
+    adam, printed, corrected, held = (cell.spec.optimizer.query_key for cell in cells)
+    forgets = 2 * adam.lr * adam.weight_decay
+    assert printed.betas == corrected.betas == pytest.approx((0.999, math.exp(-forgets)))
+    assert printed.lr == pytest.approx(INIT_STD * math.sqrt(forgets))
+    gamma = adam.gammas[0]
+    assert corrected.lr == pytest.approx(printed.lr * math.sqrt((1 - gamma) / (1 + gamma)))
+    assert printed.gammas == corrected.gammas == (gamma, 0.0)
+    assert (held.lr, held.betas, held.gammas) == (adam.lr, adam.betas, adam.gammas)
+    assert [own.fixed_norm for own in (adam, printed, corrected, held)] == [False, True, True, True]
+
+
+def test_an_element_of_a_list_is_swept_as_hydra_does():
+    swept = "curve.section.1=0.965,0.97"
+    cells = compose_cells([*SMOKE, swept, "point=0"], with_data=False)
+    last = [
+        compose_cells([*SMOKE, f"curve.section.1={end}", "point=3"], with_data=False)[0]
+        for end in ("0.965", "0.97")
+    ]
+    assert len(cells) == 2
+    assert last[0].labels["beta"] == 0.965
+    assert last[1].labels["beta"] == 0.97

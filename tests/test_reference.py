@@ -134,7 +134,7 @@ def test_a_file_that_is_missing_torn_or_foreign_is_named(spoil, message, saved):
 
 
 def test_an_experiment_that_has_changed_names_the_command_that_renews_it(saved):
-    with pytest.raises(StoreError, match="the definition has changed since") as error:
+    with pytest.raises(StoreError, match="its definition has changed since") as error:
         load([*LEVELS, "optimizer.lr=0.002"], saved)
     assert "lacks 8 of the 8 cells" in str(error.value)
     assert (

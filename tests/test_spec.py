@@ -88,6 +88,55 @@ def test_what_cannot_work_is_refused(changes, message):
         optimizer(**changes)
 
 
+@pytest.mark.parametrize(
+    ("observe", "word"),
+    [
+        (["displacement"], "displacement"),
+        (["driven_gap"], "driven_gap"),
+        (["continuous_gap"], "continuous_gap"),
+    ],
+)
+def test_what_looks_at_equation_4_needs_it(observe, word):
+    with pytest.raises(ValidationError, match=rf"{word}.*set continuous="):
+        spec(observe=observe)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"observe": ["head_squared_norms"]},
+        {"observe": ["query_key_sample"]},
+        {"observe": ["final_inner_products"]},
+        {
+            "optimizer": {
+                "lr": 1e-3,
+                "betas": [0.9],
+                "gammas": [0.9],
+                "query_key": {"lr": 1e-3, "betas": [0.9], "gammas": [0.9]},
+            }
+        },
+    ],
+)
+def test_only_a_gpt_has_query_and_key_matrices(changes):
+    task = {
+        "model": {"kind": "cnn"},
+        "data": {"kind": "images", "corpus": "digits", "sha256": "0" * 64},
+        "batch_size": 4,
+    }
+    assert spec(**changes).task.model.kind == "gpt"
+    with pytest.raises(ValidationError, match="only a GPT"):
+        spec(task=task, **changes)
+
+
+def test_the_decay_of_queries_and_keys_alone_may_be_coupled():
+    own = {"lr": 1e-3, "betas": [0.9], "gammas": [0.9]}
+    kept = optimizer(decoupled=False, query_key={**own, "weight_decay": 1.0})
+    assert not kept.optimizer.decoupled
+    again = RunSpec.model_validate(kept.model_dump())
+    assert not again.optimizer.decoupled
+    assert optimizer(decoupled=False, query_key=own).optimizer.decoupled
+
+
 def test_specs_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
         spec().seed = 1

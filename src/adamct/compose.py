@@ -128,13 +128,15 @@ def _at_each(base: DictConfig, points: list[dict[str, Any]]) -> Iterator[Values]
 
     Resolving takes OmegaConf tens of milliseconds, and a sweep has thousands of points. So it is
     done once where it comes to the same: no interpolation mentions a swept key, and the values
-    that are put in are neither interpolations nor mappings, which would have to be merged.
+    that are put in are neither interpolations nor mappings, which would have to be merged, nor
+    elements of a list.
     """
     unresolved = json.dumps(OmegaConf.to_container(base))
     mentioned = set(re.findall(r"\w+", " ".join(re.findall(r"\$\{[^\s\"]*", unresolved))))
     swept = {word for point in points for key in point for word in key.split(".")}
     put_in = json.dumps(points)
-    if mentioned & swept or "${" in put_in or put_in.count("{") != len(points):
+    merged = put_in.count("{") != len(points) or any(word.isdigit() for word in swept)
+    if mentioned & swept or "${" in put_in or merged:
         for point in points:
             cfg = copy.deepcopy(base)
             for key, value in point.items():

@@ -84,8 +84,12 @@ class Records:
         return table.index.to_numpy(), table[self.runs.run_id].to_numpy()
 
 
-def load(cells: Sequence[Cell]) -> Records:
+def load(cells: Sequence[Cell], overrides: Sequence[str] = ()) -> Records:
     """Read the records of finished and diverged runs.
+
+    Args:
+        cells: of the experiment.
+        overrides: that they were composed with, for the command that trains what is missing.
 
     Raises:
         StoreError: if a run is missing, with the command that trains it; or if its record is torn.
@@ -97,7 +101,7 @@ def load(cells: Sequence[Cell]) -> Records:
         raise StoreError(
             f"{len(missing)} of {len(folders)} runs of {first.experiment} ({first.scale} scale) "
             f"are missing in {first.runs_dir}; train them with: "
-            f"{training_command(first.experiment, first.scale)}"
+            f"{training_command(first.experiment, first.scale, overrides)}"
         )
     for cell in cells:
         folders[cell.spec.run_id].check_spec(cell.spec)

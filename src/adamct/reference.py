@@ -114,7 +114,8 @@ def load(cells: Sequence[Cell], folder: Path) -> Records:
     if changed := [c for c in cells if c.spec not in specs]:
         raise StoreError(
             f"{runs_path} lacks {len(changed)} of the {len(cells)} cells of {first.experiment} as "
-            f"it is defined now: the definition has changed since; {renew}"
+            f"it is composed now: its definition has changed since, or an override asks for runs "
+            f"that the reference does not hold; leave the override out, or {renew}"
         )
     cells = [replace(cell, spec=specs[cell.spec]) for cell in cells]
     ends = {_spec(row).run_id: {name: row[name] for name in END_COLUMNS} for row in saved}

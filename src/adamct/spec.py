@@ -179,9 +179,11 @@ class OptimizerSpec(Frozen):
     @classmethod
     def _canonical(cls, values: object) -> object:
         # Without decay, coupled and decoupled are one run.
-        if isinstance(values, dict) and not values.get("weight_decay"):
-            return {**values, "decoupled": True}
-        return values
+        if not isinstance(values, dict) or values.get("weight_decay"):
+            return values
+        own = values.get("query_key")
+        decay = own.get("weight_decay") if isinstance(own, dict) else own and own.weight_decay
+        return values if decay else {**values, "decoupled": True}
 
     @model_validator(mode="after")
     def _levels_match(self) -> OptimizerSpec:
@@ -252,6 +254,10 @@ Observable = Literal[
 ]
 
 
+OF_THE_TWIN = ("displacement", "driven_gap")  # beside those named continuous_…
+OF_THE_HEADS = ("query_key_sample", "final_inner_products")  # beside those named head_…
+
+
 class ContinuousSpec(Frozen):
     """Equation (4) solved beside the discrete steps: same initialization, same batches."""
 
@@ -289,12 +295,33 @@ class RunSpec(Frozen):
             "queries and keys on their own": optimizer.query_key is not None,
             f"a schedule of kind {self.schedule.kind!r}": self.schedule.kind != "constant",
             f"dropout = {getattr(model, 'dropout', 0)}": getattr(model, "dropout", 0) > 0,
+            "batch norm": getattr(model, "batch_norm", False),
         }
         if found := [what for what, is_outside in outside.items() if is_outside]:
             raise ValueError(
                 f"continuous: Equation (4) is solved for AdamW (k = 1) with (beta, gamma) in "
                 f"(0, 1), a constant learning rate and no dropout; received {', '.join(found)}; "
                 "change that, or set continuous=null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _observables_have_what_they_look_at(self) -> RunSpec:
+        beside = [o for o in self.observe if o.startswith("continuous_") or o in OF_THE_TWIN]
+        if beside and self.continuous is None:
+            raise ValueError(
+                f"observe has {', '.join(beside)}, which look at Equation (4) beside the steps; "
+                "set continuous={scheme: exponential, n_substeps: 1}, or leave them out"
+            )
+        heads: list[str] = [o for o in self.observe if o.startswith("head_") or o in OF_THE_HEADS]
+        if self.optimizer.query_key is not None:
+            heads.append("optimizer.query_key")
+        if self.optimizer.query_key_second_moment != "elementwise":
+            heads.append("optimizer.query_key_second_moment")
+        if heads and self.task.model.kind != "gpt":
+            raise ValueError(
+                f"{', '.join(heads)} with a model of kind {self.task.model.kind!r}: only a GPT has "
+                "query and key matrices; leave them out, or choose another task"
             )
         return self
 

@@ -49,12 +49,14 @@ def run_sweep(arguments: Sequence[str], launch: Callable[[], None]) -> int:
         missing = {name: cell for name, cell in runs.items() if not _folder(cell).is_done()}
         print(_headline(cells, len(runs), len(missing)), flush=True)
         with tracked(cells):
-            if not missing:
-                return 0
-            _check_room(cells[0].runs_dir)
-            with watch(runs), suppress(SystemExit):  # Hydra shows a job's error; outcomes decide
-                launch()
-        return _report(missing)
+            if missing:
+                _check_room(cells[0].runs_dir)
+                with watch(runs), suppress(SystemExit):  # Hydra shows a job's error
+                    launch()
+        code = _report(missing)  # the outcomes decide
+        if len(runs) == 1:
+            _show_scores(cells[0])
+        return code
     except KeyboardInterrupt:
         return _complain("interrupted; start again to go on where it stopped", code=130)
     except EXPECTED as error:
@@ -155,6 +157,21 @@ def _report(missing: dict[str, Cell]) -> int:
             code=1,
         )
     return 0
+
+
+def _show_scores(cell: Cell) -> None:
+    """Print what a run came to on the held-out data, if it was scored."""
+    folder = _folder(cell)
+    if cell.spec.evaluation is None or not folder.is_done():
+        return
+    last = next((line for line in reversed(folder.lines()) if "test_loss" in line), {})
+    scores = [
+        f"{name} {value:.4f}"
+        for name, value in last.items()
+        if name.startswith(("test_", "validation_"))
+    ]
+    if scores:
+        print(f"at step {last['n']}: {', '.join(scores)}; record: {folder.record_path}")
 
 
 def _complain(message: str, code: int) -> int:

@@ -408,12 +408,30 @@ def test_a_change_of_decays_ends_the_guard_also_across_a_checkpoint():
     assert len(caught) == 1
 
 
+def test_only_other_decays_end_the_guard(recwarn):
+    p = nn.Parameter(torch.ones(1))
+    optimizer = KAdam([p], level_betas=[0.9, 0.8], level_gammas=[0.9, 0.0])
+    p.grad = torch.ones(1)
+    optimizer.step()
+    optimizer.param_groups[0]["level_betas"] = [0.9, 0.8]  # the same, as a list
+    optimizer.step()
+    (group,) = optimizer.param_groups
+    assert group["guard"]
+    fresh = KAdam([{**group, "level_betas": (0.5,), "level_gammas": (0.5,)}])
+    fresh.step()
+    assert fresh.param_groups[0]["guard"]
+    assert not recwarn.list
+
+
 def test_a_moment_of_another_shape_is_refused_on_loading():
     saved = KAdam([nn.Parameter(torch.ones(3))])
     saved.param_groups[0]["params"][0].grad = torch.ones(3)
     saved.step()
+    other = KAdam([nn.Parameter(torch.ones(2))], lr=0.5)
     with pytest.raises(ValueError, match=r"m_1 .* shape \(3,\), .* shape \(2,\) needs \(2,\)"):
-        KAdam([nn.Parameter(torch.ones(2))]).load_state_dict(saved.state_dict())
+        other.load_state_dict(saved.state_dict())
+    assert not other.state  # nothing has moved
+    assert other.param_groups[0]["lr"] == 0.5
     reduced = KAdam([{"params": [nn.Parameter(torch.ones(3))], "second_moment": "tensor_mean"}])
     state = saved.state_dict()
     state["param_groups"][0]["second_moment"] = "tensor_mean"

@@ -67,6 +67,7 @@ def experiment(name, **changes):
         "devices": ["AMD EPYC"],
         "statuses": {"finished": 62, "diverged": 2},
         "wall_s": 612.4,
+        "settings": {"k": "1, 2", "lr": "0.001 … 0.03 (7 values)"},
         "run_ids_sha256": "ab" * 32,
     }
     return values | changes

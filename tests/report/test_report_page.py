@@ -164,7 +164,9 @@ def test_figures_from_different_runs_are_told_apart(leave, report, make_experime
 
 
 def test_times_and_versions(two, report):
-    times = contents.Times(figures={"fig3": 380.2}, total=4012.0, commit="66a9ef3", cores=2)
+    times = contents.Times(
+        records="runs", figures={"fig3": 380.2}, total=4012.0, commit="66a9ef3", cores=2
+    )
     seen = Seen(report(times=times))
     assert "figures took 1 h 7 min on 2 cores, at commit 66a9ef3." in seen.by_id("times")
     assert "Figure 3 make fig3 6 min 20 s 10 min 12 s 3.2 s" in seen.by_id("times")

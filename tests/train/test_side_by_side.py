@@ -137,6 +137,32 @@ def test_weight_decay_of_queries_and_keys_alone():
     assert run.model.token_embedding.weight.equal(plain.model.token_embedding.weight)
 
 
+def test_queries_and_keys_on_a_held_norm_go_on_from_a_checkpoint_under_their_own_schedule():
+    own = "{lr:2.0e-3,betas:[0.999,0.98],gammas:[0.9,0.0],fixed_norm:true}"
+    overrides = [
+        *NORMALIZED,
+        f"optimizer.query_key={own}",
+        "schedule=warmup_cosine",
+        "schedule.warmup_steps=4",
+        "schedule.final_fraction=0.1",
+        "n_steps=8",
+    ]
+    whole, stopped, resumed = (training(*overrides) for _ in range(3))
+    for n in range(2):
+        whole.step(n)
+        stopped.step(n)
+    resumed.load_state_dict(stopped.state_dict())
+    others, theirs = resumed.optimizer.param_groups
+    factors = []
+    for n in range(2, 6):
+        whole.step(n)
+        resumed.step(n)
+        factors.append(others["lr"] / resumed.spec.optimizer.lr)
+        assert theirs["lr"] / 2e-3 == pytest.approx(factors[-1])
+    assert len(set(factors)) == 3
+    assert flat_parameters(whole.model).equal(flat_parameters(resumed.model))
+
+
 def test_head_samples_are_the_same_parameters_of_each_head():
     run = training(*NORMALIZED)
     W = torch.stack(weights(run.model)).flatten(1)

@@ -79,6 +79,7 @@ def complete_group(group: Mapping[str, Any], defaults: Mapping[str, Any]) -> dic
     if not own_levels and set(_OF_THE_LEVELS) & group.keys():
         group = {**group, "level_betas": None, "level_gammas": None}
     complete = {**defaults, **group}
+    complete.pop("first_decays", None)  # of another optimizer's steps
 
     if not isinstance(complete["lr"], torch.Tensor):
         complete["lr"] = _non_negative("lr", complete["lr"])
@@ -160,7 +161,8 @@ def end_guard_if_decays_changed(group: dict[str, Any]) -> None:
     >>> group["first_decays"], group["guard"]
     (((0.99,), (0.9,)), True)
     """
-    decays = level_decays(group)
+    betas, gammas = level_decays(group)
+    decays = tuple(betas), tuple(gammas)
     if group.setdefault("first_decays", decays) != decays and group["guard"]:
         group["guard"] = False
         warnings.warn(

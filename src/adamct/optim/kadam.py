@@ -17,7 +17,7 @@ from adamct.optim.groups import (
     refuse_foreign,
 )
 from adamct.optim.scalars import StepScalars
-from adamct.optim.state import restored_state
+from adamct.optim.state import check_shapes, restored_state
 
 
 class KAdam(Optimizer):
@@ -245,6 +245,10 @@ class KAdam(Optimizer):
                     f"the state_dict is not KAdam's: a parameter group lacks {missing}; load it "
                     "into the optimizer that saved it, or start KAdam without its state"
                 )
+        for own, group in zip(self.param_groups, state_dict["param_groups"], strict=False):
+            for p, name in zip(own["params"], group["params"], strict=False):
+                if state := state_dict["state"].get(name):
+                    check_shapes(p, group, state)
 
     def __getstate__(self) -> dict[str, Any]:
         own = ("compiled", "track_max_update", "max_update")

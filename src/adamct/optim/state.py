@@ -43,6 +43,32 @@ def initial_state(p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
     return {"step": 0, "m": m, "v": v}
 
 
+def check_shapes(p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+    """Refuse a saved state whose moments have another shape than the parameter's.
+
+    Args:
+        p: the parameter.
+        group: the group that the state was saved with.
+        saved: the parameter's entry in a state_dict.
+
+    Raises:
+        ValueError: with both shapes.
+
+    >>> saved = {"step": 1, "m": [torch.ones(3)], "v": [torch.ones(3)]}
+    >>> check_shapes(torch.zeros(3), {"second_moment": "elementwise"}, saved)
+    """
+    means = mean_dims(p) if group["second_moment"] == "tensor_mean" else ()
+    reduced = tuple(1 if dim in means else size for dim, size in enumerate(p.shape))
+    for name, shape in (("m", tuple(p.shape)), ("v", reduced)):
+        for level, moment in enumerate(saved[name], start=1):
+            if tuple(moment.shape) != shape:
+                raise ValueError(
+                    f"{name}_{level} in the state_dict has shape {tuple(moment.shape)}, a "
+                    f"parameter of shape {tuple(p.shape)} needs {shape}; load it into an "
+                    "optimizer over the same parameters, in the same order"
+                )
+
+
 def restored_state(p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a saved state, in the group's dtype, on the parameter's device, laid out like it.
 
@@ -54,26 +80,12 @@ def restored_state(p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]
     Returns:
         The state.
 
-    Raises:
-        ValueError: a moment has another shape than the parameter asks for.
-
-    >>> group = {"state_dtype": torch.float64, "second_moment": "elementwise"}
+    >>> group = {"state_dtype": torch.float64}
     >>> saved = {"step": 3, "m": [torch.ones(2)], "v": [torch.ones(2)]}
     >>> restored_state(torch.zeros(2), group, saved)["m"]
     [tensor([1., 1.], dtype=torch.float64)]
     """
     dtype = _dtype(p, group)
-    reduced = group["second_moment"] != "elementwise"
-    shape_of_v = p.new_empty(p.shape, device="meta").sum(mean_dims(p), keepdim=True).shape
-    wanted = {"m": p.shape, "v": shape_of_v if reduced else p.shape}
-    for name, shape in wanted.items():
-        for level, moment in enumerate(saved[name], start=1):
-            if moment.shape != shape:
-                raise ValueError(
-                    f"{name}_{level} in the state_dict has shape {tuple(moment.shape)}, a "
-                    f"parameter of shape {tuple(p.shape)} needs {tuple(shape)}; load it into an "
-                    "optimizer over the same parameters, in the same order"
-                )
 
     def like_p(t: Tensor) -> Tensor:
         if t.shape != p.shape:  # v under "tensor_mean"

@@ -64,6 +64,7 @@ class Trained(Contents):
     runs: int
     seeds: tuple[int, ...]
     n_steps: tuple[int, ...]
+    settings: dict[str, str]
     corpora: tuple[str, ...]
     data_sha256: tuple[str, ...]
     commits: tuple[str, ...]
@@ -93,6 +94,7 @@ class Drawn(Contents):
 class Times(Contents):
     """What the last ``make`` of several figures took, as ``times.json`` says."""
 
+    records: Literal["runs", "reference"]
     figures: dict[str, float]
     total: float
     commit: str | None = None

@@ -69,7 +69,7 @@ class Training:
         beginning = copy.deepcopy(self.state_dict())
         for n in range(self.spec.n_steps):
             self._advance(n)
-        self._final = heads(self.model).clone()
+        self._final = heads(self.model)
         self.load_state_dict(beginning)
 
     def state(self, n: int) -> ModelState:
@@ -81,12 +81,18 @@ class Training:
     def step(self, n: int) -> StepState:
         """Advance from θ_n to θ_{n+1}; the state holds the loss and the gradients at θ_n."""
         turning = "head_squared_turns" in self.spec.observe
-        before = heads(self.model).clone() if turning else None
+        before = heads(self.model) if turning else None
         lr, loss = self._advance(n)
         if self._twin is not None:
             self._twin.advance()
         if self._driven is not None:
             self._driven.advance(flat_gradients(self.model))
+        last = n + 1 == self.spec.n_steps
+        if last and self._final is not None and not self._final.equal(heads(self.model)):
+            raise RuntimeError(
+                "the run did not end where it ended when it was trained to look ahead, so its "
+                "inner products with W_N are wrong; set execution.deterministic=true"
+            )
         return StepState(n, lr, loss, self.model, self.optimizer, self._final, before)
 
     def _advance(self, n: int) -> tuple[float, Tensor]:
