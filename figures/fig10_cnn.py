@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from torch import nn
 
 from adamct.models import CNN, CNNConfig
 from adamct.plotting.style import TEXT_WIDTH
@@ -35,7 +36,8 @@ def draw(records: Records) -> Figure:
 
     Under each stands the shape of its output and its number of parameters.
     """
-    layers = CNN(CNNConfig()).layer_table()
+    model = CNN(CNNConfig())
+    layers = model.layer_table()
     drawn = [layer for layer in layers if layer.kind in COLOURS]
     figure = Figure(figsize=(TEXT_WIDTH, 2.9))
     axes = figure.add_subplot()
@@ -62,9 +64,20 @@ def draw(records: Records) -> Figure:
         )
         x += max(width, 4.2) + 1.2
     total = sum(layer.n_parameters for layer in layers)
-    axes.set_title(
-        f"{total:,} parameters; 3 × 3 kernels with padding 1, 2 × 2 max pooling, ReLU", loc="left"
-    )
+    operations = (_operation(model.get_submodule(layer.name)) for layer in layers)
+    said = ", ".join(dict.fromkeys(filter(None, operations)))
+    axes.set_title(f"{total:,} parameters; {said}", loc="left")
     axes.set(xlim=(-1, x), ylim=(-52, 26))
     axes.axis("off")
     return figure
+
+
+def _operation(module: nn.Module) -> str:
+    """Say of a layer what its block does not show; empty where that is all."""
+    if isinstance(module, nn.Conv2d):
+        height, width = module.kernel_size
+        padding = module.padding if isinstance(module.padding, str) else module.padding[0]
+        return f"{height} × {width} kernels with padding {padding}"
+    if isinstance(module, nn.MaxPool2d):
+        return f"{module.kernel_size} × {module.kernel_size} max pooling"
+    return "" if isinstance(module, nn.Linear | nn.Flatten) else type(module).__name__

@@ -40,7 +40,7 @@ KINDS = {"elementwise": ("$v$ elementwise (Adam)", "C1"), "tensor_mean": ("coars
 
 def draw(records: Records) -> Figure:
     """Draw growth over Eq. (8)'s, ‖W‖² over a moving average, and how Ŵ turns against 2-Adam."""
-    own = records.of(READS[0])
+    own = _finished(records.of(READS[0]), "run_id")
     figure = Figure(figsize=(TEXT_WIDTH, 6.2))
     (axes, balance), (speed, angle) = figure.subplots(2, 2)
     gamma = np.linspace(0, max(0.96, own.runs.gamma.max()), 300)
@@ -69,7 +69,7 @@ def draw(records: Records) -> Figure:
     )
     axes.set_title("(a) early growth", loc="left")
     axes.legend()
-    rest = records.of(READS[1])
+    rest = _finished(records.of(READS[1]), "run_id")
     for run in rest.runs.itertuples():
         _draw_balance(balance, rest, run)
     balance.set(
@@ -77,9 +77,16 @@ def draw(records: Records) -> Figure:
     )
     decay = rest.runs.weight_decay.iloc[0]
     balance.set_title(rf"(b) in equilibrium, $\lambda={decay:g}$", loc="left")
-    _draw_directions(speed, angle, records.of(READS[2]))
+    _draw_directions(speed, angle, _finished(records.of(READS[2]), "seed"))
     figure.legend(*speed.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def _finished(records: Records, column: str) -> Records:
+    """Leave out each run, or each seed, of which a run diverged: its series end too early."""
+    runs = records.runs
+    diverged = runs[column][runs.status == "diverged"]
+    return records.where(runs[~runs[column].isin(diverged)])
 
 
 def _draw_directions(speed: Axes, angle: Axes, records: Records) -> None:

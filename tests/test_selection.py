@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from adamct.records import Records
-from adamct.selection import best_cells, by_cell, cell_scores, held_out_advantage, seed_noise
+from adamct.selection import (
+    best_cells,
+    by_cell,
+    cell_scores,
+    held_out_advantage,
+    seed_noise,
+    varied_axes,
+)
 
 
 def records(rows, evaluations):
@@ -66,6 +73,8 @@ def test_the_best_cell_follows_the_split_it_is_selected_on_and_is_flagged_at_an_
     (held,) = best_cells(scores, select_on="validation").itertuples()
     assert (held.lr, held.edge, held.mean) == (1e-3, "", pytest.approx(-1.6))
     assert best_cells(scores[scores.lr == 1e-4]).edge.tolist() == [""]  # one value has no end
+    assert varied_axes(scores) == ["lr"]
+    assert varied_axes(scores.assign(weight_decay=scores.lr)) == ["lr", "weight_decay"]
 
 
 def test_the_interval_of_an_advantage_covers_the_truth_as_often_as_it_says():

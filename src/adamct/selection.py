@@ -139,11 +139,15 @@ def name(row: pd.Series) -> str:
     return f"{row.k}-Adam ({row.strategy.replace('_', ' ')})"
 
 
+def varied_axes(scores: pd.DataFrame) -> list[str]:
+    """Name the axes of the grid along which more than one value was tried: only these have ends."""
+    return [axis for axis in GRID if scores[axis].nunique() > 1]
+
+
 def _edges(row: pd.Series, scores: pd.DataFrame) -> str:
-    """Name the axes of the grid on whose end a cell lies; an axis of one value has none."""
-    found = []
-    for axis in GRID:
-        tried = np.unique(scores[axis])
-        if len(tried) > 1 and row[axis] in (tried[0], tried[-1]):
-            found.append(axis)
-    return " ".join(found)
+    """Name the axes of the grid on whose end a cell lies."""
+    return " ".join(
+        axis
+        for axis in varied_axes(scores)
+        if row[axis] in (scores[axis].min(), scores[axis].max())
+    )

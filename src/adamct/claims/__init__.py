@@ -1,6 +1,7 @@
 """Claims of the paper and beyond it, and their verdicts."""
 
 from adamct.claims import (
+    assumptions,
     bounds,
     continuous,
     direction,
@@ -23,6 +24,7 @@ CLAIMS: tuple[Claim, ...] = (
     *kadam_grids.CLAIMS,
     *continuous.CLAIMS,
     *norm.CLAIMS,
+    *assumptions.CLAIMS,
     *meta_adaptive.CLAIMS,
     *direction.CLAIMS,
 )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from adamct.claims.statistics import FEWEST, bootstrap_interval
-from adamct.claims.verdicts import Claim, Finding, above, inconclusive, within
+from adamct.claims.verdicts import Claim, Finding, above, inconclusive, of_whole_runs, within
 from adamct.records import Records
 from adamct.theory import memory_factor, squared_norm_growth
 
@@ -27,6 +27,7 @@ def norm_and_average(records: Records, run: Any) -> tuple[np.ndarray, np.ndarray
     return norms[half:], average[half:]
 
 
+@of_whole_runs
 def follows_average(records: Records, *, second_moment: str) -> Finding:
     """Correlation over the second half of ln ‖W_n‖² with the ln of the average, over the heads."""
     runs = records.runs[records.runs.query_key_second_moment == second_moment]
@@ -43,6 +44,7 @@ def follows_average(records: Records, *, second_moment: str) -> Finding:
     return Finding(above(interval, 0.8), float(np.median(values)), interval, len(values), detail)
 
 
+@of_whole_runs
 def equilibrium_factor(records: Records) -> Finding:
     """‖W_n‖² over the average and (1+γ)/(1−γ), coarse-grained: the median over heads, γ > 0."""
     runs = records.runs[records.runs.query_key_second_moment == "tensor_mean"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Concatenate, Literal, ParamSpec
 
 from adamct.claims.statistics import Interval
 from adamct.records import Records
 
 Status = Literal["reproduced", "not reproduced", "inconclusive"]
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,25 @@ def judge(claim: Claim, records: Records) -> Verdict:
 def inconclusive(reason: str, n: int = 0) -> Finding:
     """Return the finding of a claim that these records cannot decide."""
     return Finding("inconclusive", None, None, n, reason)
+
+
+def of_whole_runs(
+    evaluate: Callable[Concatenate[Records, P], Finding],
+) -> Callable[Concatenate[Records, P], Finding]:
+    """Let a claim that compares runs step by step decide nothing where one of them diverged."""
+
+    @functools.wraps(evaluate)
+    def checked(records: Records, *args: P.args, **kwargs: P.kwargs) -> Finding:
+        diverged = records.runs[records.runs.status == "diverged"]
+        if len(diverged):
+            first = diverged.iloc[0]
+            return inconclusive(
+                f"{len(diverged)} of {len(records.runs)} runs diverged, run {first.run_id} after "
+                f"{first.n_recorded} steps"
+            )
+        return evaluate(records, *args, **kwargs)
+
+    return checked
 
 
 def below(interval: Interval, threshold: float) -> Status:
