@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="figN", help="figures; without, all of them")
     parser.add_argument("--scale", choices=SCALES, default="laptop", help="default: laptop")
     parser.add_argument("--project", default="adamct", help="project in W&B (default: adamct)")
-    parser.add_argument("--entity", help="user or team that owns it (default: the login's own)")
+    parser.add_argument(
+        "--entity", help="user or team that owns it (default: WANDB_ENTITY, or the login's own)"
+    )
     parser.add_argument("--print", action="store_true", help="print what would be sent, as JSON")
     parser.add_argument("--list", action="store_true", help="print the dashboards there are")
     arguments = parser.parse_args(argv)

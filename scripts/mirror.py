@@ -30,7 +30,12 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("overrides", nargs="+", metavar="key=value", help="as run.py takes them")
     parser.add_argument("-m", "--multirun", action="store_true", help="accepted, and always meant")
-    parser.add_argument("--again", action="store_true", help="mirror what is mirrored, too")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="mirror what is mirrored, too; online, rows that the server has are kept: for a fresh "
+        "copy name another tracker.project",
+    )
     parsed = parser.parse_intermixed_args(arguments)
     os.chdir(ROOT)  # relative paths, of runs and of W&B's files, are the project's
     overrides = list(parsed.overrides)
@@ -38,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         overrides.insert(0, "tracker=wandb")
     from adamct.compose import compose_cells
     from adamct.sweep import EXPECTED
-    from adamct.tracking.mirror import TrackingError
+    from adamct.tracking.login import TrackingError
 
     try:
         return mirror(compose_cells(overrides), again=parsed.again)
@@ -57,7 +62,8 @@ def mirror(cells: Sequence[Cell], *, again: bool) -> int:
     from adamct.store import RunFolder
     from adamct.tracking.content import run_identity
     from adamct.tracking.follow import mirror_all
-    from adamct.tracking.mirror import Mirror, TrackingError
+    from adamct.tracking.login import TrackingError
+    from adamct.tracking.mirror import Mirror
 
     first, tracker = cells[0], cells[0].tracker
     if tracker is None:

@@ -88,33 +88,45 @@ def draw_all(arguments: argparse.Namespace) -> int:
     from adamct.drawing import draw
     from adamct.sweep import EXPECTED
 
-    source = source_of(arguments)
+    source, answers = source_of(arguments), True
     for name in arguments.names:
         try:
             drawn = draw(name, source, arguments.out)
             print(drawn.as_text(), flush=True)
-            show_in_wandb(drawn, source)
+            answers = answers and show_in_wandb(drawn, source)
         except EXPECTED as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
     return 0
 
 
-def show_in_wandb(drawn: Drawn, source: Source) -> None:
-    """Put a figure with its claims beside the sweep, where tracker=wandb asks for it."""
+def show_in_wandb(drawn: Drawn, source: Source) -> bool:
+    """Put a figure with its claims beside the sweep, where tracker=wandb asks for it.
+
+    Returns:
+        Whether to go on with other figures: not where nothing asks for it, and not after W&B
+        failed, which may have taken its time.
+    """
     tracker = source.tracker()
-    if tracker is None:
-        return
+    if tracker is None or tracker.mode == "disabled":
+        return False
     from adamct.files import FileError
-    from adamct.tracking.mirror import TrackingError
+    from adamct.tracking.login import TrackingError
     from adamct.tracking.pictures import mirror_figure
 
     path = chosen([drawn.name])[drawn.name]
     verdicts = [verdict.as_dict() for verdict in drawn.verdicts]
     try:
         mirror_figure(tracker, source.scale, path.stem, reads(path), drawn.pictures, verdicts)
-    except (TrackingError, FileError) as error:
+    except TrackingError as error:
+        print(
+            f"warning: {drawn.name}, and what is drawn after it, is not in W&B: {error}",
+            file=sys.stderr,
+        )
+        return False
+    except FileError as error:
         print(f"warning: {drawn.name} is not in W&B: {error}", file=sys.stderr)
+    return True
 
 
 if __name__ == "__main__":

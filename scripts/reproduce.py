@@ -44,7 +44,8 @@ def main() -> int:
         for name in arguments.names
     }
     if arguments.report:
-        steps["report"] = lambda: script("report.py", "--scale", arguments.scale)
+        own = ("--scale", arguments.scale, "--out", str(arguments.out.parent))
+        steps["report"] = lambda: script("report.py", *own)
     took: dict[str, float] = {}
     failed = []
     try:
@@ -54,7 +55,7 @@ def main() -> int:
                 failed.append(name)
             took[name] = round(time.monotonic() - began, 1)
             if len(steps) > 1:
-                write_times(arguments.out, took)  # the report shows those of the figures
+                write_times(arguments, took)  # the report shows those of the figures
     except KeyboardInterrupt:
         print("error: interrupted; start again to go on where it stopped", file=sys.stderr)
         return 130
@@ -73,6 +74,7 @@ class Figures:
         self._arguments = arguments
         self._trained: dict[str, bool] = {}
         self._source: Source | None = None
+        self._wandb_answers = True
 
     def make(self, name: str) -> bool:
         """Train what a figure lacks, and draw it; return whether that went well."""
@@ -95,7 +97,7 @@ class Figures:
         try:
             drawn = draw(name, self._source, self._arguments.out)
             print(drawn.as_text(), flush=True)
-            plot.show_in_wandb(drawn, self._source)
+            self._wandb_answers = self._wandb_answers and plot.show_in_wandb(drawn, self._source)
         except EXPECTED as error:
             print(f"error: {error}", file=sys.stderr)
             return False
@@ -107,20 +109,28 @@ class Figures:
 
 def script(name: str, *arguments: str) -> bool:
     """Run another script; return whether it went well."""
-    code = subprocess.call([sys.executable, str(SCRIPTS / name), *arguments])
+    with subprocess.Popen([sys.executable, str(SCRIPTS / name), *arguments]) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.wait()  # Ctrl-C has reached it, too, and it ends in order
+            raise
     if code == 130:
         raise KeyboardInterrupt
     return code == 0
 
 
-def write_times(out: Path, took: dict[str, float]) -> None:
+def write_times(arguments: argparse.Namespace, took: dict[str, float]) -> None:
     """Write what each step took, in seconds, to ``times.json`` among the pictures."""
+    out, shared = arguments.out, hasattr(os, "sched_getaffinity")
     times = {
+        "records": arguments.records,
         "figures": {name: seconds for name, seconds in took.items() if name != "report"},
         "report": took.get("report"),
         "total": round(sum(took.values()), 1),
         "commit": commit(),
-        "cores": os.cpu_count(),
+        # Those of a container or a job, not of the whole machine.
+        "cores": len(os.sched_getaffinity(0)) if shared else os.cpu_count(),
     }
     with files.writing(out):
         out.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from adamct.drawing import Source
 from adamct.gallery import FIGURES_DIR, FigureError, chosen, figure_files, import_file, reads
+from adamct.tracking.login import TrackingError
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,11 +60,13 @@ def test_a_figure_that_fails_keeps_no_other_from_being_drawn(
     shared = ("scale=smoke", "hydra/launcher=basic", "seed=1")
     experiments = ("instability_map", "instability_strip", "max_update_levels")
     trained = [("run.py", "-m", f"experiment={name}", *shared) for name in experiments]
-    assert called == [*trained, ("report.py", "--scale", "smoke")]
+    report = ("report.py", "--scale", "smoke", "--out", str(tmp_path))
+    assert called == [*trained, report]
     out, err = capsys.readouterr()
     assert err == "error: failed, as said above: figE1, figE5\n"
     assert (tmp_path / "smoke" / "fig02_level_curves.png").exists()
     times = json.loads((tmp_path / "smoke" / "times.json").read_text())
+    assert times["records"] == "runs"
     assert list(times["figures"]) == ["figE1", "figE5", "fig2"]
     assert times["report"] == 0.0
     assert times["total"] == pytest.approx(sum(times["figures"].values()))
@@ -72,10 +76,82 @@ def test_a_figure_that_fails_keeps_no_other_from_being_drawn(
 
 def test_an_interrupted_sweep_ends_it_all(command, monkeypatch, tmp_path, capsys):
     reproduce, main = command("reproduce")
-    monkeypatch.setattr(reproduce.subprocess, "call", lambda _: 130)
-    assert main("figE5", "fig2", "--scale", "smoke", "--out", tmp_path) == 130
+    (tmp_path / "run.py").write_text("raise SystemExit(130)")
+    monkeypatch.setattr(reproduce, "SCRIPTS", tmp_path)
+    assert main("figE5", "fig2", "--scale", "smoke", "--out", tmp_path / "out") == 130
     assert "interrupted; start again" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "out").exists()
+
+
+# Ctrl-C reaches a script and what started it; the script ends later, in order.
+INTERRUPTED = """
+import os, signal, sys, time
+def end(*_):
+    time.sleep(0.5)
+    open("ended", "w").close()
+    sys.exit(130)
+signal.signal(signal.SIGINT, end)
+os.killpg(0, signal.SIGINT)
+time.sleep(60)
+"""
+INTERRUPTING = """
+import pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.path.insert(0, sys.argv[1])
+import reproduce
+reproduce.SCRIPTS = pathlib.Path.cwd()
+try:
+    reproduce.script("run.py")
+except KeyboardInterrupt:
+    assert pathlib.Path("ended").exists()
+else:
+    sys.exit("not interrupted")
+"""
+
+
+def test_an_interrupted_script_is_left_to_end_in_order(tmp_path):
+    (tmp_path / "run.py").write_text(INTERRUPTED)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTING, ROOT / "scripts"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_tracker_is_found_among_overrides_of_the_experiments(tmp_path):
+    overrides = ("seed=0,1", "curve.n_points=3", f"runs_dir={tmp_path}")
+    assert Source("smoke", overrides).tracker() is None
+    asked = ("tracker=wandb", "tracker.mode=offline", "++tracker.project=mine")
+    tracker = Source("smoke", (*overrides, *asked)).tracker()
+    assert (tracker.mode, tracker.project) == ("offline", "mine")
+    assert tracker.folder == tmp_path / ".wandb"
+
+
+@pytest.mark.parametrize("name", ["plot", "reproduce"])
+def test_a_server_that_fails_is_asked_once_and_one_switched_off_never(
+    command, monkeypatch, tmp_path, capsys, name
+):
+    asked = []
+
+    def fail(tracker, scale, stem, *_):
+        asked.append(stem)
+        raise TrackingError("W&B failed")
+
+    monkeypatch.setattr("adamct.tracking.pictures.mirror_figure", fail)
+    words = ["fig2", "fig10", "--scale", "smoke", "--out", tmp_path, "tracker=wandb"]
+    words += [f"runs_dir={tmp_path}"]
+    _, main = command(name)
+    assert main(*words, "tracker.mode=online") == 0
+    assert asked == ["fig02_level_curves"]
+    warning = "warning: fig2, and what is drawn after it, is not in W&B: W&B failed\n"
+    assert capsys.readouterr().err == warning
+    assert main(*words, "tracker.mode=disabled") == 0
+    assert len(asked) == 1
+    assert capsys.readouterr().err == ""
 
 
 def test_reference_that_is_not_there_is_named_and_nothing_is_trained(command, tmp_path, capsys):

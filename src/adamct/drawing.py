@@ -25,6 +25,12 @@ from adamct.records import Records, training_command
 from adamct.spec import WandbTracker
 
 REFERENCE_DIR = gallery.FIGURES_DIR / "reference"
+# What a reader of "what was run" wants to know of the specs, and how much of it in full.
+SETTINGS = (
+    *("beta", "gamma", "k", "strategy", "lr", "weight_decay", "schedule"),
+    *("guard", "state_dtype"),
+)
+MOST_VALUES = 6
 PICTURE_DPI = 150  # 1,050 pixels across: sharp in a page, small in a repository
 
 
@@ -53,7 +59,7 @@ class Source:
         if experiment not in self._known:
             asked = [f"experiment={experiment}", f"scale={self.scale}", *self.overrides]
             if self.reference is None:
-                self._known[experiment] = store_records.load(compose_cells(asked))
+                self._known[experiment] = store_records.load(compose_cells(asked), self.overrides)
             else:
                 cells = compose_cells(asked, with_data=False)
                 self._known[experiment] = reference.load(cells, self.reference)
@@ -61,9 +67,11 @@ class Source:
 
     def tracker(self) -> WandbTracker | None:
         """Return where figures are to be shown in W&B, if anywhere, as the overrides say."""
-        if not any(override.startswith("tracker") for override in self.overrides):
+        named = {override: override.lstrip("+") for override in self.overrides}
+        if not any(name.startswith("tracker") for name in named.values()):
             return None
-        asked = [f"scale={self.scale}", *self.overrides]
+        # The others are of the experiments: ranges, or keys that only some configurations have.
+        asked = [o for o, name in named.items() if name.startswith(("tracker", "runs_dir"))]
         return compose_cells(asked, sweep=False, with_data=False)[0].tracker
 
 
@@ -163,6 +171,7 @@ def describe(experiment: str, records: Records, overrides: Sequence[str] = ()) -
         "runs": len(runs),
         "seeds": distinct("seed"),
         "n_steps": distinct("n_steps"),
+        "settings": {name: spread(distinct(name)) for name in SETTINGS},
         "corpora": distinct("corpus"),
         "data_sha256": distinct("data_sha256"),
         "commits": distinct("commit"),
@@ -172,6 +181,19 @@ def describe(experiment: str, records: Records, overrides: Sequence[str] = ()) -
         "wall_s": round(float(runs.wall_s.astype(float).sum()), 3),
         "run_ids_sha256": hashlib.sha256("\n".join(sorted(runs.run_id)).encode()).hexdigest(),
     }
+
+
+def spread(values: Sequence[Any]) -> str:
+    """Return distinct values in few words.
+
+    Example:
+        >>> spread(["exp", "naive"]), spread([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+        ('exp, naive', '0.1 … 0.7 (7 values)')
+    """
+    words = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in values]
+    if len(words) <= MOST_VALUES:
+        return ", ".join(words)
+    return f"{words[0]} … {words[-1]} ({len(words)} values)"
 
 
 def question(experiment: str) -> str:

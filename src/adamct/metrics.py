@@ -19,6 +19,9 @@ PAPER_BOUND = "bound/paper"  # Eq. (5) of the last level's pair; absent at β = 
 EXACT_BOUND = "bound/exact"  # D_n of the last level's pair
 SLOPE = "slope"  # (ln ‖u_{n+5}‖∞ − ln ‖u_{n−5}‖∞) / 10, where both steps are on record
 
+# Vectors of the record that are left out: thousands of components, which no dashboard draws.
+NOT_MIRRORED = ("head_samples",)
+
 # Summary: one value a run, for tables and scatter plots.
 STABILITY = "C"  # of the strategy's pair, as are the two rates and the region
 PAPER_RATE = "rate/paper"  # max(0, −C/2)
@@ -51,6 +54,7 @@ FIGURE_JOB = "figure"
 PICTURE = "figure"
 CLAIMS_TABLE = "claims"
 NUMBERS_TABLE = "numbers"
+CLAIM_STATUSES = ("reproduced", "not reproduced", "inconclusive")
 
 
 def component(name: str, i: int) -> str:
@@ -60,6 +64,15 @@ def component(name: str, i: int) -> str:
     'max_update/2'
     """
     return f"{name}/{i}"
+
+
+def claims_count(status: str) -> str:
+    """Name, in the summary of a figure's run, the number of its claims of a status.
+
+    >>> claims_count("not reproduced")
+    'claims/not reproduced'
+    """
+    return f"claims/{status}"
 
 
 def run_group(experiment: str, scale: str) -> str:

@@ -405,7 +405,8 @@ class WandbTracker(Frozen):
         kind: ``"wandb"``.
         project: W&B's project.
         entity: user or team; ``None`` for the account's own.
-        mode: ``None`` is online where there is a login, and offline elsewhere.
+        mode: ``None`` is as W&B itself is set (``wandb offline``), else online where there is a
+            login, and offline elsewhere.
         folder: of W&B's files, and of notes of what is mirrored.
         init_timeout: seconds that the server may take to answer.
     """

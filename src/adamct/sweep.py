@@ -44,11 +44,12 @@ def run_sweep(arguments: Sequence[str], launch: Callable[[], None]) -> int:
     if flags:
         return _complain(f"unknown option {flags[0]}; see --help", code=2)
     try:
-        cells = compose_cells([a for a in arguments if not a.startswith("-")], sweep=multirun)
+        overrides = [a for a in arguments if not a.startswith("-")]
+        cells = compose_cells(overrides, sweep=multirun)
         runs = {cell.spec.run_id: cell for cell in cells}
         missing = {name: cell for name, cell in runs.items() if not _folder(cell).is_done()}
         print(_headline(cells, len(runs), len(missing)), flush=True)
-        with tracked(cells):
+        with tracked(cells, overrides):
             if missing:
                 _check_room(cells[0].runs_dir)
                 with watch(runs), suppress(SystemExit):  # Hydra shows a job's error

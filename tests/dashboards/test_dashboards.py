@@ -152,6 +152,21 @@ def test_all_that_the_panels_name_is_logged_by_a_run_that_the_figure_reads(comma
         assert all(set(panel.log) <= set(panel.columns) for panel in panels_of(board, Grid))
 
 
+@pytest.mark.parametrize("figure", LAYOUTS)
+def test_what_only_one_of_several_experiments_observes_is_shown(command, figure):
+    """Of each experiment that a figure reads, some panel shows what sets it apart."""
+    drawn = set()
+    for panel in panels_of(command.board(figure, "smoke"), Curves):
+        drawn |= {*panel.y, panel.vector, *re.findall(r"\$\{(.+?)\}", panel.formula or "")}
+    observed = {}
+    for name in command.reads(FILES[figure]):
+        cell = compose_cells([f"experiment={name}", "scale=smoke"], with_data=False)[0]
+        observed[name] = set(cell.spec.observe) - set(metrics.NOT_MIRRORED)
+    for name, own in observed.items():
+        apart = own - set.intersection(*observed.values())
+        assert not apart or apart & drawn, name
+
+
 # ---------------------------------------------------------------------------- which runs they show
 
 
@@ -180,11 +195,12 @@ def passes(filters, run):
 
 
 def a_point(experiment, scale="laptop", C=0.2, beta=0.99):
+    """A point that is still being trained: it has no summary yet."""
     return {
         ("run", "group"): f"{experiment}-{scale}",
         ("run", "jobType"): "point",
         ("run", "name"): "0123456789abcdef-01234567",
-        ("summary", "C"): C,
+        ("config", "C"): C,
         ("config", "beta"): beta,
     }
 
@@ -339,6 +355,13 @@ def test_a_second_call_updates_in_place(command, server, capsys):
     assert len(server.views) == 2
     (sent,) = (v["spec"] for (_, n), v in server.views.items() if n == "nw-adamctfig5smoke-v")
     assert "head_squared_norms" in sent
+
+
+def test_the_entity_is_that_of_the_environment_unless_named(command, server, capsys, monkeypatch):
+    monkeypatch.setenv("WANDB_ENTITY", "team")
+    for words, owner in ((["fig2"], "team"), (["fig2", "--entity", "me"], "me")):
+        assert command.main(words) == 0
+        assert f"https://wandb.example/{owner}/adamct" in capsys.readouterr().out
 
 
 def test_a_project_that_is_not_there_is_named(command, server):

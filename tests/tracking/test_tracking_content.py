@@ -66,6 +66,7 @@ def test_rows_of_a_growing_record_are_those_of_the_whole(seed):
 def test_levels_and_vectors_are_set_off_by_a_slash():
     assert flat({"n": 1, "max_update": [2.0]}) == {"n": 1, "max_update": 2.0}
     assert flat({"n": 1, "sampled_parameters": [2.0]}) == {"n": 1, "sampled_parameters/1": 2.0}
+    assert flat({"n": 1, "head_samples": [2.0, 3.0]}) == {"n": 1}
     kadam = compose_cells(["experiment=max_update_levels", "scale=smoke"])[-1].spec
     row = rows(kadam, record(20, k=3))[10]
     assert row["max_update"] == row["max_update/3"] != row["max_update/1"]
@@ -109,6 +110,7 @@ def test_every_point_has_its_own_identity(experiment):
     identities = [run_identity(cell) for cell in cells]
     points = {json.dumps([cell.spec.run_id, cell.labels]) for cell in cells}
     assert len({identity.id for identity in identities}) == len(points)
+    assert len({identity.name for identity in identities}) == len(points)
     for cell, identity in zip(cells, identities, strict=True):
         assert identity.id.startswith(cell.spec.run_id)
         assert identity.group == f"{experiment}-smoke"
@@ -133,8 +135,18 @@ def test_names_show_what_differs():
     chosen = ["optimizer.k=3", "optimizer.strategy=exp", "seed=1"]
     chosen += ["optimizer.lr=1e-3", "optimizer.decoupled=false"]
     (cell,) = compose_cells(["experiment=kadam_cifar10", *chosen])
-    assert run_identity(cell).name == "k=3 exp β=0.999 γ=0.9 η=0.001 λ=1e-05 coupled seed 1"
+    assert (
+        run_identity(cell).name
+        == "k=3 exp β=0.999 γ=0.9 η=0.001 λ=1e-05 coupled warmup_cosine seed 1"
+    )
     assert run_identity(cell).tags == ("figure 6", "figure 15", "B+", "k=3", "exp")
+    turning = compose_cells(["experiment=direction", "seed=0"])
+    assert [run_identity(cell).name.partition(" mean v qk-norm ")[2] for cell in turning] == [
+        "W_Q,W_K: k=1 η=0.001 seed 0",
+        "W_Q,W_K: k=2 η=0.0028284 held seed 0",
+        "W_Q,W_K: k=2 η=0.00064889 held seed 0",
+        "W_Q,W_K: k=1 η=0.001 held seed 0",
+    ]
 
 
 def test_a_point_is_tagged_with_every_figure_that_reads_it():

@@ -1,23 +1,30 @@
 import importlib.util
 import json
 import math
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from wandb.util import get_core_path
 
+from adamct.claims.verdicts import Status
 from adamct.compose import compose_cells
 from adamct.files import FileError
 from adamct.runner import carry_out
 from adamct.store import RecordWriter, RunFolder, StoreError
+from adamct.tracking import follow
 from adamct.tracking.content import rows, run_config, run_identity
-from adamct.tracking.follow import mirror_all
-from adamct.tracking.mirror import Mirror, PointMirror, TrackingError, tracker_mode
+from adamct.tracking.follow import mirror_all, tracked
+from adamct.tracking.growing import GrowingRecord
+from adamct.tracking.login import TrackingError, tracker_mode
+from adamct.tracking.mirror import Mirror, PointMirror
 from adamct.tracking.pictures import mirror_figure
 
 ROOT = Path(__file__).parents[2]
@@ -133,7 +140,7 @@ def test_a_mirror_that_was_cut_or_removed_is_made_again(cells, tmp_path):
     with held(cells) as mirror:
         mirror_all(mirror, cells[:1])
         (path,) = wandb_files(tmp_path, cells[0])
-        cut = PointMirror(mirror, cells[1])  # as a killed process leaves it: opened, never closed
+        cut = PointMirror(mirror, cells[1])  # as a sweep that ends before its run does leaves it
         cut.close(complete=False)
         shutil.rmtree(path.parent)
         assert not mirror.is_complete(cells[0])
@@ -184,9 +191,20 @@ def test_a_diverged_record_is_mirrored_to_its_last_value(cells, tmp_path):
     assert (summary["status"], summary["diverged_at"]) == ("diverged", 11)
 
 
-def test_online_the_rows_that_the_server_has_are_not_sent_again(cells, monkeypatch):
+@pytest.fixture
+def server(monkeypatch):
+    """Put a server that has 17 rows of every run in the place of W&B; return what it hears."""
+    import wandb
+
     class Server:
-        starting_step, logged, summary = 17, [], {}
+        starting_step = 17
+
+        def __init__(self):
+            self.opened, self.logged, self.summary, self.ends = [], [], {}, []
+
+        def open(self, **asked):
+            self.opened.append(asked)
+            return self
 
         def log(self, row, step):
             self.logged.append((step, row))
@@ -195,21 +213,68 @@ def test_online_the_rows_that_the_server_has_are_not_sent_again(cells, monkeypat
             pass
 
         def finish(self, exit_code):
-            assert exit_code == 0
+            self.ends.append(exit_code)
 
-    monkeypatch.setattr(Mirror, "open", lambda *_, **__: Server())
-    with held(cells) as mirror:
+    there = Server()
+    monkeypatch.setattr(wandb, "init", there.open)
+    return there
+
+
+def online(cells):
+    tracker = cells[0].tracker.model_copy(update={"mode": "online"})
+    return Mirror.held(tracker, run_identity(cells[0]).group)
+
+
+def test_online_the_rows_that_the_server_has_are_not_sent_again(cells, server):
+    with online(cells) as mirror:
         assert PointMirror(mirror, cells[0]).advance()
+    (asked,) = server.opened
+    assert (asked["id"], asked["resume"]) == (run_identity(cells[0]).id, "allow")
+    assert (asked["settings"].mode, asked["project"]) == ("online", "adamct")
     lines = folder_of(cells[0]).lines()
-    assert Server.logged == [(row["n"], row) for row in rows(cells[0].spec, lines, 17)]
-    assert Server.summary["status"] == "finished"
+    assert server.logged == [(row["n"], row) for row in rows(cells[0].spec, lines, 17)]
+    assert server.summary["status"] == "finished"
+    assert server.ends == [0]
 
 
-def test_an_altered_record_is_named(cells):
+def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(cells, server, capsys):
+    folder = folder_of(cells[0])
+    lines = folder.lines()
+    folder.clear_outcome()
+    with online(cells) as mirror:
+        point = PointMirror(mirror, cells[0])
+        assert not point.advance()
+        assert capsys.readouterr().err == ""
+        RecordWriter(folder.record_path, 10).close()
+        assert not point.advance()
+    assert "was cut to 10 lines, and W&B keeps 17 rows of it" in capsys.readouterr().err
+    assert len(lines) > 17
+
+
+def test_an_altered_record_is_named_and_the_others_are_mirrored(cells, tmp_path):
     path = folder_of(cells[0]).record_path
     path.write_text(path.read_text().replace('"n":3', '"n":4'))
-    with held(cells) as mirror, pytest.raises(StoreError, match="torn, altered or another"):
-        mirror_all(mirror, cells)
+    with held(cells) as mirror:
+        with pytest.raises(StoreError, match="torn, altered or another"):
+            mirror_all(mirror, cells)
+        assert not mirror.is_complete(cells[0])
+        assert mirror.is_complete(cells[1])
+    assert_mirrored(cells[1], tmp_path)
+    *_, ends = read_back(*wandb_files(tmp_path, cells[0]))
+    assert [end["exit_code"] for end in ends] == [1]
+
+
+def test_a_record_that_was_cut_and_has_outgrown_what_was_read_is_noticed(tmp_path):
+    path = tmp_path / "scalars.jsonl"
+    record = GrowingRecord(path)
+    assert record.read()  # there is nothing yet
+    path.write_text('{"n":0}\n{"n":1}\n')
+    assert record.read()
+    path.write_text('{"n":0,"train_loss":1.5}\n{"n":1}\n')
+    assert not record.read()  # it would have read on inside the first line
+    path.write_text("no JSON\n")
+    with pytest.raises(StoreError, match=r"scalars\.jsonl is no record"):
+        GrowingRecord(path).read()
 
 
 def test_two_processes_do_not_mirror_the_same_points(cells):
@@ -231,6 +296,12 @@ def test_the_mode_is_online_where_there_is_a_login(cells, monkeypatch, tmp_path)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     assert tracker_mode(undecided) == "online"
     assert tracker_mode(tracker) == "offline"
+    for said, mode in (("offline", "offline"), ("dryrun", "offline"), ("online", "online")):
+        monkeypatch.setattr(wandb.setup().settings, "mode", said)
+        assert tracker_mode(undecided) == mode
+    monkeypatch.setattr(wandb.setup().settings, "mode", "disabled")
+    with pytest.raises(TrackingError, match="wandb enabled"):
+        tracker_mode(undecided)
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(TrackingError, match="tracker=none"):
         tracker_mode(undecided)
@@ -256,7 +327,8 @@ def test_a_figure_is_a_run_with_its_claims(cells, tmp_path):
     claims = json.loads((path.parent / "files" / row["claims.path"]).read_text())
     assert [line[5] for line in claims["data"]] == ["[0.4, 0.6123]", ""]
     assert row["numbers.nrows"] == 1
-    assert (summary["claims/reproduced"], summary["claims/inconclusive"]) == (1, 1)
+    counts = [summary[f"claims/{status}"] for status in get_args(Status)]
+    assert counts == [1, 0, 1]
     assert (run["run_group"], run["job_type"]) == ("figures-smoke", "figure")
     assert run["tags"] == ["figure 3"]
 
@@ -333,20 +405,81 @@ def test_killed_and_started_again_each_step_is_mirrored_once(tmp_path, door, cap
     assert "0 of 3 points mirrored now, 3 before" in capsys.readouterr().out
 
 
-def test_a_server_that_cannot_be_reached_costs_a_warning(tmp_path):
+def test_a_server_that_cannot_be_reached_costs_a_warning(cells, tmp_path):
+    with held(cells) as mirror:
+        mirror_all(mirror, cells)  # an earlier mirror, which the one online would replace
     nowhere = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "a" * 40}
-    online = ["tracker.mode=online", "tracker.init_timeout=2", f"runs_dir={tmp_path}"]
-    sweep = [*SMOKE, *online, "point=0", "n_steps=20"]
+    server = ["tracker.mode=online", "tracker.init_timeout=2", f"runs_dir={tmp_path}"]
+    sweep = [*SMOKE, *server, "point=0,1", "n_steps=30"]
     done = call("scripts/run.py", "-m", *sweep, "hydra/launcher=basic", **nowhere)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("warning: the W&B mirror ended: W&B failed") == 1
-    assert "scripts/mirror.py experiment=max_update_normal_curve scale=smoke" in done.stderr
     assert "Traceback" not in done.stderr
-    (cell,) = compose_cells(sweep)
-    assert folder_of(cell).outcome().status == "finished"
-    with held(compose_cells([*sweep, "tracker.mode=offline"])) as mirror:
-        assert mirror_all(mirror, [cell]) == 1
-    assert_mirrored(cell, tmp_path)
+    swept = compose_cells(sweep)
+    assert {folder_of(cell).outcome().status for cell in swept} == {"finished"}
+    with held(cells) as mirror:
+        assert not mirror.is_complete(cells[0])
+        assert mirror_all(mirror, swept) == 2
+    for cell in swept:
+        assert_mirrored(cell, tmp_path)
+
+
+def test_a_mirror_beside_a_sweep_leaves_out_a_bad_record_and_says_so(
+    cells, tmp_path, capfd, monkeypatch
+):
+    monkeypatch.setenv("WANDB_SERVICE", "of a process that is gone")
+    path = folder_of(cells[0]).record_path
+    path.write_text(path.read_text().replace('"n":3', '"n":4'))
+    with tracked(cells, ["experiment=e"]):
+        pass
+    err = capfd.readouterr().err
+    assert err.count("warning: ") == 1
+    assert "torn, altered or another" in err
+    assert_mirrored(cells[1], tmp_path)
+
+
+def test_a_mirror_that_dies_is_reported_with_the_command_that_makes_it(cells, capsys):
+    with tracked(cells, ["experiment=e", "point=range(0,3)"]):
+        (process,) = multiprocessing.active_children()
+        process.kill()
+    err = capsys.readouterr().err
+    assert "its process died (exit code -9)" in err
+    assert "later with: python scripts/mirror.py experiment=e 'point=range(0,3)'" in err
+
+
+def test_a_mirror_that_does_not_end_is_waited_for_aloud_and_not_for_ever(
+    cells, capsys, monkeypatch
+):
+    monkeypatch.setattr(follow, "QUIET_S", 0.0)
+    monkeypatch.setattr(follow, "PATIENCE_S", 0.0)
+    with tracked(cells):
+        (process,) = multiprocessing.active_children()
+        os.kill(process.pid, signal.SIGSTOP)
+    os.kill(process.pid, signal.SIGCONT)
+    process.join()
+    assert process.exitcode == -signal.SIGTERM
+    waiting, warning = capsys.readouterr().err.splitlines()
+    assert waiting == "waiting for W&B, at most 0 s (Ctrl-C: stop waiting)"
+    assert "it was not done after 0 s" in warning
+
+
+def test_a_mirror_that_another_process_holds_is_had_when_it_is_left(cells):
+    about = cells[0].tracker, run_identity(cells[0]).group
+    earlier = ExitStack()
+    earlier.enter_context(held(cells))
+
+    class Sweep:
+        ended = False
+
+        def poll(self, _):
+            earlier.close()
+            return self.ended
+
+    with follow._held(*about, Sweep()) as mirror:
+        assert mirror.tracker == cells[0].tracker
+        Sweep.ended = True
+        with pytest.raises(FileError, match="held by another"), follow._held(*about, Sweep()):
+            pass
 
 
 def test_without_a_tracker_wandb_is_not_imported():

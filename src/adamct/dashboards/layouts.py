@@ -28,7 +28,7 @@ class Layout:
 
 
 # Keys: what the points and columns of several figures are made of.
-C = f"summary:{m.STABILITY}"
+C = f"config:{m.STABILITY}"  # there from the start, as filters need it
 SLOPE_AT, EXACT_SLOPE, PAPER_SLOPE = (
     f"summary:{name}" for name in (m.SLOPE_AT, m.EXACT_SLOPE, m.PAPER_SLOPE)
 )
@@ -38,6 +38,7 @@ STATUS = (f"summary:{m.STATUS}", f"summary:{m.DIVERGED_AT}", f"summary:{m.WALL_S
 PAIR = ("config:beta", "config:gamma", C)
 CELL = ("config:strategy", "config:k", "config:lr", "config:weight_decay")
 MATRIX = ("config:qk_norm", "config:query_key_second_moment", "config:gamma", "config:weight_decay")
+QUERY_KEY = tuple(f"config:query_key_{name}" for name in ("k", "lr", "weight_decay", "fixed_norm"))
 
 # Panels that several figures show.
 POINTS = Scatter("The points", x="config:beta", y="config:gamma")
@@ -96,6 +97,7 @@ LAYOUTS: dict[str, Layout] = {
             Curves("Sampled parameters, discrete", vector="sampled_parameters"),
             Curves("Sampled parameters, Eq. (4)", vector="continuous_sampled_parameters"),
             Curves("Relative error", formula="${continuous_gap} / ${displacement}"),
+            Curves("Relative error, driven", formula="${driven_gap} / ${displacement}"),
             Curves("Correlation of displacements", ("continuous_correlation",)),
             Curves("Displacement, both", ("displacement", "continuous_displacement")),
         ),
@@ -178,7 +180,14 @@ LAYOUTS: dict[str, Layout] = {
         "C",
         (*PAIR, f"summary:{m.REGION}", SLOPE_AT, EXACT_RATE, PAPER_RATE),
     ),
-    "figE2": Layout((SQUARED_NORMS, SQUARED_UPDATES), columns=MATRIX),
+    "figE2": Layout(
+        (
+            SQUARED_NORMS,
+            SQUARED_UPDATES,
+            Curves(f"‖Ŵ_{{n+1}} − Ŵ_n‖² {HEADS}", vector="head_squared_turns", log_y=True),
+        ),
+        columns=(*MATRIX, *QUERY_KEY),
+    ),
     "figE3": Layout(
         (EXACT_PARITY, PAPER_PARITY, SLOPE_AGAINST_C, SLOPES),
         "C",

@@ -6,6 +6,7 @@ the server anything, and it is known by its name, so that saving it again update
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from adamct.dashboards.panels import (
     Table,
     Text,
 )
-from adamct.metrics import EXACT_BOUND, PAPER_BOUND
+from adamct.metrics import EXACT_BOUND, PAPER_BOUND, STABILITY
 
 MAX_RUNS = 1000  # a panel of W&B shows ten unless told otherwise
 # As in the figures.
@@ -72,10 +73,11 @@ def workspace(
         settings=ws.WorkspaceSettings(x_axis=dashboard.step, max_runs=MAX_RUNS),
         runset_settings=ws.RunsetSettings(
             filters=expr.Or(*alternatives),
-            # The figure's own run first, then the points by C.
+            # The figure's own run first, then the points by C. W&B orders by config.*.value, where
+            # its filters take config.*.
             order=[
                 expr.Ordering(expr.Metric("JobType"), ascending=True),
-                expr.Ordering(expr.Summary("C"), ascending=True),
+                expr.Ordering(expr.Config(f"{STABILITY}.value"), ascending=True),
             ],
             run_settings={run: ws.RunSettings(color=colour) for run, colour in colours.items()},
             pinned_columns=[_column(key) for key in dashboard.columns],
@@ -94,6 +96,8 @@ def as_json(built: ws.Workspace) -> dict[str, Any]:
 def connect(entity: str | None) -> str:
     """Log in to W&B, without asking the user anything, and return the entity to save under.
 
+    That is the one given, that of ``WANDB_ENTITY``, or the login's own.
+
     Raises:
         DashboardError: without a login, or if the server does not answer in seconds.
     """
@@ -103,7 +107,8 @@ def connect(entity: str | None) -> str:
                 "no login to W&B, or WANDB_MODE=offline: run `wandb login`, or set WANDB_API_KEY "
                 "(--print needs neither)"
             )
-        found = entity or wandb.Api().default_entity
+        named = entity or os.environ.get("WANDB_ENTITY")
+        found = named or wandb.Api().default_entity
     except wandb.errors.Error as error:
         raise DashboardError(
             f"{error} Check the network and the key (`wandb login --relogin`); --print needs "

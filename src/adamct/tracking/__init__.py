@@ -1,10 +1,13 @@
 """The W&B mirror: a reader of the local records, on which no run depends.
 
 Training leaves records; the mirror copies them into W&B, while they grow or at any later time, with
-the same content either way. So a server that cannot be reached costs a view of the sweep, never
-a step of it.
+the same content either way, but for the two columns of W&B's own clock (``_timestamp`` and
+``_runtime``), which say when a row was mirrored. So a server that cannot be reached costs a view of
+the sweep, never a step of it.
 
 - ``content``: what a point becomes in W&B: pure functions of its cell, its record and its outcome.
+- ``login``: online, offline, or not at all.
+- ``growing``: a record, read while another process writes it.
 - ``mirror``: one W&B run a point, each step once; what is mirrored is noted and not repeated.
 - ``follow``: the process beside a sweep that mirrors records while they grow.
 - ``pictures``: a figure with its claims as a W&B run.

@@ -65,12 +65,13 @@ def run_identity(cell: Cell) -> Identity:
     """Identify a cell in W&B: the same cell is always the same W&B run."""
     labels, optimizer = cell.labels, cell.spec.optimizer
     point = json.dumps([cell.experiment, cell.scale, labels], sort_keys=True)
-    several = labels["k"] > 1
+    several = labels["k"] > 1 or labels["strategy"]  # at k = 1 a point of every strategy's curve
     named = {"β": labels["beta"], "γ": labels["gamma"], "η": optimizer.lr}
     named |= {"λ": optimizer.weight_decay} if optimizer.weight_decay else {}
     words = [f"k={labels['k']} {labels['strategy'] or 'own levels'}"] if several else []
     words += [f"{name}={value:.5g}" for name, value in named.items()]
     words += [] if optimizer.decoupled else ["coupled"]
+    words += _variant(cell.spec)
     return Identity(
         id=f"{cell.spec.run_id}-{hashlib.sha256(point.encode()).hexdigest()[:8]}",
         name=" ".join([*words, f"seed {labels['seed']}"]),
@@ -82,6 +83,19 @@ def run_identity(cell: Cell) -> Identity:
             *([labels["strategy"]] if labels["strategy"] else []),
         ),
     )
+
+
+def _variant(spec: RunSpec) -> list[str]:
+    """Return the words for what some experiments vary beside the optimizer's numbers."""
+    columns, own = spec_columns(spec), spec.optimizer.query_key
+    words = ["mean v"] if columns["query_key_second_moment"] == "tensor_mean" else []
+    words += ["qk-norm"] if columns["qk_norm"] else []
+    words += [str(columns["scheme"])] if columns["scheme"] else []
+    words += [str(columns["schedule"])] if columns["schedule"] != "constant" else []
+    if own is not None:
+        held = " held" if own.fixed_norm else ""
+        words.append(f"W_Q,W_K: k={len(own.betas)} η={own.lr:.5g}{held}")
+    return words
 
 
 def run_config(cell: Cell) -> dict[str, Any]:
@@ -138,9 +152,14 @@ def rows(
 
 
 def flat(line: Line) -> Row:
-    """Return a line with each vector as its components; max-update also by its last level."""
+    """Return a line with each vector as its components; max-update also by its last level.
+
+    Vectors of ``metrics.NOT_MIRRORED`` are left out.
+    """
     row: Row = {}
     for name, value in line.items():
+        if name in metrics.NOT_MIRRORED:
+            continue
         if not isinstance(value, list):
             row[name] = value
             continue

@@ -9,27 +9,34 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shlex
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 
-from adamct.spec import Cell
-from adamct.store import RunFolder
+from adamct.files import FileError
+from adamct.spec import Cell, WandbTracker
+from adamct.store import RunFolder, StoreError
 from adamct.tracking.content import run_identity
 from adamct.tracking.mirror import Mirror, PointMirror
 
 POLL_S = 5.0  # between two looks at the records
-PATIENCE_S = 300.0  # that a sweep waits for its mirror at the end
+QUIET_S = 5.0  # that a sweep waits for its mirror at the end without a word
+PATIENCE_S = 300.0  # that it waits after that
 
 
 @contextmanager
-def tracked(cells: Sequence[Cell]) -> Iterator[None]:
+def tracked(cells: Sequence[Cell], arguments: Sequence[str] = ()) -> Iterator[None]:
     """Mirror the records of these cells while the body runs, if they have a tracker.
 
     Whatever goes wrong with W&B is said once, and changes nothing else.
+
+    Args:
+        cells: of the sweep.
+        arguments: of the command line that named them: with these scripts/mirror.py finds them.
     """
     tracker = cells[0].tracker
     if tracker is None or tracker.mode == "disabled":
@@ -37,17 +44,25 @@ def tracked(cells: Sequence[Cell]) -> Iterator[None]:
         return
     context = multiprocessing.get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
-    process = context.Process(target=_follow, args=(list(cells), time.time(), theirs), daemon=True)
+    remedy = shlex.join(["python", "scripts/mirror.py", *arguments])
+    following = (list(cells), remedy, time.time(), theirs)
+    process = context.Process(target=_follow, args=following, daemon=True)
     process.start()
     theirs.close()
     try:
         yield
     finally:
         ours.close()
-        process.join(PATIENCE_S)
+        process.join(QUIET_S)
         if process.is_alive():
-            _warn(cells, f"the mirror was not done after {PATIENCE_S:.0f} s")
+            patience = f"at most {PATIENCE_S:.0f} s (Ctrl-C: stop waiting)"
+            print(f"waiting for W&B, {patience}", file=sys.stderr, flush=True)
+            process.join(PATIENCE_S)
+        if process.is_alive():
+            _warn(f"it was not done after {PATIENCE_S:.0f} s", remedy)
             process.terminate()
+        elif process.exitcode:
+            _warn(f"its process died (exit code {process.exitcode})", remedy)
 
 
 def mirror_all(
@@ -64,14 +79,18 @@ def mirror_all(
         The number of points mirrored now.
 
     Raises:
-        StoreError: for a record that is not the one that its run left.
+        StoreError: for a record that is not the one that its run left, when the rest is mirrored.
     """
-    count = 0
+    count, faults = 0, []
     for cell in _points(cells):
-        if RunFolder.of(cell.spec, cell.runs_dir).is_done() and not mirror.is_complete(cell):
-            PointMirror(mirror, cell).advance()
-            count += 1
+        try:
+            if RunFolder.of(cell.spec, cell.runs_dir).is_done() and not mirror.is_complete(cell):
+                PointMirror(mirror, cell).advance()
+                count += 1
+        except StoreError as error:
+            faults.append(error)
         done(cell)
+    _raise_first(faults)
     return count
 
 
@@ -80,21 +99,47 @@ def _points(cells: Sequence[Cell]) -> list[Cell]:
     return list({run_identity(cell).id: cell for cell in cells}.values())
 
 
-def _follow(cells: list[Cell], began: float, sweep: Connection) -> None:
-    """Mirror until the sweep ends: the whole life of the process."""
+def _raise_first(faults: Sequence[StoreError]) -> None:
+    if faults:
+        others = f" (and {len(faults) - 1} more such records)" if len(faults) > 1 else ""
+        raise StoreError(f"{faults[0]}{others}") from faults[0]
+
+
+def _follow(cells: list[Cell], remedy: str, began: float, sweep: Connection) -> None:
+    """Mirror until the sweep ends: the whole life of the process, which says itself what fails."""
+    # That of a process above, which may end before this one.
+    os.environ.pop("WANDB_SERVICE", None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when it is over
     os.nice(10)
     tracker = cells[0].tracker
     assert tracker is not None  # tracked() has seen to it
     try:
-        with Mirror.held(tracker, run_identity(cells[0]).group) as mirror:
+        with _held(tracker, run_identity(cells[0]).group, sweep) as mirror:
             count = _Following(mirror, cells, began).until_closed(sweep)
             print(f"W&B: {count} points mirrored; {mirror.where()}", flush=True)
     except Exception as error:  # whatever it is, the trainings go on
-        _warn(cells, str(error) or type(error).__name__)
-    finally:
-        if "wandb" in sys.modules:
-            sys.modules["wandb"].teardown(exit_code=0)
+        _warn(str(error) or type(error).__name__, remedy)
+    if "wandb" in sys.modules:
+        with suppress(Exception, SystemExit):  # what there is to say has been said
+            sys.modules["wandb"].teardown(exit_code=1)  # a run that is still open is incomplete
+
+
+@contextmanager
+def _held(tracker: WandbTracker, group: str, sweep: Connection) -> Iterator[Mirror]:
+    """Hold the mirror, as soon as another process (of an interrupted sweep, say) leaves it.
+
+    Raises:
+        FileError: if it is not to be had before the sweep ends.
+    """
+    with ExitStack() as stack:
+        while True:
+            try:
+                mirror = stack.enter_context(Mirror.held(tracker, group))
+                break
+            except FileError:
+                if sweep.poll(POLL_S):
+                    raise
+        yield mirror
 
 
 class _Following:
@@ -111,28 +156,44 @@ class _Following:
         self._waiting = _points(cells)
         self._n_points = len(self._waiting)
         self._growing: list[PointMirror] = []
+        self._faults: list[StoreError] = []
 
     def until_closed(self, sweep: Connection) -> int:
         """Look at the records every few seconds, and once more when the sweep is over.
 
         Returns:
             The number of points that have a complete mirror.
+
+        Raises:
+            StoreError: for a record that is not the one that its run left, at the end.
         """
         closed = sweep.poll()  # the end of the pipe counts as something to read
         while True:
-            self._growing = [point for point in self._growing if not point.advance()]
-            for cell in [cell for cell in self._waiting if self._is_due(cell)]:
-                self._waiting.remove(cell)
-                if not self._mirror.is_complete(cell):
-                    point = PointMirror(self._mirror, cell)
-                    if not point.advance():
-                        self._growing.append(point)
+            self._look()
             if closed:
                 break
             closed = sweep.poll(POLL_S)
         for point in self._growing:
             point.close(complete=False)
+        _raise_first(self._faults)
         return self._n_points - len(self._waiting) - len(self._growing)
+
+    def _look(self) -> None:
+        self._growing = [point for point in self._growing if self._grows(point)]
+        for cell in [cell for cell in self._waiting if self._is_due(cell)]:
+            self._waiting.remove(cell)
+            if not self._mirror.is_complete(cell):
+                point = PointMirror(self._mirror, cell)
+                if self._grows(point):
+                    self._growing.append(point)
+
+    def _grows(self, point: PointMirror) -> bool:
+        """Mirror what a record has gained; return whether there will be more of it."""
+        try:
+            return not point.advance()
+        except StoreError as error:
+            self._faults.append(error)
+            return False
 
     def _is_due(self, cell: Cell) -> bool:
         """Whether a run is over, or has written since the sweep began.
@@ -146,11 +207,10 @@ class _Following:
         return record.exists() and record.stat().st_mtime >= self._began
 
 
-def _warn(cells: Sequence[Cell], what: str) -> None:
-    first = cells[0]
+def _warn(what: str, remedy: str) -> None:
     print(
-        f"warning: the W&B mirror ended: {what}. The trainings go on; mirror them later with: "
-        f"python scripts/mirror.py experiment={first.experiment} scale={first.scale}",
+        f"warning: the W&B mirror ended: {what}. No training depends on it; mirror what is missing "
+        f"later with: {remedy}",
         file=sys.stderr,
         flush=True,
     )

@@ -1,53 +1,35 @@
 """Writes records into W&B: one W&B run a point, each step once, and a note of what is done.
 
 Offline, a mirror that was cut short is removed and written again from the record, which is the
-truth. Online, the server says which steps it has, and the rest is sent. Every complete mirror
-leaves a small note, by which the next start skips it.
+truth. Online, the server says which steps it has, and the rest is sent: rows that it has are kept,
+also where the record has others now, since W&B's history cannot be written over. A fresh copy takes
+another project. Every complete mirror leaves a small note, by which the next start skips it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import netrc
-import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlparse
+from typing import TYPE_CHECKING, Any
 
 from adamct import files, metrics
 from adamct.spec import Cell, WandbTracker
-from adamct.store import Line, Outcome, RunFolder, StoreError
+from adamct.store import Outcome, RunFolder, StoreError
 from adamct.tracking.content import rows, run_config, run_identity, summary
+from adamct.tracking.growing import GrowingRecord
+from adamct.tracking.login import Mode, answered, tracker_mode
 
 if TYPE_CHECKING:
     from wandb import Run
 
-Mode = Literal["online", "offline"]
-
 # Raised whenever the same record would be mirrored otherwise than before.
-FORMAT = 1
+FORMAT = 2
 FINISH_TIMEOUT = 120.0  # seconds that the last rows of a run may take to a slow server
-
-
-class TrackingError(RuntimeError):
-    """W&B cannot be used as asked; the message names the remedy."""
-
-
-@contextmanager
-def answered() -> Iterator[None]:
-    """Raise whatever W&B's package raises, of its many kinds, as a ``TrackingError``."""
-    try:
-        yield
-    except Exception as error:
-        raise TrackingError(
-            f"W&B failed ({type(error).__name__}: {error}); start again to go on where it "
-            "stopped, or set tracker.mode=offline"
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -108,11 +90,16 @@ class Mirror:
         Args:
             wandb_id: its name for the machine.
             about: ``name, group, job_type, tags, config`` of ``wandb.init``.
+
+        Raises:
+            FileError: if what an earlier mirror left cannot be removed.
+            TrackingError: if W&B fails.
         """
         import wandb
 
         for folder in self.local_folders(wandb_id):
-            shutil.rmtree(folder)
+            with files.writing(folder):
+                shutil.rmtree(folder)
         with answered():
             return wandb.init(
                 project=self.tracker.project,
@@ -126,6 +113,7 @@ class Mirror:
                     init_timeout=self.tracker.init_timeout,
                     finish_timeout=FINISH_TIMEOUT,
                     finish_timeout_raises=True,
+                    use_dot_wandb=False,  # local_folders looks there
                     # A reader of records has no output, code or machine of its own to report.
                     silent=True,
                     console="off",
@@ -174,8 +162,15 @@ class PointMirror:
             Whether the run is over, and all of it is mirrored.
 
         Raises:
-            StoreError: if the record is not the one that the run left.
+            StoreError: if the record is not the one that the run left; the W&B run is then closed.
         """
+        try:
+            return self._advance()
+        except StoreError:
+            self.close(complete=False)
+            raise
+
+    def _advance(self) -> bool:
         outcome = self._folder.outcome()  # before the record, which is whole where there is one
         if not self._record.read() or not self._is_of(outcome):
             # A training that goes on cuts its record at its checkpoint: nothing read is sure.
@@ -184,6 +179,7 @@ class PointMirror:
             self._record.read()
             if not self._is_of(outcome):
                 self._folder.lines()  # says what is wrong with it
+            self._warn_of_rows_kept()
         over = outcome is not None and outcome.is_final
         with answered():
             for row in rows(self._cell.spec, self._record.lines, self._next, complete=over):
@@ -203,8 +199,9 @@ class PointMirror:
             self._run.finish(exit_code=0 if complete else 1)
 
     def _start(self) -> None:
+        self._mirror.forget(self._cell)  # what it speaks of is about to be replaced
         identity = run_identity(self._cell)
-        self._record = _GrowingRecord(self._folder.record_path)
+        self._record = GrowingRecord(self._folder.record_path)
         self._run = self._mirror.open(
             identity.id,
             name=identity.name,
@@ -217,79 +214,20 @@ class PointMirror:
         self._run.define_metric("*", step_metric=metrics.STEP)
         self._next = self._run.starting_step  # offline 0; online where the server's rows end
 
+    def _warn_of_rows_kept(self) -> None:
+        """Say it where the server has rows of a record that was cut before them."""
+        n_lines = len(self._record.lines)
+        if n_lines < self._next:
+            print(
+                f"warning: {self._folder.record_path} was cut to {n_lines} lines, and W&B keeps "
+                f"{self._next} rows of it; if training goes on otherwise than before (on another "
+                "device, say), mirror it anew into another tracker.project",
+                file=sys.stderr,
+                flush=True,
+            )
+
     def _is_of(self, outcome: Outcome | None) -> bool:
         """Whether the lines read are those of an outcome; those of an unfinished run may be."""
         if outcome is None or not outcome.is_final:
             return True
         return self._record.sha256 == outcome.record_sha256
-
-
-class _GrowingRecord:
-    """Reads the whole lines of a record that another process may be writing."""
-
-    def __init__(self, path: Path) -> None:
-        self.lines: list[Line] = []
-        self._path = path
-        self._read = 0
-        self._hash = hashlib.sha256()
-
-    @property
-    def sha256(self) -> str:
-        """Hash of all that was read."""
-        return self._hash.hexdigest()
-
-    def read(self) -> bool:
-        """Read on; return False if the record has become shorter than what was read of it."""
-        try:
-            with self._path.open("rb") as file:
-                if file.seek(0, os.SEEK_END) < self._read:
-                    return False
-                file.seek(self._read)
-                text = file.read()
-        except FileNotFoundError:
-            return self._read == 0
-        whole = text[: text.rfind(b"\n") + 1]
-        try:
-            self.lines += [json.loads(line) for line in whole.splitlines()]
-        except ValueError as error:
-            raise StoreError(f"{self._path} is no record of a run ({error})") from error
-        self._hash.update(whole)
-        self._read += len(whole)
-        return True
-
-
-def tracker_mode(tracker: WandbTracker) -> Mode:
-    """Decide whether W&B is used online: as asked, or else where it finds a login.
-
-    Raises:
-        TrackingError: if W&B is not installed, or switched off.
-    """
-    # W&B's process would spread over all cores, and its reports on itself cost a third of its time.
-    os.environ.setdefault("GOMAXPROCS", "1")
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    try:
-        import wandb
-    except ImportError as error:
-        raise TrackingError(
-            f"the wandb package cannot be imported ({error}); install the project's "
-            "requirements, or set tracker=none"
-        ) from error
-    if tracker.mode == "disabled":
-        raise TrackingError("tracker.mode = 'disabled': set it to online or offline")
-    if tracker.mode is not None:
-        return tracker.mode
-    settings = wandb.setup().settings
-    if settings.api_key or settings.identity_token_file:
-        return "online"
-    hosts = {urlparse(settings.base_url).netloc}
-    if settings.base_url == wandb.Settings.model_fields["base_url"].default:
-        hosts.add("api.wandb.ai")  # where older logins were noted
-    return "online" if hosts & _netrc_hosts() else "offline"
-
-
-def _netrc_hosts() -> set[str]:
-    """Return the servers for which ``wandb login``, or another program, has left a key."""
-    try:
-        return set(netrc.netrc(os.environ.get("NETRC")).hosts)
-    except (OSError, netrc.NetrcParseError):
-        return set()

@@ -10,7 +10,8 @@ from typing import Any
 
 from adamct import metrics
 from adamct.spec import WandbTracker
-from adamct.tracking.mirror import Mirror, answered
+from adamct.tracking.login import answered
+from adamct.tracking.mirror import Mirror
 
 CLAIM_COLUMNS = (
     "name",
@@ -34,6 +35,8 @@ def mirror_figure(
     verdicts: Sequence[Mapping[str, Any]],
 ) -> None:
     """Show a figure in W&B as a run of its own; drawn again, it replaces what was there.
+
+    Online, W&B shows the last drawing, and keeps those before it as earlier steps of the run.
 
     Args:
         tracker: where.
@@ -60,7 +63,7 @@ def mirror_figure(
         )
         with answered():
             run.log(_shown(pictures, verdicts))
-            run.summary.update(Counter(f"claims/{verdict['status']}" for verdict in verdicts))
+            run.summary.update(claim_counts(verdicts))
             run.finish()
 
 
@@ -77,6 +80,15 @@ def _shown(pictures: Sequence[Path], verdicts: Sequence[Mapping[str, Any]]) -> d
     if verdicts:
         shown[metrics.CLAIMS_TABLE] = _table(CLAIM_COLUMNS, claim_rows(verdicts))
     return shown
+
+
+def claim_counts(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the number of claims of every status.
+
+    With the zeros: online, what is not written stays as an earlier drawing left it.
+    """
+    counts = Counter(verdict["status"] for verdict in verdicts)
+    return {metrics.claims_count(status): counts[status] for status in metrics.CLAIM_STATUSES}
 
 
 def claim_rows(verdicts: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
