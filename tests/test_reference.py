@@ -11,6 +11,8 @@ from hypothesis.extra.numpy import arrays
 
 from adamct import records, reference
 from adamct.compose import compose_cells
+from adamct.drawing import REFERENCE_DIR
+from adamct.gallery import figure_files, reads
 from adamct.runner import carry_out
 from adamct.store import StoreError
 
@@ -157,3 +159,17 @@ def test_a_spec_without_its_data_is_the_one_composed_without():
     whole, blank = compose_cells(LEVELS), compose_cells(LEVELS, with_data=False)
     assert [cell.spec.without_data() for cell in whole] == [cell.spec for cell in blank]
     assert whole[0].spec != blank[0].spec
+
+
+def test_the_repositorys_reference_is_whole_small_and_of_todays_experiments():
+    folder = REFERENCE_DIR / "laptop"
+    shown = {name: reads(path) for name, path in figure_files().items()}
+    for experiment in sorted({e for experiments in shown.values() for e in experiments}):
+        cells = compose_cells([f"experiment={experiment}", "scale=laptop"], with_data=False)
+        found = reference.load(cells, folder)
+        assert len(found.runs) == len(cells)
+        assert set(found.scalars.run_id) == set(found.runs.run_id)
+        assert not found.runs.dirty.astype(bool).any()
+    assert sum(path.stat().st_size for path in folder.glob("*.parquet")) <= 5e6
+    pictures = {path.stem for path in folder.glob("*.png")}
+    assert pictures == {path.stem for path in figure_files().values()}
