@@ -87,8 +87,9 @@ def beats(
     advantage, interval = held_out_advantage(scores, *sides)
     mean = float(advantage.mean())
     detail = (
-        f"advantage {mean:+.4f} {UNIT[metric]}, 95 % interval [{interval[0]:+.4f}, "
-        f"{interval[1]:+.4f}], by seed {', '.join(f'{a:+.4f}' for a in advantage)}; "
+        f"advantage, chosen on all seeds but one and scored on that one, {mean:+.4f} "
+        f"{UNIT[metric]}, 95 % interval [{interval[0]:+.4f}, {interval[1]:+.4f}], by seed "
+        f"{', '.join(f'{a:+.4f}' for a in advantage)}; over all seeds "
         f"{winner(scores[sides[0]], metric)} against {winner(scores[sides[1]], metric)}; "
         + edges(scores)
     )
