@@ -31,8 +31,8 @@ WORDINGS = (
 SCALES = {
     "smoke": "Smoke scale takes seconds and proves that the path from configuration to verdict "
     "works. Its runs are far too short to judge a claim: the verdicts mean nothing.",
-    "laptop": "Laptop scale takes about an hour on two CPU cores, on data that comes with Python and "
-    "its packages: the models are small, the effects the same in kind.",
+    "laptop": "Laptop scale takes about an hour on two CPU cores, on data that comes with Python "
+    "and its packages: the models are small, the effects the same in kind.",
     "paper": "Paper scale follows the paper's Appendix H to the letter, on GPUs.",
 }
 
