@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.image import imread
 
-from adamct import drawing, files, records, reference
+from adamct import drawing, files, gallery, records, reference
 from adamct.compose import compose_cells
 
 ROOT = Path(__file__).parents[2]
@@ -64,13 +66,25 @@ def test_a_figure_draws_the_same_from_runs_and_from_reference(path, drawn):
     of_runs, of_reference = (
         drawn / f"{source}_drawn" / "smoke" for source in ("runs", "reference")
     )
-    for suffix in (".png", ".pdf"):
-        name = path.stem + suffix
-        assert (of_runs / name).read_bytes() == (of_reference / name).read_bytes()
+    rounded = bool(set(gallery.reads(path)) & set(reference.ROUNDED))
+    if rounded:  # to 6e-8 of a value, which may move the shade of a pixel
+        name = path.stem + ".png"
+        one, other = (imread(folder / name) for folder in (of_runs, of_reference))
+        assert one.shape == other.shape
+        assert np.abs(one - other).mean() < 1e-3
+    else:
+        for suffix in (".png", ".pdf"):
+            name = path.stem + suffix
+            assert (of_runs / name).read_bytes() == (of_reference / name).read_bytes()
     facts, others = (
         json.loads((out / f"{path.stem}.json").read_text()) for out in (of_runs, of_reference)
     )
-    assert facts["verdicts"] == others["verdicts"]
+    for verdict, like in zip(facts["verdicts"], others["verdicts"], strict=True):
+        if rounded:
+            assert verdict["statistic"] == pytest.approx(like["statistic"], rel=1e-4)
+            assert verdict["status"] == like["status"]
+        else:
+            assert verdict == like
     # Figure 10 shows an architecture, of which the paper claims nothing.
     assert bool(facts["verdicts"]) == (path.stem != "fig10_cnn")
     assert all(verdict["detail"] for verdict in facts["verdicts"])
