@@ -15,20 +15,25 @@ GIVEN = 0.05  # with the gradients of the steps: about as much as being one step
 EARLY = 20  # steps; later, training multiplies any small difference
 
 
+def _relative_error(records: Records, gap: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps n from 0 on, and a gap over ‖θ_n − θ_0‖ from n = 1 on, (steps, runs)."""
+    n, distance = records.matrix(gap)
+    _, moved = records.matrix("displacement")
+    return n, distance[1:] / moved[1:]
+
+
 @of_whole_runs
 def follows(records: Records) -> Finding:
     """Largest relative displacement error, ‖θ(t_N) − θ_N‖ / ‖θ_N − θ_0‖, over the runs."""
-    n, gap = records.matrix("continuous_gap")
-    _, moved = records.matrix("displacement")
-    _, given = records.matrix("driven_gap")
-    error = gap[1:] / moved[1:]
+    n, error = _relative_error(records, "continuous_gap")
+    _, given = _relative_error(records, "driven_gap")
     worst = float(error[-1].max())
     detail = (
         f"‖θ(t_N) − θ_N‖ is {100 * error[-1].min():.3g} to {100 * worst:.3g} % of ‖θ_N − θ_0‖ at "
         f"N = {n[-1]}, over all parameters of {len(records.runs)} runs; {100 * error.min():.3g} to "
         f"{100 * error.max():.3g} % at any n ≥ 1, {100 * error[:EARLY][-1].max():.3g} % at n = "
         f"{min(EARLY, n[-1])}; with the gradients of the steps, at most "
-        f"{100 * (given[-1] / moved[-1]).max():.2g} % at N: the rest is what training makes of it"
+        f"{100 * given[-1].max():.2g} % at N: the rest is what training makes of it"
     )
     return Finding(_status(worst <= CLOSE), worst, None, len(records.runs), detail)
 
@@ -36,9 +41,7 @@ def follows(records: Records) -> Finding:
 @of_whole_runs
 def follows_given_gradients(records: Records) -> Finding:
     """The same error for the solution that is driven by the gradients of the discrete steps."""
-    n, gap = records.matrix("driven_gap")
-    _, moved = records.matrix("displacement")
-    error = gap[1:] / moved[1:]
+    n, error = _relative_error(records, "driven_gap")
     worst = float(error[-1].max())
     early = [100 * float(error[:k][-1].max()) for k in (5, EARLY)]
     detail = (
@@ -64,10 +67,9 @@ def correlates(records: Records) -> Finding:
 @of_whole_runs
 def approaches(records: Records) -> Finding:
     """Relative displacement error at the last step for the smallest learning rate, over seeds."""
-    n, gap = records.matrix("continuous_gap")
-    _, moved = records.matrix("displacement")
+    n, error_at = _relative_error(records, "continuous_gap")
     _, correlation = records.matrix("continuous_correlation")
-    ends = pd.DataFrame({"error": gap[-1] / moved[-1], "correlation": correlation[-1]})
+    ends = pd.DataFrame({"error": error_at[-1], "correlation": correlation[-1]})
     by_lr = ends.groupby(records.runs.lr.to_numpy()).mean()  # in the order of η
     words = [
         f"{100 * row.error:.3g} % at η = {row.Index:g} (correlation {row.correlation:.4f})"
