@@ -85,19 +85,25 @@ def source_of(arguments: argparse.Namespace) -> Source:
 
 def draw_all(arguments: argparse.Namespace) -> int:
     """Draw the figures one after the other; say where they are and what they show."""
-    from adamct.drawing import draw
     from adamct.sweep import EXPECTED
 
     source, answers = source_of(arguments), True
     for name in arguments.names:
         try:
-            drawn = draw(name, source, arguments.out)
-            print(drawn.as_text(), flush=True)
-            answers = answers and show_in_wandb(drawn, source)
+            answers = draw_one(name, source, arguments.out, in_wandb=answers)
         except EXPECTED as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
     return 0
+
+
+def draw_one(name: str, source: Source, out: Path, *, in_wandb: bool) -> bool:
+    """Draw a figure, print its verdicts, show it in W&B; return whether to show the next there."""
+    from adamct.drawing import draw
+
+    drawn = draw(name, source, out)
+    print(drawn.as_text(), flush=True)
+    return in_wandb and show_in_wandb(drawn, source)
 
 
 def show_in_wandb(drawn: Drawn, source: Source) -> bool:

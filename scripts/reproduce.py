@@ -90,14 +90,13 @@ class Figures:
         return self._trained[experiment]
 
     def _draw(self, name: str) -> bool:
-        from adamct.drawing import draw
         from adamct.sweep import EXPECTED
 
         self._source = self._source or plot.source_of(self._arguments)
         try:
-            drawn = draw(name, self._source, self._arguments.out)
-            print(drawn.as_text(), flush=True)
-            self._wandb_answers = self._wandb_answers and plot.show_in_wandb(drawn, self._source)
+            self._wandb_answers = plot.draw_one(
+                name, self._source, self._arguments.out, in_wandb=self._wandb_answers
+            )
         except EXPECTED as error:
             print(f"error: {error}", file=sys.stderr)
             return False
