@@ -8,6 +8,7 @@ the sweep, never a step of it.
 - ``content``: what a point becomes in W&B: pure functions of its cell, its record and its outcome.
 - ``login``: online, offline, or not at all.
 - ``growing``: a record, read while another process writes it.
+- ``handover``: many rows at a time to W&B's process.
 - ``mirror``: one W&B run a point, each step once; what is mirrored is noted and not repeated.
 - ``follow``: the process beside a sweep that mirrors records while they grow.
 - ``pictures``: a figure with its claims as a W&B run.

@@ -22,6 +22,7 @@ from adamct.spec import Cell, WandbTracker
 from adamct.store import Outcome, RunFolder, StoreError
 from adamct.tracking.content import rows, run_config, run_identity, summary
 from adamct.tracking.growing import GrowingRecord
+from adamct.tracking.handover import log_rows
 from adamct.tracking.login import Mode, answered, tracker_mode
 
 if TYPE_CHECKING:
@@ -182,9 +183,9 @@ class PointMirror:
             self._warn_of_rows_kept()
         over = outcome is not None and outcome.is_final
         with answered():
-            for row in rows(self._cell.spec, self._record.lines, self._next, complete=over):
-                self._run.log(row, step=row[metrics.STEP])
-                self._next = row[metrics.STEP] + 1
+            new = rows(self._cell.spec, self._record.lines, self._next, complete=over)
+            log_rows(self._run, new)
+            self._next += len(new)
         if outcome is None or not over:
             return False
         wall_s = self._folder.wall_s()
