@@ -59,16 +59,22 @@ def mirror(cells: Sequence[Cell], *, again: bool) -> int:
     """Mirror the points of an experiment whose runs are over."""
     from tqdm import tqdm
 
-    from adamct.store import RunFolder
+    from adamct.store import RunFolder, StoreError
     from adamct.tracking.content import run_identity
     from adamct.tracking.follow import mirror_all
     from adamct.tracking.login import TrackingError
     from adamct.tracking.mirror import Mirror
 
+    def is_done(folder: RunFolder) -> bool:
+        try:
+            return folder.is_done()
+        except StoreError:
+            return True  # what is wrong with it is said when the others are mirrored
+
     first, tracker = cells[0], cells[0].tracker
     if tracker is None:
         raise TrackingError("tracker=none mirrors nothing; leave it out, or set tracker=wandb")
-    over = [cell for cell in cells if RunFolder.of(cell.spec, cell.runs_dir).is_done()]
+    over = [cell for cell in cells if is_done(RunFolder.of(cell.spec, cell.runs_dir))]
     with Mirror.held(tracker, run_identity(first).group) as to:
         if again:
             for cell in over:

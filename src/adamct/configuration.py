@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -113,6 +114,7 @@ class Config(Frozen):
         return pair if pair is None else (checked_decay(pair[0]), checked_decay(pair[1]))
 
 
+@lru_cache
 def figures_fed(experiment: str) -> tuple[str, ...]:
     """Return the figures that an experiment's header says it feeds; none without such a file.
 

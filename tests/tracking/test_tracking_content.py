@@ -8,6 +8,7 @@ import pytest
 
 from adamct.compose import compose_cells, experiment_names
 from adamct.configuration import ConfigurationError, figures_fed
+from adamct.spec import WarmupCosineSchedule
 from adamct.store import Outcome
 from adamct.theory import discrete_max_update_bound, max_update_bound
 from adamct.tracking.content import flat, rows, run_config, run_identity, summary
@@ -61,6 +62,19 @@ def test_rows_of_a_growing_record_are_those_of_the_whole(seed):
         seen += int(random.integers(1, 20))
         mirrored += rows(spec, lines[:seen], len(mirrored), complete=seen >= len(lines))
     assert mirrored == rows(spec, lines)
+
+
+def test_the_learning_rate_is_in_every_row_of_a_step():
+    """Recorded or not: some runs under a schedule observe the losses alone."""
+    schedule = WarmupCosineSchedule(kind="warmup_cosine", warmup_steps=3, final_fraction=0.1)
+    spec = one_cell("n_steps=9", "optimizer.lr=0.5").spec.model_copy(update={"schedule": schedule})
+    lines = [{"n": n, "train_loss": 1.0} for n in range(9)] + [{"n": 9, "test_loss": 1.0}]
+    mirrored = rows(spec, lines)
+    warm_up, middle, last = (mirrored[n]["lr"] for n in (0, 3, 8))
+    assert (warm_up, middle, last) == pytest.approx((0.5 / 3, 0.5, 0.05), rel=1e-15)
+    assert "lr" not in mirrored[9]
+    recorded = rows(spec, [line | {"lr": 7.0} for line in lines])
+    assert {row["lr"] for row in recorded} == {7.0}
 
 
 def test_levels_and_vectors_are_set_off_by_a_slash():

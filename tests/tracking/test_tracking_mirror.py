@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -19,7 +20,7 @@ from adamct.compose import compose_cells
 from adamct.files import FileError
 from adamct.runner import carry_out
 from adamct.store import RecordWriter, RunFolder, StoreError
-from adamct.tracking import follow
+from adamct.tracking import follow, handover
 from adamct.tracking.content import rows, run_config, run_identity
 from adamct.tracking.follow import mirror_all, tracked
 from adamct.tracking.growing import GrowingRecord
@@ -247,8 +248,66 @@ def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(cells, server,
         assert capsys.readouterr().err == ""
         RecordWriter(folder.record_path, 10).close()
         assert not point.advance()
-    assert "was cut to 10 lines, and W&B keeps 17 rows of it" in capsys.readouterr().err
-    assert len(lines) > 17
+        err = capsys.readouterr().err
+        assert "was cut to its checkpoint, and W&B keeps the 17 rows that it had" in err
+        assert len(lines) > 17
+        assert not point.advance()
+        assert capsys.readouterr().err == ""  # once
+    with online(cells) as mirror:  # a process that has not seen the cut
+        assert not PointMirror(mirror, cells[0]).advance()
+    assert "W&B keeps the 17 rows" in capsys.readouterr().err
+
+
+def test_a_server_that_is_lost_is_not_waited_for(cells, server, capfd, monkeypatch):
+    """The rest of the process, W&B's own goodbye with it, is left out."""
+    import wandb
+
+    def lost(row, step):
+        raise TimeoutError("no answer")
+
+    def goodbye(**_):
+        print("goodbye")
+
+    monkeypatch.setattr(server, "log", lost)
+    monkeypatch.setattr(wandb, "teardown", goodbye)
+    tracker = cells[0].tracker.model_copy(update={"mode": "online"})
+    context = multiprocessing.get_context("fork")
+    theirs, ours = context.Pipe(duplex=False)
+    about = ([replace(cell, tracker=tracker) for cell in cells], "remedy", 0.0, theirs)
+    process = context.Process(target=follow._follow, args=about)
+    process.start()
+    ours.close()
+    process.join()
+    assert process.exitcode == 0
+    out, err = capfd.readouterr()
+    assert err.count("warning: the W&B mirror ended: W&B failed (TimeoutError: no answer)") == 1
+    assert "goodbye" not in out
+
+
+def test_rows_are_handed_to_wandb_many_at_a_time(finished, tmp_path, monkeypatch):
+    """Fails where an upgrade of W&B has moved the parts that this takes for its speed."""
+    cells = finished[:1]
+    shutil.copytree(finished[0].runs_dir, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / ".wandb", ignore_errors=True)
+    (cell,) = compose(tmp_path, "point=0", "n_steps=30")
+    assert cell.spec == cells[0].spec
+    monkeypatch.setattr(handover, "ROWS_AT_ONCE", 11)
+    with held([cell]) as mirror:
+        point = PointMirror(mirror, cell)
+        kind = type(point._run._interface._asyncer)
+        direct, n_calls = kind.run, []
+
+        def counted(asyncer, function):
+            n_calls.append(function)
+            return direct(asyncer, function)
+
+        monkeypatch.setattr(kind, "run", counted)
+        handover.log_rows(point._run, rows(cell.spec, folder_of(cell).lines()))
+        assert len(n_calls) == 3  # 11, 11 and 8 rows
+        point.close(complete=False)
+        monkeypatch.undo()
+        mirror_all(mirror, [cell])
+    assert_mirrored(cell, tmp_path)
 
 
 def test_an_altered_record_is_named_and_the_others_are_mirrored(cells, tmp_path):
@@ -435,6 +494,21 @@ def test_a_mirror_beside_a_sweep_leaves_out_a_bad_record_and_says_so(
     err = capfd.readouterr().err
     assert err.count("warning: ") == 1
     assert "torn, altered or another" in err
+    assert_mirrored(cells[1], tmp_path)
+
+
+def test_an_outcome_that_cannot_be_read_costs_its_own_mirror_alone(cells, tmp_path, door, capfd):
+    outcome = folder_of(cells[0]).path / "outcome.json"
+    outcome.write_text("{")
+    with tracked(cells):
+        pass
+    err = capfd.readouterr().err
+    assert err.count("warning: ") == 1
+    assert f"{outcome} is no outcome of a run" in err
+    assert_mirrored(cells[1], tmp_path)
+    overrides = [*SMOKE, f"runs_dir={tmp_path}", "point=0,3", "n_steps=30"]
+    assert door.main([*overrides, "--again"]) == 2
+    assert f"{outcome} is no outcome of a run" in capfd.readouterr().err
     assert_mirrored(cells[1], tmp_path)
 
 

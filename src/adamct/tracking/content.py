@@ -32,6 +32,7 @@ from adamct.theory import (
     stability_coefficient,
 )
 from adamct.theory.domain import Values
+from adamct.train.schedules import lr_factor
 
 HALF_WIDTH = 5  # w of the slopes, as Appendix H takes them
 BOUNDS = {metrics.PAPER_BOUND: max_update_bound, metrics.EXACT_BOUND: discrete_max_update_bound}
@@ -117,8 +118,9 @@ def rows(
 ) -> list[Row]:
     """Return the rows of a record, one a step, each with all that is known of it.
 
-    A row holds the line as it was recorded, both bounds of the last level where its max-update is
-    recorded (and the bound finite), and the slope where the steps on both sides are.
+    A row holds the line as it was recorded, the learning rate of its step, both bounds of the last
+    level where its max-update is recorded (and the bound finite), and the slope where the steps on
+    both sides are.
 
     Args:
         spec: of the run.
@@ -131,7 +133,9 @@ def rows(
     {'n': 3, 'train_loss': 2.5, 'max_update': 1.5, 'max_update/1': 1.0, 'max_update/2': 1.5}
     """
     open_slopes = 0 if complete or not lines or "max_update" not in lines[-1] else HALF_WIDTH
-    wanted = [flat(line) for line in lines[start : max(start, len(lines) - open_slopes)]]
+    wanted = [
+        _with_lr(spec, flat(line)) for line in lines[start : max(start, len(lines) - open_slopes)]
+    ]
     around = lines[max(0, start - HALF_WIDTH) :]
     measured = {line["n"]: line["max_update"][-1] for line in around if "max_update" in line}
     if not wanted or not measured:
@@ -149,6 +153,13 @@ def rows(
         n = row[metrics.STEP]
         row |= _finite({name: values[n] for name, values in derived.items() if n in values})
     return wanted
+
+
+def _with_lr(spec: RunSpec, row: Row) -> Row:
+    n = row[metrics.STEP]
+    if metrics.LR in row or n >= spec.n_steps:  # after the last step there is only a score
+        return row
+    return row | {metrics.LR: spec.optimizer.lr * lr_factor(spec.schedule, n, spec.n_steps)}
 
 
 def flat(line: Line) -> Row:

@@ -1,7 +1,7 @@
 """Mirrors the records of a sweep while they grow, from a process of its own.
 
 A process, since a mirror that waits for a server, dies, or computes must not be felt by a training.
-It runs at low priority, reads the records, and ends when the sweep's end of a pipe closes, which
+It gives way to trainings, reads the records, and ends when the sweep's end of a pipe closes, which
 the system sees to however the sweep ends.
 """
 
@@ -23,7 +23,7 @@ from adamct.store import RunFolder, StoreError
 from adamct.tracking.content import run_identity
 from adamct.tracking.mirror import Mirror, PointMirror
 
-POLL_S = 5.0  # between two looks at the records
+POLL_S = 10.0  # between two looks at the records
 QUIET_S = 5.0  # that a sweep waits for its mirror at the end without a word
 PATIENCE_S = 300.0  # that it waits after that
 
@@ -110,18 +110,32 @@ def _follow(cells: list[Cell], remedy: str, began: float, sweep: Connection) -> 
     # That of a process above, which may end before this one.
     os.environ.pop("WANDB_SERVICE", None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when it is over
-    os.nice(10)
+    _give_way()
     tracker = cells[0].tracker
     assert tracker is not None  # tracked() has seen to it
+    online = False
     try:
         with _held(tracker, run_identity(cells[0]).group, sweep) as mirror:
+            online = mirror.mode == "online"
             count = _Following(mirror, cells, began).until_closed(sweep)
             print(f"W&B: {count} points mirrored; {mirror.where()}", flush=True)
     except Exception as error:  # whatever it is, the trainings go on
         _warn(str(error) or type(error).__name__, remedy)
+        if online:  # W&B would wait for a server that may be gone, and the sweep for W&B
+            os._exit(0)
     if "wandb" in sys.modules:
         with suppress(Exception, SystemExit):  # what there is to say has been said
             sys.modules["wandb"].teardown(exit_code=1)  # a run that is still open is incomplete
+
+
+def _give_way() -> None:
+    """Let trainings go before this process and those that it starts, W&B's among them."""
+    os.nice(10)
+    if hasattr(os, "SCHED_BATCH"):
+        # Niceness weighs processes of one session, and W&B's has its own. A batch process waits for
+        # its turn where another would interrupt a training, some thousand times a minute.
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 @contextmanager
@@ -153,7 +167,7 @@ class _Following:
 
     def __init__(self, mirror: Mirror, cells: Sequence[Cell], began: float) -> None:
         self._mirror, self._began = mirror, began
-        self._waiting = _points(cells)
+        self._waiting = [(cell, RunFolder.of(cell.spec, cell.runs_dir)) for cell in _points(cells)]
         self._n_points = len(self._waiting)
         self._growing: list[PointMirror] = []
         self._faults: list[StoreError] = []
@@ -180,12 +194,17 @@ class _Following:
 
     def _look(self) -> None:
         self._growing = [point for point in self._growing if self._grows(point)]
-        for cell in [cell for cell in self._waiting if self._is_due(cell)]:
-            self._waiting.remove(cell)
-            if not self._mirror.is_complete(cell):
-                point = PointMirror(self._mirror, cell)
-                if self._grows(point):
-                    self._growing.append(point)
+        waiting, self._waiting = self._waiting, []
+        for cell, folder in waiting:
+            try:
+                if not self._is_due(folder):
+                    self._waiting.append((cell, folder))
+                elif not self._mirror.is_complete(cell):
+                    point = PointMirror(self._mirror, cell)
+                    if self._grows(point):
+                        self._growing.append(point)
+            except StoreError as error:
+                self._faults.append(error)
 
     def _grows(self, point: PointMirror) -> bool:
         """Mirror what a record has gained; return whether there will be more of it."""
@@ -195,12 +214,11 @@ class _Following:
             self._faults.append(error)
             return False
 
-    def _is_due(self, cell: Cell) -> bool:
+    def _is_due(self, folder: RunFolder) -> bool:
         """Whether a run is over, or has written since the sweep began.
 
         An older record of an interrupted run will be cut at its checkpoint before it goes on.
         """
-        folder = RunFolder.of(cell.spec, cell.runs_dir)
         if folder.is_done():
             return True
         record = folder.record_path

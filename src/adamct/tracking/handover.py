@@ -1,10 +1,10 @@
 """Hands many rows at a time to W&B's process.
 
 ``Run.log`` hands over one row, and waits until a thread of W&B's has passed it on: with every core
-training, these changes of thread and of process cost more than all else that a mirror does. W&B
-has no public call for many rows. So this reaches below ``Run.log``, but only to put off its last
-step: W&B itself encodes the rows, in order, and passes them on by its own function. Where it no
-longer has the parts that this knows, rows go one by one: the same content, at the old price.
+training, these changes of thread cost more than all else that a mirror does. W&B has no public call
+for many rows. So this reaches below ``Run.log``, but only to put off its last step: W&B itself
+encodes the rows, in order, and passes them on by its own function. A W&B whose runs have no such
+parts gets its rows one by one: the same content, at a higher price.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from adamct import metrics
 if TYPE_CHECKING:
     from wandb import Run
 
-ROWS_AT_ONCE = 500  # some 200 kB: what a slow server makes W&B hold back is held back here, too
+ROWS_AT_ONCE = 500  # bounds what is held in memory, and what is lost where a connection breaks
 
 
 def log_rows(run: Run, rows: Sequence[dict[str, Any]]) -> None:
@@ -67,9 +67,9 @@ class _Deferred:
         self._direct, self._owner = direct, threading.get_ident()
         self._kept: list[Callable[[], Awaitable[Any]]] = []
 
-    def run(self, function: Callable[[], Awaitable[Any]]) -> Any:
-        if threading.get_ident() != self._owner:
-            return self._direct.run(function)
+    def run(self, function: Callable[[], Awaitable[Any]], **options: Any) -> Any:
+        if threading.get_ident() != self._owner or options:
+            return self._direct.run(function, **options)
         self._kept.append(function)
         return None  # as passing on a row does
 
@@ -77,5 +77,5 @@ class _Deferred:
         for function in self._kept:
             await function()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # what else there is to call, such as run_soon
         return getattr(self._direct, name)

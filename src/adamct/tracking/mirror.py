@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wandb import Run
 
 # Raised whenever the same record would be mirrored otherwise than before.
-FORMAT = 2
+FORMAT = 3
 FINISH_TIMEOUT = 120.0  # seconds that the last rows of a run may take to a slow server
 
 
@@ -181,15 +181,18 @@ class PointMirror:
             if not self._is_of(outcome):
                 self._folder.lines()  # says what is wrong with it
             self._warn_of_rows_kept()
+        if len(self._record.lines) < self._next:  # those that the server has of an earlier process
+            self._warn_of_rows_kept()
         over = outcome is not None and outcome.is_final
+        new = rows(self._cell.spec, self._record.lines, self._next, complete=over)
         with answered():
-            new = rows(self._cell.spec, self._record.lines, self._next, complete=over)
             log_rows(self._run, new)
-            self._next += len(new)
+        self._next += len(new)
         if outcome is None or not over:
             return False
-        wall_s = self._folder.wall_s()
-        self._run.summary.update(summary(self._cell, self._record.lines, outcome, wall_s))
+        last = summary(self._cell, self._record.lines, outcome, self._folder.wall_s())
+        with answered():
+            self._run.summary.update(last)
         self.close(complete=True)
         self._mirror.note_complete(self._cell, outcome)
         return True
@@ -211,21 +214,23 @@ class PointMirror:
             tags=identity.tags,
             config=run_config(self._cell),
         )
-        self._run.define_metric(metrics.STEP)
-        self._run.define_metric("*", step_metric=metrics.STEP)
-        self._next = self._run.starting_step  # offline 0; online where the server's rows end
+        with answered():
+            self._run.define_metric(metrics.STEP)
+            self._run.define_metric("*", step_metric=metrics.STEP)
+            self._next = self._run.starting_step  # offline 0; online where the server's rows end
+        self._rows_kept = self._next
 
     def _warn_of_rows_kept(self) -> None:
-        """Say it where the server has rows of a record that was cut before them."""
-        n_lines = len(self._record.lines)
-        if n_lines < self._next:
+        """Say once that the server has rows of a record as it was before it was cut."""
+        if self._rows_kept:
             print(
-                f"warning: {self._folder.record_path} was cut to {n_lines} lines, and W&B keeps "
-                f"{self._next} rows of it; if training goes on otherwise than before (on another "
-                "device, say), mirror it anew into another tracker.project",
+                f"warning: {self._folder.record_path} was cut to its checkpoint, and W&B keeps the "
+                f"{self._rows_kept} rows that it had; if training goes on otherwise than before "
+                "(on another device, say), mirror it anew into another tracker.project",
                 file=sys.stderr,
                 flush=True,
             )
+        self._rows_kept = 0
 
     def _is_of(self, outcome: Outcome | None) -> bool:
         """Whether the lines read are those of an outcome; those of an unfinished run may be."""
