@@ -80,7 +80,10 @@ def source_of(arguments: argparse.Namespace) -> Source:
     from adamct.drawing import REFERENCE_DIR, Source
 
     folder = REFERENCE_DIR / arguments.scale if arguments.records == "reference" else None
-    return Source(arguments.scale, tuple(arguments.overrides), folder)
+    # Of a launcher, whose keys no other launcher knows: they say nothing of the records.
+    launching = [word for word in arguments.overrides if word.lstrip("+~").startswith("hydra")]
+    overrides = [word for word in arguments.overrides if word not in launching]
+    return Source(arguments.scale, tuple(overrides), folder)
 
 
 def draw_all(arguments: argparse.Namespace) -> int:

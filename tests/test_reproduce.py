@@ -1,5 +1,6 @@
 """The commands that make, and save, what a reader sees: scripts/reproduce.py and its neighbours."""
 
+import argparse
 import json
 import os
 import shutil
@@ -129,6 +130,18 @@ def test_a_tracker_is_found_among_overrides_of_the_experiments(tmp_path):
     tracker = Source("smoke", (*overrides, *asked)).tracker()
     assert (tracker.mode, tracker.project) == ("offline", "mine")
     assert tracker.folder == tmp_path / ".wandb"
+
+
+def test_what_is_said_to_a_launcher_does_not_reach_the_records(command, monkeypatch):
+    """``make fig3 LAUNCHER=slurm OVERRIDES=hydra.launcher.partition=gpu`` trains, then draws."""
+    plot, _ = command("plot")
+    said = ["fig3", "--scale", "smoke", "hydra.launcher.partition=gpu"]
+    said += ["+hydra.launcher.additional_parameters.nice=10", "seed=1"]
+    monkeypatch.setattr(sys, "argv", ["plot", *said])
+    parser = argparse.ArgumentParser()
+    plot.add_arguments(parser)
+    arguments = plot.parse(parser)
+    assert plot.source_of(arguments).overrides == ("seed=1",)
 
 
 @pytest.mark.parametrize("name", ["plot", "reproduce"])
