@@ -17,8 +17,8 @@ model at the others: for each k and strategy, the best test loss over the grid o
 and weight decays, with warm-up and cosine decay and decoupled weight decay. Lower is better. Red
 is AdamW, which all strategies share at k = 1; a hollow point has its best cell at an end of the
 grid; bands are the range over seeds. Points pick their cell on the very seeds that they show, which
-flatters them; the verdicts pick it on the other seeds. (a) shows the optimizers that come near the
-best, (b) all of them.
+flatters them; a verdict on an advantage picks it on other seeds than it scores. (a) shows the
+optimizers that come near the best, (b) all of them.
 """
 ALT = (
     "Two panels, near the best and zoomed out: best test loss against k, a coloured line per "
