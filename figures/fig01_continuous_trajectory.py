@@ -6,8 +6,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
+from adamct.plotting.panels import paired_paths
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -15,14 +15,16 @@ READS = ("trajectory", "trajectory_learning_rate")
 CAPTION = """
 Adam's discrete steps beside the solution of Eq. (4), started from the same weights and fed the
 same batches, at (β, γ) = (0.999, 0.9), η = 10⁻³ and without dropout. (a) Sixteen parameters drawn
-at random: solid lines are the discrete run, dashed lines the equation solved by Euler's scheme as
-in the paper. (b) The distance between the two over all parameters, relative to how far training
-has moved them: Euler without weight decay λ (solid) and with it (dashed); Eq. (4) given the
-gradients of the discrete steps instead of its own (dash-dotted); and a scheme of higher order at
-smaller and smaller η (dotted), at which the two should meet.
+at random, ordered by how far they move, on one axis in each row: solid lines are the discrete run,
+dashed lines the equation solved by Euler's scheme as in the paper. (b) The distance between the two
+over all parameters, relative to how far training has moved them: Euler without weight decay λ
+(solid) and with it (dashed); Eq. (4) given the gradients of the discrete steps instead of its own
+(dash-dotted); and a scheme of higher order at smaller and smaller η (dotted), at which the two
+should meet.
 """
 ALT = (
-    "Left: sixteen pairs of solid and dashed curves of parameter displacement against the step. "
+    "Left: a grid of sixteen panels, each a solid and a dashed curve of a parameter's displacement "
+    "against the step. "
     "Right: curves of the relative distance between discrete and continuous trajectories, one "
     "per learning rate and weight decay, and one, lower, given the discrete run's gradients."
 )
@@ -31,24 +33,15 @@ ALT = (
 def draw(records: Records) -> Figure:
     """Draw (a) 16 random parameters, (b) the error over all; for smaller η, and given gradients."""
     own = records.of(READS[0])
-    figure = Figure(figsize=(TEXT_WIDTH, 3.6))
-    paths, errors = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    figure = Figure(figsize=(TEXT_WIDTH, 4.4))
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1.45, 1))
     papers = own.runs[(own.runs.scheme == "euler") & (own.runs.weight_decay == 0)].iloc[0]
-    for name, look in (
-        ("sampled_parameters", {"linestyle": "-", "linewidth": 0.9}),
-        ("continuous_sampled_parameters", {"linestyle": "--", "linewidth": 1.3}),
-    ):
-        n, values = own.vectors(papers.run_id, name)
-        for i, path in enumerate((values - values[0]).T):
-            paths.plot(n, path, color=f"C{i % 8}", alpha=0.9, **look)
-    paths.set(xlabel="step $n$", ylabel=r"$\theta_i(t_n)-\theta_i(0)$")
-    paths.set_title("(a) 16 random parameters", loc="left")
-    paths.legend(
-        handles=[
-            Line2D([], [], color="0.2", label="discrete"),
-            Line2D([], [], color="0.2", linestyle="--", label="Eq. (4), Euler"),
-        ]
-    )
+    n, discrete = own.vectors(papers.run_id, "sampled_parameters")
+    _, continuous = own.vectors(papers.run_id, "continuous_sampled_parameters")
+    title = r"(a) 16 random parameters, $\theta_i(t_n)-\theta_i(0)$"
+    labels = ("discrete", "Eq. (4), Euler")
+    paired_paths(halves[0], n, discrete, continuous, labels=labels, title=title)
+    errors = halves[1].subplots()
     euler = own.runs[own.runs.scheme == "euler"]
     for run in euler.drop_duplicates("weight_decay").sort_values("weight_decay").itertuples():
         label = rf"Euler, $\eta={run.lr:g}$, $\lambda={run.weight_decay:g}$"
@@ -67,7 +60,7 @@ def draw(records: Records) -> Figure:
     errors.set_yticks([0.02, 0.05, 0.1, 0.2, 0.5], ["2 %", "5 %", "10 %", "20 %", "50 %"])
     errors.minorticks_off()
     errors.set_title("(b) error over all parameters", loc="left")
-    figure.legend(*errors.get_legend_handles_labels(), loc="outside lower right", ncols=2)
+    halves[1].legend(*errors.get_legend_handles_labels(), loc="outside lower right")
     return figure
 
 

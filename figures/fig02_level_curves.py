@@ -21,7 +21,8 @@ Theory alone. Level curves of C(β, γ), coloured by C, and the curves that cros
 angles (dashed red, bold where experiments run along them). B₊, where Eq. (5) stays bounded, is
 shaded blue; the paper shades it red. The dotted line C = 0 is the paper's boundary, the dashed
 line γ² = β the exact one, and the yellow strip between them is where the two disagree. (b) shows
-the corner near (1, 1) on logarithmic axes, with the defaults of common libraries.
+the corner near (1, 1) on logarithmic axes, where the two boundaries all but coincide, with the
+defaults of common libraries.
 """
 ALT = (
     "Two maps of the (β, γ) square, whole and near its corner (1, 1): level curves of C from "
@@ -82,7 +83,8 @@ def curves(axes: Axes, beta: np.ndarray, levels: tuple[float, ...], *, distances
         line(level_curve(c), color=COLOURS.to_rgba(np.array(c)), linewidth=1.1)
     for pair, width in NORMAL_CURVES.items():
         line(normal_curve(*pair), linewidth=width, **NORMAL)
-    axes.plot([], [], label="normal curves (bold: the experiments')", **NORMAL)
+    axes.plot([], [], linewidth=0.6, label="normal curves", **NORMAL)
+    axes.plot([], [], linewidth=1.4, label="those of the experiments", **NORMAL)
     plane.boundaries(axes, beta, distances=distances)
 
 

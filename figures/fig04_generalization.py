@@ -13,8 +13,9 @@ CAPTION = """
 Test loss along the normal curve through (0.999, 0.9), over the whole of it up to β = 0.999, with
 warm-up and cosine decay from η = 10⁻³. (a) Test loss against the step, coloured by C; where there
 are several seeds a line is their mean and a band their range. (b) The best test loss within the
-first third of training (open) and within all of it (filled), against C. (c) Where the points lie.
-The axes of (a) span the runs in B₊; triangles mark what lies beyond.
+first third of training (open) and within all of it (filled), against C; bars are the range over
+seeds. (c) Where the points lie; on these axes C = 0 (dotted) all but coincides with γ² = β
+(dashed). The axes of (a) span the runs in B₊; triangles mark what lies beyond.
 """
 ALT = (
     "Top: test-loss curves coloured from red, C below zero, to blue, C above. Bottom: best test "

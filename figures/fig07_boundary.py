@@ -32,7 +32,8 @@ Points on the boundary C = 0, from β = 0.7 to 0.999, at a constant η = 10⁻³
 bound Dₙ (dashed), which does not: its limit 1/√(1−β) is marked at the right edge. Bounds are drawn
 for three of the points. (b) Measured over Dₙ and (c) measured over Eq. (5): in the shaded part the
 bound is broken. Eq. (5) comes from continuous time and starts at 0, while every Adam starts with
-an update of 1.
+an update of 1. Upright triangles lie beyond the axis: in (a) the limit at β = 0.999, in (c) the
+first step, at which Eq. (5) is 0.
 """
 ALT = (
     "Left: max-update against the step on logarithmic axes with both bounds. Right: measured "

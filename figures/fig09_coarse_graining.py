@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
+from adamct.plotting.panels import paired_paths
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -13,13 +15,13 @@ READS = ("coarse_graining",)
 CAPTION = """
 Assumption 2: two runs from the same weights on the same batches, one with Adam's own v (solid),
 one with v replaced, in every query and key matrix, by its mean over that matrix (dashed). qk-norm
-is on, (β, γ) = (0.999, 0.9), η = 10⁻³, no dropout. (a) Sixteen parameters of those matrices drawn
-at random. (b) How far parameters have moved by the last step in either run; on the grey diagonal
-both moved alike.
+is on, (β, γ) = (0.999, 0.9), η = 10⁻³, no dropout. (a) Displacement of sixteen parameters of those
+matrices drawn at random, ordered by how far they move, on one axis in each row. (b) How far such
+parameters have moved by the last step in either run; on the grey diagonal both moved alike.
 """
 ALT = (
-    "Left: sixteen pairs of solid and dashed parameter trajectories. Right: a scatter plot of "
-    "displacements with and without coarse-graining around a diagonal."
+    "Left: a grid of sixteen panels, each a solid and a dashed parameter trajectory. Right: a "
+    "scatter plot of displacements with and without coarse-graining around a diagonal."
 )
 
 KINDS = ("elementwise", "tensor_mean")
@@ -35,18 +37,12 @@ def draw(records: Records) -> Figure:
     )
     n, _ = own.vectors(run_ids[KINDS[0]], "query_key_sample")
     elementwise, coarse = (own.vectors(run_ids[kind], "query_key_sample")[1] for kind in KINDS)
-    figure = Figure(figsize=(TEXT_WIDTH, 3.3))
-    paths, ends = figure.subplots(1, 2, width_ratios=(1.5, 1))
-    for i in range(16):
-        paths.plot(n, elementwise[:, i], color=f"C{i % 8}", linewidth=0.9)
-        paths.plot(n, coarse[:, i], color=f"C{i % 8}", linewidth=1.2, linestyle="--")
-    paths.set(xlabel="step $n$", ylabel="parameter")
-    paths.set_title("(a) 16 random query and key parameters", loc="left")
-    handles = [
-        Line2D([], [], color="0.2", label="$v$ elementwise (Adam)"),
-        Line2D([], [], color="0.2", linestyle="--", label="$v$ coarse-grained"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    figure = Figure(figsize=(TEXT_WIDTH, 3.7))
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1.3, 1))
+    labels = ("$v$ elementwise (Adam)", "$v$ coarse-grained")
+    title = "(a) displacement of 16 random query and key parameters"
+    paired_paths(halves[0], n, elementwise[:, :16], coarse[:, :16], labels=labels, title=title)
+    ends = halves[1].subplots()
     moved = np.stack([elementwise[-1] - elementwise[0], coarse[-1] - coarse[0]])
     limit = 1.05 * np.abs(moved).max()
     ends.plot([-limit, limit], [-limit, limit], color="0.8", linewidth=0.8)
@@ -57,5 +53,5 @@ def draw(records: Records) -> Figure:
         xlim=(-limit, limit),
         ylim=(-limit, limit),
     )
-    ends.set_title(f"(b) {moved.shape[1]} of them, at $n={n[-1]}$", loc="left")
+    ends.set_title(f"(b) {moved.shape[1]} such parameters, at $n={n[-1]}$", loc="left")
     return figure

@@ -14,10 +14,11 @@ from adamct.records import Records
 READS = ()
 CAPTION = """
 The convolutional network of Figures 6 and 15 at full width, read off the module that is trained:
-blue blocks are convolutions, red ones max pooling, yellow ones linear layers. A block is as tall
-as its pictures and, for pictures, as wide as the square root of its channels; under it stand the
-name, the shape of its output and its number of parameters. The paper shows its network in a
-picture only; the choices made here are in the list of ambiguities.
+blue blocks are convolutions, red ones max pooling, orange ones linear layers. A block of pictures
+is as tall as they are, and its width goes with the square root of its channels; the height of a
+linear layer goes with the logarithm of its outputs. Under a block stand its name, the shape of its
+output and its number of parameters. The paper shows its network in a picture only; the choices made
+here are in the list of ambiguities.
 """
 ALT = (
     "A row of coloured blocks, one per layer: three pairs of convolutions, each ending in max "
@@ -34,7 +35,8 @@ COLOURS = {
 def draw(records: Records) -> Figure:
     """Draw each layer that has weights or pools, as tall as its pictures and as wide as √channels.
 
-    Under each stands the shape of its output and its number of parameters.
+    A linear layer is 4 log₂ of its outputs tall. Under each block stands the shape of its output
+    and its number of parameters.
     """
     model = CNN(CNNConfig())
     layers = model.layer_table()

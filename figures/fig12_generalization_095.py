@@ -13,7 +13,8 @@ CAPTION = """
 Figure 4 again, along the normal curve through (0.95, 0.9), up to β = 0.999, with the same warm-up
 and cosine decay from η = 10⁻³. (a) Test loss against the step, coloured by C. (b) The best test
 loss within the first third of training (open) and within all of it (filled), against C. (c) Where
-the points lie; triangles in (a) mark what lies beyond the axis.
+the points lie; on these axes C = 0 (dotted) all but coincides with γ² = β (dashed). Triangles in
+(a) mark what lies beyond the axis.
 """
 ALT = (
     "Top: test-loss curves coloured by C. Bottom: best test loss against C, early and overall, "

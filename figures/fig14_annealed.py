@@ -25,8 +25,8 @@ Points with C < 0 of Figure 3's curve, with the learning rate annealed as η₀ 
 undo the paper's growth rate; η₀ = 10⁻³. (a) The max-update times ηₙ/η₀, which is what moves the
 weights, and (b) the max-update itself, under annealing alone. (c) The test loss with warm-up and
 cosine decay multiplied by the annealing, beside (0.999, 0.9) without it (blue). (d) The best test
-loss against C, annealed (filled) and, at Figure 4's own points in B₋, not annealed (open); the
-blue line is (0.999, 0.9).
+loss against C, annealed (filled) and, at Figure 4's own points in B₋, not annealed (open); where
+there are several seeds a point is their mean and a bar their range; the blue line is (0.999, 0.9).
 """
 ALT = (
     "Four panels coloured by C: the annealed update and the max-update against the step, "
@@ -57,6 +57,10 @@ def draw(records: Records) -> Figure:
     axes[1, 0].set_title("(c) test loss, annealed", loc="left")
     best(axes[1, 1], unstable, reference)
     axes[1, 1].set_title("(d) best test loss", loc="left")
+    # Below: among the points its markers would read as measurements.
+    figure.legend(
+        *axes[1, 1].get_legend_handles_labels(), loc="outside lower center", ncols=3, title="(c, d)"
+    )
     colourbar(figure, list(axes.flat), "C", unstable.runs.C.to_numpy())
     return figure
 
@@ -84,7 +88,6 @@ def losses_against_n(axes: Axes, unstable: Records, reference: Records) -> None:
         mean_and_range(axes, losses[losses.C == C], color=colours.to_rgba(C))
     mean_and_range(axes, loss_table(reference), **REFERENCE)
     axes.set(xlabel="step $n$", ylabel="test loss", xlim=(0, unstable.runs.n_steps.max()))
-    axes.legend()
 
 
 def best(axes: Axes, unstable: Records, reference: Records) -> None:
@@ -96,4 +99,3 @@ def best(axes: Axes, unstable: Records, reference: Records) -> None:
     lowest = loss_table(reference).groupby("run_id").test_loss.min()
     axes.axhline(lowest.mean(), **REFERENCE)
     axes.set(xlabel=LABELS["C"], ylabel="best test loss")
-    axes.legend()

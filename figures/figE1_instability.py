@@ -94,8 +94,9 @@ def maps(figure: SubFigure, runs: pd.DataFrame) -> None:
         plane.boundaries(panel, 1 - np.geomspace(1e-4, 0.999, 300), distances=True)
         handles = plane.common_pairs(panel)
         panel.label_outer()
-    figure.colorbar(SHARES, ax=axes[0, 0], label="riding share", pad=0.02)
-    figure.colorbar(RATES, ax=axes[:, 1], label="growth rate per step", pad=0.02, aspect=40)
+    figure.colorbar(SHARES, ax=axes[0, 0], pad=0.02)
+    rates: dict[str, Any] = {"label": "growth rate per step", "extend": "both"}
+    figure.colorbar(RATES, ax=axes[:, 1], pad=0.02, aspect=40, **rates)
     lines, _ = axes[0, 0].get_legend_handles_labels()
     unknown = Patch(label="(a): $C>0$, no rate to ride", **plane.STABLE)
     figure.legend(handles=[unknown, *lines, *handles], loc="outside lower center", ncols=3)

@@ -22,11 +22,11 @@ Eq. (8) gives, at the last step, against γ: with Adam's own v, and with v coars
 theorem assumes. Dotted is Eq. (8) itself, dashed is (1+γ)/(1−γ), the memory of the first-moment
 average. (b) With a strong weight decay, once it has erased the start: ‖W‖² over the moving average
 of ‖u‖² that Section 4.2 reads it as, in the median over matrices, for two values of γ; dashed is
-the same factor. (c) How fast the direction of a matrix turns under Adam, over its speed under what
+the same factor. (c) How fast a matrix's direction turns under Adam, over its speed under what
 Section 4.2 puts in the place of the normalization: 2-Adam with γ₂ = 0 on a held norm, at the rate
-printed and at that rate over the square root of the factor; grey is Adam on a held norm with
-nothing in its place. A line a seed, medians over matrices. (d) The angle between the two. qk-norm,
-β = 0.999, η = 10⁻³.
+printed and at that over the square root of the factor; grey is Adam on a held norm. A line a seed,
+medians over matrices. (d) The angle between the two. qk-norm, β = 0.999, Adam's η = 10⁻³; 2-Adam
+has its own. In (c, d) γ = 0.9, v is coarse-grained, and W_Q and W_K decay by 10 under Adam.
 """
 ALT = (
     "Above, ratios of measured to predicted growth against γ as scattered points around two "
@@ -34,7 +34,9 @@ ALT = (
     "levels. Below, ratios of speeds and angles between directions against the step."
 )
 
-TURNS = {direction.PRINTED: "C1", direction.CORRECTED: "C0", direction.HELD: "0.35"}
+# Colours of (c, d), none of which has a meaning in (a, b), and of (a, b).
+TURNS = {direction.PRINTED: "C3", direction.CORRECTED: "#0f9fa6", direction.HELD: "0.35"}
+FACTOR = r"$(1+\gamma)/(1-\gamma)$"
 KINDS = {"elementwise": ("$v$ elementwise (Adam)", "C1"), "tensor_mean": ("coarse-grained", "C0")}
 
 
@@ -46,7 +48,7 @@ def draw(records: Records) -> Figure:
     gamma = np.linspace(0, max(0.96, own.runs.gamma.max()), 300)
     n_steps = int(own.runs.n_steps.min())
     axes.axhline(1.0, label="Eq. (8)", **PAPER)
-    axes.plot(gamma, memory_factor(gamma), label=r"$(1+\gamma)/(1-\gamma)$", **EXACT)
+    axes.plot(gamma, memory_factor(gamma), label=FACTOR, **EXACT)
     for kind, (label, colour) in KINDS.items():
         shift = -0.004 if kind == "elementwise" else 0.004
         for position, run in enumerate(
@@ -72,13 +74,19 @@ def draw(records: Records) -> Figure:
     rest = _finished(records.of(READS[1]), "run_id")
     for run in rest.runs.itertuples():
         _draw_balance(balance, rest, run)
+    for label, colour in KINDS.values():
+        balance.plot([], [], color=colour, label=label)
+    balance.plot([], [], label=FACTOR, **EXACT)
     balance.set(
         yscale="log", xlabel="step $n$", ylabel=r"median $\|W\|^2$ over the average of $\|u\|^2$"
     )
     decay = rest.runs.weight_decay.iloc[0]
+    balance.legend(loc="center")
     balance.set_title(rf"(b) in equilibrium, $\lambda={decay:g}$", loc="left")
     _draw_directions(speed, angle, _finished(records.of(READS[2]), "seed"))
-    figure.legend(*speed.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    handles, labels = speed.get_legend_handles_labels()
+    look: dict[str, Any] = {"loc": "outside lower center", "ncols": len(handles)}
+    figure.legend(handles, labels, title="(c, d): Adam against", **look)
     return figure
 
 

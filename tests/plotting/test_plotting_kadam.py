@@ -1,22 +1,28 @@
-"""What a reader can see of a sweep: the axis of its panels."""
+"""What a reader can see of a sweep: the axis of its panels, and the bands on it."""
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from adamct.plotting.kadam import zoom_to_contenders
+from adamct.plotting.kadam import best_against_k, contenders_range
+
+SCORES = {"adam": 0.90, "scaled": 0.95, "inverse_exp": 0.86, "exp": 0.30, "root": 0.91}
 
 
-@pytest.mark.parametrize(("metric", "sign"), [("accuracy", 1.0), ("loss", -1.0)])
-def test_the_zoom_keeps_what_is_near_the_best_and_leaves_out_what_is_far(metric, sign):
-    scores = {"adam": 0.90, "scaled": 0.95, "inverse_exp": 0.86, "exp": 0.30, "root": 0.91}
+def best_of(scores, metric="accuracy", spread=0.01):
     best = pd.DataFrame({"strategy": scores.keys(), "mean": scores.values()})
     if metric == "loss":
         best["mean"] -= 3.0  # scores of losses are negative: more is better
-    best = best.assign(low=best["mean"] - 0.01, high=best["mean"] + 0.01)
-    axes = Figure().add_subplot()
-    zoom_to_contenders(axes, best, metric)
-    low, high = axes.get_ylim()
+    best["k"] = np.where(best.strategy == "adam", 1, 2)
+    return best.assign(low=best["mean"] - spread, high=best["mean"] + spread, edge="")
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("accuracy", 1.0), ("loss", -1.0)])
+def test_the_axis_keeps_what_is_near_the_best_and_leaves_out_what_is_far(metric, sign):
+    best = best_of(SCORES, metric)
+    low, high = contenders_range(best, metric)
     assert low < high
     shown = sign * best.set_index("strategy")["mean"]
     assert all(low < shown[name] < high for name in ("adam", "scaled", "inverse_exp", "root"))
@@ -24,9 +30,33 @@ def test_the_zoom_keeps_what_is_near_the_best_and_leaves_out_what_is_far(metric,
     assert high - low < 0.2
 
 
-def test_the_zoom_leaves_nothing_out_where_all_are_near():
-    best = pd.DataFrame({"strategy": ["adam", "scaled", "naive"], "mean": [0.9, 0.92, 0.1]})
-    axes = Figure().add_subplot()
-    zoom_to_contenders(axes, best.assign(low=best["mean"], high=best["mean"]), "accuracy")
-    low, high = axes.get_ylim()
+def test_the_axis_leaves_nothing_out_where_all_are_near():
+    best = best_of({"adam": 0.9, "scaled": 0.92, "naive": 0.1}, spread=0.0)
+    low, high = contenders_range(best, "accuracy")
     assert 0.1 < low < 0.9 < 0.92 < high
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("accuracy", 1.0), ("loss", -1.0)])
+def test_the_axis_keeps_all_seeds_of_adam(metric, sign):
+    best = best_of(SCORES, metric)
+    is_adam = best.strategy == "adam"
+    best.loc[is_adam, "low"] -= 0.4  # far below what the contenders need
+    low, high = contenders_range(best, metric)
+    assert low < sign * best.low[is_adam].item() < high
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss"])
+def test_a_band_ends_where_its_line_leaves_the_axis(metric):
+    near = best_of(SCORES, metric)
+    far = best_of({"scaled": 0.30}, metric, spread=0.7).assign(k=3)  # its band reaches back in
+    within = contenders_range(near, metric)
+
+    def widest_band(axes):
+        bands = [band for band in axes.collections if isinstance(band, PolyCollection)]
+        return max(path.vertices[:, 0].max() for band in bands for path in band.get_paths())
+
+    zoomed, whole = Figure().subplots(1, 2)
+    best_against_k(zoomed, pd.concat([near, far]), metric, within=within)
+    best_against_k(whole, pd.concat([near, far]), metric)
+    assert zoomed.get_ylim() == within
+    assert (widest_band(zoomed), widest_band(whole)) == (2, 3)

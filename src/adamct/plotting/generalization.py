@@ -76,7 +76,8 @@ def best_losses(axes: Axes, records: Records, *, by: Coordinate) -> None:
     best_of_each(axes, third, by, colours, filled=False, label="first third")
     best_of_each(axes, losses, by, colours, filled=True, label="all steps")
     axes.set(xlabel=LABELS[by], ylabel="best test loss")
-    axes.legend()
+    # Beside the title: among the points its markers would read as measurements.
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.1)
 
 
 def best_of_each(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -24,27 +25,44 @@ COLOURS = {
 LABELS: dict[Metric, str] = {"accuracy": "best test accuracy", "loss": "best test loss (nats)"}
 
 
-def best_against_k(axes: Axes, best: pd.DataFrame, metric: Metric) -> None:
+def best_against_k(
+    axes: Axes,
+    best: pd.DataFrame,
+    metric: Metric,
+    *,
+    within: tuple[float, float] | None = None,
+) -> None:
     """Draw the best score against k, a line per strategy; all of them start at Adam, in red.
 
     Args:
         axes: where.
         best: of :func:`~adamct.selection.best_cells`, of one kind of weight decay.
         metric: what the scores are.
+        within: of :func:`contenders_range`: the axis to be shown; all without. A band is drawn
+            where its line is in view: the end of one alone would belong to nothing.
     """
     sign = _sign(metric)
+    bottom, top = within or (-np.inf, np.inf)
     adam = best[best.strategy == ADAM]
     for strategy in _strategies(best):
         line = pd.concat([adam, best[best.strategy == strategy]]).sort_values("k")
         colour = COLOURS[strategy]
         axes.plot(line.k, sign * line["mean"], color=colour)
         axes.fill_between(
-            line.k, sign * line.low, sign * line.high, color=colour, alpha=0.15, linewidth=0
+            line.k,
+            sign * line.low,
+            sign * line.high,
+            where=(sign * line["mean"]).between(bottom, top).to_numpy(),
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
         )
         own = line[line.k > 1]
         _points(axes, own.k, sign * own["mean"], own.edge != "", colour)
     _points(axes, adam.k, sign * adam["mean"], adam.edge != "", ADAM_COLOUR, size=22)
     axes.set(xlabel="$k$", ylabel=LABELS[metric], xticks=sorted(set(best.k)))
+    if within:
+        axes.set_ylim(within)
 
 
 def best_against_lr(axes: Axes, records: Records, metric: Metric) -> None:
@@ -73,14 +91,13 @@ def best_against_lr(axes: Axes, records: Records, metric: Metric) -> None:
         axes.vlines(row.lr, low, high, color=colour, linewidth=1.6)
         _points(axes, [row.lr], [sign * row["mean"]], ["lr" in row.edge], colour, size=26)
     axes.set(xscale="log", xlabel=r"learning rate $\eta$", ylabel=LABELS[metric])
-    axes.legend()
 
 
-def legend_handles(best: pd.DataFrame) -> list[Line2D]:
-    """Return the legend of :func:`best_against_k`."""
+def legend_handles(best: pd.DataFrame, *, adam: str = "Adam") -> list[Line2D]:
+    """Return the legend of :func:`best_against_k`; ``adam``: what k = 1 is called."""
     point: dict[str, Any] = {"marker": "o", "linestyle": ""}
     return [
-        Line2D([], [], color=ADAM_COLOUR, **point, label="Adam ($k=1$)"),
+        Line2D([], [], color=ADAM_COLOUR, **point, label=f"{adam} ($k=1$)"),
         *(
             Line2D([], [], color=COLOURS[strategy], marker="o", label=strategy.replace("_", " "))
             for strategy in _strategies(best)
@@ -89,17 +106,20 @@ def legend_handles(best: pd.DataFrame) -> list[Line2D]:
     ]
 
 
-def zoom_to_contenders(axes: Axes, best: pd.DataFrame, metric: Metric) -> None:
-    """Set the axis to the optimizers that come near the best; the others may leave it.
+def contenders_range(best: pd.DataFrame, metric: Metric) -> tuple[float, float]:
+    """Return an axis for the optimizers that come near the best; the others may leave it.
 
     It reaches as far to the worse side of their median as the best lies to the better one: what
-    falls far behind would otherwise squeeze the differences that matter.
+    falls far behind would otherwise squeeze the differences that matter. Adam, with which all are
+    compared, stays in view with all its seeds.
     """
     shown = best[best.strategy != "naive"]
     top, median = shown["mean"].max(), shown["mean"].median()
     low, high = max(shown.low.min(), 2 * median - top), shown.high.max()
+    low = min(low, shown.low[shown.strategy == ADAM].min())
     pad = 0.08 * (high - low) or 1e-3
-    axes.set_ylim(*sorted((_sign(metric) * (low - pad), _sign(metric) * (high + pad))))
+    bottom, top = sorted((_sign(metric) * (low - pad), _sign(metric) * (high + pad)))
+    return bottom, top
 
 
 def best_table(records: Records, metric: Metric) -> pd.DataFrame:

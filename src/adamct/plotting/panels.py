@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 
 from adamct.plotting import plane
@@ -26,6 +27,43 @@ from adamct.theory import (
     predicted_slope,
 )
 from adamct.theory.domain import Values
+
+# Two runs of one parameter; colours without another meaning in the panels beside them.
+PAIR: tuple[dict[str, Any], ...] = (
+    {"color": "0.2", "linewidth": 1.0},
+    {"color": "#c1121f", "linewidth": 1.2, "linestyle": "--"},
+)
+
+
+def paired_paths(
+    figure: SubFigure,
+    n: np.ndarray,
+    one: np.ndarray,
+    other: np.ndarray,
+    *,
+    labels: tuple[str, str],
+    title: str,
+) -> None:
+    """Draw how sixteen parameters move in two runs, a panel each, ordered by how far they move.
+
+    Args:
+        figure: empty.
+        n: the steps, shape (points,).
+        one: the parameters in one run (solid), shape (points, 16).
+        other: the same parameters in the other (dashed).
+        labels: what the two runs are called.
+        title: of all panels.
+    """
+    moved = np.stack([one - one[0], other - other[0]])
+    order = np.argsort(np.abs(moved).max(axis=(0, 1)))[::-1]
+    grid = figure.subplots(4, 4, sharex=True, sharey="row")  # those of a row move alike
+    for axes, i in zip(grid.flat, order, strict=True):
+        for path, label, look in zip(moved[:, :, i], labels, PAIR, strict=True):
+            axes.plot(n, path, label=label, **look)
+    for axes in grid[-1]:
+        axes.set_xlabel("step $n$")
+    figure.suptitle(title, x=0.02, ha="left", fontsize=9)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
 def max_update_curves(axes: Axes, records: Records, *, bounds_every: int = 1) -> None:

@@ -67,8 +67,12 @@ def near_one(axes: Axes, closest: float = 1e-4, farthest: float = 1.0) -> None:
 
 
 def common_pairs(axes: Axes) -> list[Line2D]:
-    """Number the pairs in common use, on axes of 1 − β and 1 − γ; return a legend's handles."""
-    handles = []
+    """Number the pairs in common use, on axes of 1 − β and 1 − γ; return a legend's handles.
+
+    The first of these says in which order a pair is named.
+    """
+    heading = r"$(\beta,\gamma)$; torch's betas are $(\gamma,\beta)$"
+    handles = [Line2D([], [], linestyle="", label=heading)]
     for number, (beta, gamma, user) in enumerate(PAIRS, start=1):
         at = (1 - beta, 1 - gamma)
         circle: dict[str, Any] = {"markersize": 7.5, "color": "white", "markeredgecolor": "black"}
