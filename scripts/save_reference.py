@@ -1,4 +1,4 @@
-"""Save the records and pictures of finished runs in the repository, as reference.
+"""Save the records, pictures and verdicts of finished runs in the repository, as reference.
 
     python scripts/save_reference.py                          # all that the figures read
     python scripts/save_reference.py kadam_c4 --scale laptop
@@ -13,11 +13,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adamct.gallery import figure_files, reads
 
+if TYPE_CHECKING:
+    from adamct.drawing import Source
+
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = "figures/reference"
+VERDICTS = "verdicts.md"
 LIMIT_MB = 5.0  # of one scale's tables
 
 
@@ -66,7 +71,7 @@ def save_all(arguments: argparse.Namespace, folder: Path) -> int:
         entry = reference.save(cells, own, folder)
         n_bytes = sum(file["bytes"] for file in entry["files"].values())
         print(f"{experiment:<34}{entry['runs']:5} runs{entry['steps']:8} steps{n_bytes:9} bytes")
-    draw_pictures(arguments.scale, folder)
+    show(arguments.scale, folder)
     total = sum(path.stat().st_size for path in folder.glob("*.parquet"))
     pictures = sum(path.stat().st_size for path in folder.glob("*.png"))
     print(f"{folder}: tables {total / 1e6:.2f} MB, pictures {pictures / 1e6:.2f} MB")
@@ -104,16 +109,40 @@ def mixed(commits: set[str | None], edited: bool) -> str | None:
     return None
 
 
-def draw_pictures(scale: str, folder: Path) -> None:
-    """Draw the figures whose records are all there, as PNG files of moderate size."""
-    from adamct import reference
+def show(scale: str, folder: Path) -> None:
+    """Draw the figures whose records are all there, in moderate size, and write the verdicts."""
+    from adamct import files
     from adamct.drawing import Source, draw_picture
 
-    there = set(reference.read_provenance(folder))
     source = Source(scale, reference=folder)
+    there = saved(source)
     for name, path in figure_files().items():
         if there.issuperset(reads(path)):
             draw_picture(name, source, folder / f"{path.stem}.png")
+    files.replace(folder / VERDICTS, verdicts(source))
+
+
+def verdicts(source: Source) -> str:
+    """Return the verdicts on all claims whose records are there, figure by figure."""
+    from adamct import records
+    from adamct.claims import CLAIMS, judge
+    from adamct.report.verdicts import to_markdown
+
+    there = saved(source)
+    judged = [
+        judge(claim, records.join([source.read(experiment) for experiment in claim.reads]))
+        for claim in sorted(CLAIMS, key=lambda claim: claim.figure)
+        if there.issuperset(claim.reads)
+    ]
+    return to_markdown(judged, source.scale)
+
+
+def saved(source: Source) -> set[str]:
+    """Return the experiments of which there is a reference."""
+    from adamct import reference
+
+    assert source.reference is not None
+    return set(reference.read_provenance(source.reference))
 
 
 if __name__ == "__main__":

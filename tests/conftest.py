@@ -13,8 +13,6 @@ import torch
 from adamct.records import Records
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
-ROOT = Path(__file__).parents[1]
-
 # One thread a process: the tests run side by side, and bits depend on the number of threads.
 torch.set_num_threads(1)
 
@@ -22,10 +20,10 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder with real C4 and CIFAR-10; skips where there is none."""
-    for candidate in (os.environ.get("ADAMCT_DATA"), ROOT.parent / "shared" / "data"):
-        if candidate and (Path(candidate) / "c4").is_dir():
-            return Path(candidate)
-    pytest.skip("no folder of real data: set ADAMCT_DATA")
+    folder = os.environ.get("ADAMCT_DATA")
+    if not folder or not (Path(folder) / "c4").is_dir():
+        pytest.skip("no folder of real data: set ADAMCT_DATA")
+    return Path(folder)
 
 
 def synthetic_records(experiment, beta, gamma, max_update, *, n_steps=1010, **columns):

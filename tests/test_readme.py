@@ -1,15 +1,20 @@
 """What the README names exists, and its examples run."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from adamct.compose import experiment_names
+from adamct import compose
+from adamct.compose import compose_cells, experiment_names
+from adamct.configuration import SCALES
 from adamct.gallery import figure_files
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+EXTENDING = (ROOT / "docs" / "EXTENDING.md").read_text("utf-8")
+VERDICTS = (ROOT / "figures" / "reference" / "laptop" / "verdicts.md").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 
 
@@ -36,3 +41,70 @@ def test_what_it_calls_exists():
 @pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
 def test_its_examples_run(block, recwarn):
     exec(compile(block, "README.md", "exec"), {})
+
+
+# What a result's setting is, and where the paper has it: numbers that no verdict needs to hold.
+SETTING = re.compile(
+    r"(Figures?|Section|Eqs?\.|Theorem) \(?\d[\d.]*\)?((,| and|’s) \(?\d+\)?)*"
+    r"|[CηλγβnkDₙ₂] [=<>] [−-]?[\d.]+(e-?\d+)?|\d-Adam|at \de-4|95 %|100η"
+)
+NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?(?:e-\d+)?"
+
+
+def headline():
+    start = README.index("What came out at laptop scale")
+    return README[start : README.index("A claim that does not reproduce")]
+
+
+def test_its_results_are_those_of_the_verdicts():
+    text = SETTING.sub("", headline().replace("(figures/reference/laptop/verdicts.md)", ""))
+    held = set(re.findall(NUMBER, VERDICTS))
+    settings = {"110,000", "35", "100"}  # parameters, points, steps
+    missing = [number for number in re.findall(NUMBER, text) if number not in held | settings]
+    assert not missing
+
+
+def test_its_intervals_are_those_of_the_verdicts():
+    found = re.findall(r"(\S+)\s+(?:%\s+)?(\[[^\]]*\d[^\]]*\])", headline())
+    assert len(found) >= 9
+    plain = str.maketrans({"−": "-", "+": None})
+    held = VERDICTS.translate(plain)
+    for value, interval in found:
+        if value != "Statistic":
+            value, interval = (re.sub(r"\s+", " ", x).translate(plain) for x in (value, interval))
+            assert interval in held, interval
+            assert value.lstrip("(") in held, value
+
+
+def test_its_tally_is_that_of_the_verdicts():
+    (paper, beyond) = re.findall(r"^(\d+) claims: (\d+) .*, (\d+) .*, (\d+) ", VERDICTS, re.M)[1:]
+    text = re.sub(r"\s+", " ", headline())
+    of_paper = "of the paper's {} claims {} are reproduced, {} are not, {} are inconclusive"
+    assert of_paper.format(*paper) in text
+    assert "of {} beyond the paper {}, {} and {}".format(*beyond) in text
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_experiment_that_shows_how_to_add_one_composes(scale, tmp_path, monkeypatch):
+    (text,) = re.findall(r"```yaml\n(.*?)```", EXTENDING, flags=re.DOTALL)
+    conf = shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    (conf / "experiment" / "my_question.yaml").write_text(text)
+    monkeypatch.setattr(compose, "CONF_DIR", conf)
+    cells = compose_cells(
+        ["experiment=my_question", f"scale={scale}", "n_seeds=2"], with_data=False
+    )
+    assert {cell.spec.seed for cell in cells} == {0, 1}
+    assert len({cell.spec.optimizer.lr for cell in cells}) > 1
+    assert "# Run:   python scripts/run.py -m experiment=my_question\n" in text
+
+
+def test_the_figure_that_shows_how_to_add_one_draws(make_records):
+    (text,) = re.findall(r"```python\n(.*?)```", EXTENDING, flags=re.DOTALL)
+    module = {}
+    exec(compile(text, "EXTENDING.md", "exec"), module)
+    records = make_records("my_question", [0.999], [0.9], lambda n, b, g: 1.0 + 0 * n, lr=1e-3)
+    (axes,) = module["draw"](records).axes
+    (line,) = axes.lines
+    assert len(line.get_xdata()) == 1010
+    assert 150 < len(module["CAPTION"].strip()) < 1000
+    assert 60 < len(module["ALT"]) < 350

@@ -1,6 +1,8 @@
 """Reference records: the same tables as the runs, and nothing that is torn or out of date."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,11 +13,12 @@ from hypothesis.extra.numpy import arrays
 
 from adamct import records, reference
 from adamct.compose import compose_cells
-from adamct.drawing import REFERENCE_DIR
-from adamct.gallery import figure_files, reads
+from adamct.drawing import REFERENCE_DIR, Source
+from adamct.gallery import figure_files, import_file, reads
 from adamct.runner import carry_out
 from adamct.store import StoreError
 
+SAVING = Path(__file__).parents[1] / "scripts" / "save_reference.py"
 # Two and three levels, so that columns are ragged; and an experiment that keeps every column.
 LEVELS = ["experiment=max_update_levels", "scale=smoke", "n_steps=6"]
 GRAINS = ["experiment=coarse_graining", "scale=smoke", "n_steps=6"]
@@ -161,15 +164,40 @@ def test_a_spec_without_its_data_is_the_one_composed_without():
     assert whole[0].spec != blank[0].spec
 
 
-def test_the_repositorys_reference_is_whole_small_and_of_todays_experiments():
-    folder = REFERENCE_DIR / "laptop"
+@pytest.fixture(scope="module")
+def committed():
+    """Return the repository's own reference, each experiment of which is read once."""
+    return Source("laptop", reference=REFERENCE_DIR / "laptop")
+
+
+def test_the_repositorys_reference_is_whole_small_and_of_todays_experiments(committed):
+    folder = committed.reference
     shown = {name: reads(path) for name, path in figure_files().items()}
     for experiment in sorted({e for experiments in shown.values() for e in experiments}):
         cells = compose_cells([f"experiment={experiment}", "scale=laptop"], with_data=False)
-        found = reference.load(cells, folder)
+        found = committed.read(experiment)
         assert len(found.runs) == len(cells)
         assert set(found.scalars.run_id) == set(found.runs.run_id)
         assert not found.runs.dirty.astype(bool).any()
     assert sum(path.stat().st_size for path in folder.glob("*.parquet")) <= 5e6
     pictures = {path.stem for path in folder.glob("*.png")}
     assert pictures == {path.stem for path in figure_files().values()}
+
+
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
+SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
+
+
+def words_and_numbers(text):
+    text = text.translate(SUPERSCRIPTS).replace(" × 10", "e")
+    return NUMBER.split(text), [float(n.replace(",", "")) for n in NUMBER.findall(text)]
+
+
+def test_the_verdicts_in_the_repository_are_those_of_its_reference(committed):
+    """To 2 %: the last of three figures, and rounding errors, may differ between machines."""
+    saving = import_file(SAVING)
+    now = words_and_numbers(saving.verdicts(committed))
+    then = words_and_numbers((committed.reference / saving.VERDICTS).read_text("utf-8"))
+    renew = "the verdicts are of other claims or records; python scripts/save_reference.py"
+    assert now[0] == then[0], renew
+    assert now[1] == pytest.approx(then[1], rel=0.02, abs=1e-9), renew

@@ -6,7 +6,6 @@ import fcntl
 import gzip
 import hashlib
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from adamct.data import DataError, open_corpus, unigram_cross_entropy
+from adamct.data import DataError, default_source, open_corpus, unigram_cross_entropy
 from adamct.data.c4 import HUB_REVISION, load_gpt2, prepare_c4
 from adamct.data.preparation import Encoder
 from adamct.data.tokens import Manifest, open_tokens, verify_tokens
@@ -541,10 +540,9 @@ print(sorted({{"torch", "datasets", "tiktoken", "pandas"}} & set(sys.modules)))
 
 @pytest.fixture(scope="module")
 def sample() -> Path:
-    place = Path(os.environ.get("ADAMCT_DATA") or REPOSITORY.parent / "shared" / "data")
-    files = [*place.glob("c4/en/*.json.gz"), *place.glob("tiktoken/*")]
-    if len(files) != 5:
-        pytest.skip(f"{place} holds no sample of C4 with tiktoken's files: set ADAMCT_DATA")
+    place = default_source()
+    if place is None or len([*place.glob("c4/en/*.json.gz"), *place.glob("tiktoken/*")]) != 5:
+        pytest.skip("ADAMCT_DATA names no sample of C4 with tiktoken's files")
     return place
 
 

@@ -13,8 +13,6 @@ import pytest
 
 from adamct.data import DataError, default_prepared, default_source, open_corpus
 
-REPOSITORY = Path(__file__).parents[2]
-
 
 def test_pydoc_topics_is_the_reference_manual_split_in_two() -> None:
     corpus = open_corpus("pydoc_topics", source=None, prepared=Path("unused"))
@@ -52,10 +50,9 @@ def test_the_hash_sees_characters_and_their_order_and_the_vocabulary(tmp_path: P
 
 
 def test_shakespeare_as_nanogpt_splits_it() -> None:
-    place = Path(os.environ.get("ADAMCT_DATA") or REPOSITORY.parent / "shared" / "data")
-    path = place / "shakespeare" / "input.txt"
-    if not path.is_file():
-        pytest.skip(f"{path} does not exist: set ADAMCT_DATA")
+    place = default_source()
+    if place is None or not (place / "shakespeare" / "input.txt").is_file():
+        pytest.skip("ADAMCT_DATA names no folder with shakespeare/input.txt")
     corpus = open_corpus("shakespeare", source=place, prepared=Path("unused"))
     assert (len(corpus.train), len(corpus.validation)) == (1_003_854, 111_540)
     assert corpus.vocab_size == 65

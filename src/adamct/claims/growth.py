@@ -131,7 +131,7 @@ CLAIMS = (
         "growth-rate-half-C",
         "fig03",
         "Section 3.2, Fig. 3b",
-        "In B₋ the slope at n = 1000 is |C|/2, in near-perfect agreement",
+        "In B₋ the slope at n = 1000 is |C|/2, in “near-perfect agreement”",
         WITHIN_10,
         CURVE,
         partial(slope_error, predicted=_half_C, limit=0.10),

@@ -5,4 +5,5 @@
 - ``markdown``: the little Markdown that the project's documents need.
 - ``topics``: the results beyond the paper, and the verdicts that bear on them.
 - ``page``: all of it through the template, by :func:`~adamct.report.page.render`.
+- ``verdicts``: the verdicts alone, as a page of Markdown.
 """
