@@ -6,7 +6,8 @@ A folder holds, for every experiment of one scale,
 - ``<experiment>.scalars.parquet``: per run and step what was recorded, to the last bit but for the
   sums of a few experiments (``ROUNDED``), less what no figure and no claim reads (``ONLY_IN``);
 - ``provenance.json``: which code made them, when, on what, what was left out or rounded, and the
-  hashes of both files.
+  hashes of both files;
+- ``verdicts.md``: what all claims come to on these records, for a reader.
 
 What is read back is checked against its hashes, and against the experiment as it is defined today.
 """
