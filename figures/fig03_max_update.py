@@ -10,15 +10,15 @@ from adamct.records import Records
 
 READS = ("max_update_normal_curve",)
 CAPTION = """
-The largest component of Adam's update along the normal curve through (0.999, 0.9), from just
-inside γ < 1 to well inside B₊, at a constant η = 10⁻³ without weight decay. (a) The max-update at
-every step, coloured by C, before the paper's bound, Eq. (5) (dotted), and the exact bound Dₙ
-(dashed), which are drawn for every fourth point. (b) Its growth rate, the slope of ln ‖uₙ‖∞ at one
-late step, against C: dotted is the paper's |C|/2, dashed the slope of ln Dₙ. Triangles mark slopes
-outside the axis; at the lower end the max-update was just falling back. The verdicts' median error
-is over the points with C < −0.02 alone: a few of them were not riding an exponential at this step,
-and nearer to C = 0 most were not. (c) Where the points lie; on these axes C = 0 (dotted) all but
-coincides with γ² = β (dashed).
+The largest component of Adam's update along the normal curve through (0.999, 0.9), from just inside
+γ < 1 to well inside B₊, at a constant η = 10⁻³ without weight decay. (a) The max-update at every
+step, coloured by C, before the paper's bound, Eq. (5) (dotted), and the exact bound Dₙ (dashed),
+which are drawn for every fourth point. (b) Its growth rate, the slope of ln ‖uₙ‖∞ at one late step,
+against C: dotted is the paper's |C|/2, dashed the slope of ln Dₙ. Triangles mark slopes outside the
+axis; at the lower end the max-update was just falling back. The verdicts' median error is over the
+points with C < −0.02 alone: a point whose max-update has just fallen back rides no exponential, and
+nearer to C = 0 it falls back before it has grown. (c) Where the points lie; on these axes C = 0
+(dotted) all but coincides with γ² = β (dashed).
 """
 ALT = (
     "Top: max-update against the step on a logarithmic axis, red curves rising exponentially "

@@ -80,9 +80,9 @@ def source_of(arguments: argparse.Namespace) -> Source:
     from adamct.drawing import REFERENCE_DIR, Source
 
     folder = REFERENCE_DIR / arguments.scale if arguments.records == "reference" else None
-    # Of a launcher, whose keys no other launcher knows: they say nothing of the records.
-    launching = [word for word in arguments.overrides if word.lstrip("+~").startswith("hydra")]
-    overrides = [word for word in arguments.overrides if word not in launching]
+    # What is said to a launcher says nothing of the records, and no other launcher knows its keys.
+    launcher = ("hydra/launcher", "hydra.launcher")
+    overrides = [o for o in arguments.overrides if not o.lstrip("+~").startswith(launcher)]
     return Source(arguments.scale, tuple(overrides), folder)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,9 @@ def job(cfg: DictConfig) -> None:
     except EXPECTED as error:
         # Its message says all that there is to say. The sweep goes on, and reports at its end.
         print(f"error: {error}", file=sys.stderr)
+    except Exception:
+        # Its outcome says so, too. To Hydra it would be a reason to launch no further jobs.
+        traceback.print_exc()
 
 
 def main(arguments: list[str]) -> int:

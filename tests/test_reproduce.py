@@ -137,11 +137,13 @@ def test_what_is_said_to_a_launcher_does_not_reach_the_records(command, monkeypa
     plot, _ = command("plot")
     said = ["fig3", "--scale", "smoke", "hydra.launcher.partition=gpu"]
     said += ["+hydra.launcher.additional_parameters.nice=10", "seed=1"]
+    of_the_sweep = "hydra.sweeper.params.point='0,1'"
+    said.append(of_the_sweep)
     monkeypatch.setattr(sys, "argv", ["plot", *said])
     parser = argparse.ArgumentParser()
     plot.add_arguments(parser)
     arguments = plot.parse(parser)
-    assert plot.source_of(arguments).overrides == ("seed=1",)
+    assert plot.source_of(arguments).overrides == ("seed=1", of_the_sweep)
 
 
 @pytest.mark.parametrize("name", ["plot", "reproduce"])

@@ -159,6 +159,33 @@ def test_c4_with_the_encoding_of_gpt2(real_data, tmp_path):
         assert lines[0]["train_loss"] == pytest.approx(math.log(50257), abs=0.1)
 
 
+FAILING = """
+import runpy, sys
+from adamct.train import Training
+step, seeds = Training.step, {0}
+def failing(training, n):
+    if training.spec.seed in seeds:
+        raise MemoryError("no room for it")
+    return step(training, n)
+Training.step = failing
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_run_that_fails_keeps_no_later_array_from_being_launched(tmp_path):
+    sweep = ["scale=smoke", "seed=0,1,2", "n_steps=5", f"runs_dir={tmp_path}"]
+    launch = ["hydra/launcher=basic", "hydra.sweeper.max_batch_size=1"]
+    command = [sys.executable, "-c", FAILING, "scripts/run.py", "-m", *sweep, *launch]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "did not finish: MemoryError: no room for it" in done.stderr
+    assert "1 of 3 runs have no final outcome" in done.stderr
+    cells = compose_cells(sweep)
+    statuses = {c.spec.seed: RunFolder.of(c.spec, tmp_path).outcome().status for c in cells}
+    assert statuses == {0: "failed", 1: "finished", 2: "finished"}
+
+
 def test_a_run_that_fails_is_reported_with_its_reason(tmp_path):
     code, _, err = call("scale=smoke", "execution.device=cuda:7", f"runs_dir={tmp_path}")
     assert code == 1

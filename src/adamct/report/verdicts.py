@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from adamct.claims import Verdict
 from adamct.report import topics, wording
-from adamct.report.contents import Judged
+from adamct.report.contents import Judged, Status
 from adamct.report.page import grouped, tally
 
 COLUMNS = ("figure", "claim", "statistic [95 % interval]", "in words", "verdict")
@@ -25,20 +25,20 @@ def to_markdown(verdicts: Sequence[Verdict], scale: str) -> str:
     ]
     parts = [
         f"# Verdicts at {scale} scale",
-        f"{len(judged)} claims: {_counts(judged)}. An interval stands where the statistic has one. "
-        "The criterion of each is in the report: "
+        f"{len(judged)} claims: {_words(tally(judged))}. An interval stands where the statistic "
+        "has one. The criterion of each is in the report: "
         f"`{wording.make_command('report', scale)} RECORDS=reference`. Written by "
         "`scripts/save_reference.py` from the records in this folder.",
     ]
-    for _, heading, group, _ in grouped(judged):
+    for _, heading, group, counts in grouped(judged):
         rows = [COLUMNS, ["---"] * len(COLUMNS), *map(_row, group)]
         table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-        parts += [f"## {heading}", f"{len(group)} claims: {_counts(group)}.", table]
+        parts += [f"## {heading}", f"{len(group)} claims: {_words(counts)}.", table]
     return "\n\n".join(parts) + "\n"
 
 
-def _counts(verdicts: Sequence[topics.Verdict]) -> str:
-    return ", ".join(f"{n} {status}" for status, n in tally(verdicts).items())
+def _words(counts: Mapping[Status, int]) -> str:
+    return ", ".join(f"{n} {status}" for status, n in counts.items())
 
 
 def _row(verdict: topics.Verdict) -> list[str]:
