@@ -408,6 +408,8 @@ class WandbTracker(Frozen):
         mode: ``None`` is as W&B itself is set (``wandb offline``), else online where there is a
             login, and offline elsewhere.
         folder: of W&B's files, and of notes of what is mirrored.
+        interval: seconds between two looks at growing records; ``None`` for 10 online and 600
+            offline, where nobody looks on. Each sweep ends with a last look.
         init_timeout: seconds that the server may take to answer.
     """
 
@@ -416,6 +418,7 @@ class WandbTracker(Frozen):
     entity: str | None
     mode: Literal["online", "offline", "disabled"] | None
     folder: Annotated[Path, Lax]
+    interval: float | None = Field(gt=0)
     init_timeout: float = Field(gt=0)
 
 

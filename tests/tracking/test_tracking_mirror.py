@@ -441,7 +441,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_killed_and_started_again_each_step_is_mirrored_once(tmp_path, door, capsys):
     sweep = [*SMOKE, f"runs_dir={tmp_path}", "point=0,1,2", "n_steps=60"]
     sweep += ["execution.checkpoint_every=20", "execution.flush_every=10"]
-    run = ["scripts/run.py", "-m", *sweep, "hydra/launcher=basic"]
+    run = ["scripts/run.py", "-m", *sweep, "hydra/launcher=basic", "tracker.interval=0.5"]
     cells = compose_cells(sweep)
     # Without pipes: W&B's service outlives the kill for a while, and would keep them open.
     killed = subprocess.run(

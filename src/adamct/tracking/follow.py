@@ -2,7 +2,8 @@
 
 A process, since a mirror that waits for a server, dies, or computes must not be felt by a training.
 It gives way to trainings, reads the records, and ends when the sweep's end of a pipe closes, which
-the system sees to however the sweep ends.
+the system sees to however the sweep ends. Whatever it computes, a training on all cores loses, and
+about as much again by the interruption: so it looks at the records only as often as a reader may.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ from adamct.files import FileError
 from adamct.spec import Cell, WandbTracker
 from adamct.store import RunFolder, StoreError
 from adamct.tracking.content import run_identity
+from adamct.tracking.login import Mode
 from adamct.tracking.mirror import Mirror, PointMirror
 
-POLL_S = 10.0  # between two looks at the records
+# Seconds between two looks at the records. Offline nobody looks on: that often something is there to
+# upload, and most of it is written when the trainings are over.
+INTERVAL_S: dict[Mode, float] = {"online": 10.0, "offline": 600.0}
+HOLD_S = 10.0  # between two attempts to hold a mirror that another process holds
 QUIET_S = 5.0  # that a sweep waits for its mirror at the end without a word
 PATIENCE_S = 300.0  # that it waits after that
 
@@ -151,7 +156,7 @@ def _held(tracker: WandbTracker, group: str, sweep: Connection) -> Iterator[Mirr
                 mirror = stack.enter_context(Mirror.held(tracker, group))
                 break
             except FileError:
-                if sweep.poll(POLL_S):
+                if sweep.poll(HOLD_S):
                     raise
         yield mirror
 
@@ -173,7 +178,7 @@ class _Following:
         self._faults: list[StoreError] = []
 
     def until_closed(self, sweep: Connection) -> int:
-        """Look at the records every few seconds, and once more when the sweep is over.
+        """Look at the records at intervals, and once more when the sweep is over.
 
         Returns:
             The number of points that have a complete mirror.
@@ -181,12 +186,13 @@ class _Following:
         Raises:
             StoreError: for a record that is not the one that its run left, at the end.
         """
+        interval = self._mirror.tracker.interval or INTERVAL_S[self._mirror.mode]
         closed = sweep.poll()  # the end of the pipe counts as something to read
         while True:
             self._look()
             if closed:
                 break
-            closed = sweep.poll(POLL_S)
+            closed = sweep.poll(interval)
         for point in self._growing:
             point.close(complete=False)
         _raise_first(self._faults)
