@@ -59,34 +59,33 @@ def mirror(cells: Sequence[Cell], *, again: bool) -> int:
     """Mirror the points of an experiment whose runs are over."""
     from tqdm import tqdm
 
-    from adamct.store import RunFolder, StoreError
     from adamct.tracking.content import run_identity
-    from adamct.tracking.follow import mirror_all
+    from adamct.tracking.follow import mirror_all, points
     from adamct.tracking.login import TrackingError
     from adamct.tracking.mirror import Mirror
 
-    def is_done(folder: RunFolder) -> bool:
-        try:
-            return folder.is_done()
-        except StoreError:
-            return True  # what is wrong with it is said when the others are mirrored
-
     first, tracker = cells[0], cells[0].tracker
     if tracker is None:
-        raise TrackingError("tracker=none mirrors nothing; leave it out, or set tracker=wandb")
-    over = [cell for cell in cells if is_done(RunFolder.of(cell.spec, cell.runs_dir))]
+        raise TrackingError(
+            "tracker=none and tracker.mode=disabled mirror nothing; leave them out, and see that "
+            "WANDB_MODE is not disabled"
+        )
+    asked = points(cells)
     with Mirror.held(tracker, run_identity(first).group) as to:
         if again:
-            for cell in over:
+            for cell in asked:
                 to.forget(cell)
-        with tqdm(total=len(over), desc=first.experiment, unit="point") as bar:
-            count = mirror_all(to, over, done=lambda cell: bar.update())
-        rest = len(cells) - len(over)
-        left = f"; {rest} have no final outcome yet and are left out" if rest else ""
-        print(
-            f"{first.experiment}, {first.scale} scale: {count} of {len(cells)} points mirrored "
-            f"now, {len(over) - count} before{left}; {to.where()}"
-        )
+        with tqdm(total=len(asked), desc=first.experiment, unit="point") as bar:
+            counts = mirror_all(to, asked, done=bar.update)
+    open_ones = (
+        ""
+        if not counts.unfinished
+        else (f"; {counts.unfinished} have no final outcome yet and are left out")
+    )
+    print(
+        f"{first.experiment}, {first.scale} scale: {counts.now} of {len(asked)} points mirrored "
+        f"now, {counts.before} before{open_ones}; {to.where()}"
+    )
     return 0
 
 

@@ -117,7 +117,7 @@ def show_in_wandb(drawn: Drawn, source: Source) -> bool:
         failed, which may have taken its time.
     """
     tracker = source.tracker()
-    if tracker is None or tracker.mode == "disabled":
+    if tracker is None:
         return False
     from adamct.files import FileError
     from adamct.tracking.login import TrackingError

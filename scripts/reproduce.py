@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import plot
 
-from adamct import files
+from adamct import checkout, files
 from adamct.gallery import figure_files, reads
 
 if TYPE_CHECKING:
@@ -127,22 +127,13 @@ def write_times(arguments: argparse.Namespace, took: dict[str, float]) -> None:
         "figures": {name: seconds for name, seconds in took.items() if name != "report"},
         "report": took.get("report"),
         "total": round(sum(took.values()), 1),
-        "commit": commit(),
+        "commit": checkout.commit(),
         # Those of a container or a job, not of the whole machine.
         "cores": len(os.sched_getaffinity(0)) if shared else os.cpu_count(),
     }
     with files.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     files.replace(out / "times.json", json.dumps(times, indent=1) + "\n")
-
-
-def commit() -> str | None:
-    """Return the commit that is checked out; ``None`` where there is no git."""
-    try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
-    except OSError:
-        return None
-    return done.stdout.strip() or None
 
 
 if __name__ == "__main__":

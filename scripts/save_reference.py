@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,15 +90,13 @@ def complain(message: str) -> int:
 
 def mixed(commits: set[str | None], edited: bool) -> str | None:
     """Say why runs are not all of the commit that is checked out; ``None`` if they are."""
+    from adamct import checkout
 
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    if None in commits:
-        return "some runs were made outside git"
-    head = git("rev-parse", "HEAD")
-    if git("status", "--short", "--", ".", f":(exclude){REFERENCE}"):
+    here = Path.cwd()
+    head = checkout.commit(here)
+    if None in commits or head is None:
+        return "some runs were made outside git, or this is no checkout"
+    if checkout.is_edited(here, leaving_out=REFERENCE):
         return "this checkout has been edited"
     if edited:
         return "some runs are of edited code"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adamct.checkout import commit
 from adamct.drawing import Source
 from adamct.gallery import FIGURES_DIR, FigureError, chosen, figure_files, import_file, reads
 from adamct.tracking.login import TrackingError
@@ -210,16 +211,21 @@ def test_runs_of_another_commit_or_of_edited_code_are_refused(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     git("init", "-q")
     git("commit", "-q", "--allow-empty", "-m", "first")
+    assert commit(tmp_path) is None  # of a project that knows nothing of these files
+    (tmp_path / "code.py").write_text("")
+    git("add", "code.py")
+    git("commit", "-q", "-m", "second")
     head = git("rev-parse", "HEAD")
+    assert commit(tmp_path) == head
     assert mixed({head}, edited=False) is None
     assert mixed({head}, edited=True) == "some runs are of edited code"
     assert "but " + head[:9] + " is checked out" in mixed({head, "0" * 40}, edited=False)
-    assert mixed({None}, edited=False) == "some runs were made outside git"
+    assert mixed({None}, edited=False).startswith("some runs were made outside git")
     saved = tmp_path / "figures" / "reference" / "laptop"
     saved.mkdir(parents=True)
     (saved / "provenance.json").write_text("{}")
     assert mixed({head}, edited=False) is None  # what is being saved is no edit of the code
-    (tmp_path / "code.py").write_text("")
+    (tmp_path / "code.py").write_text("1")
     assert mixed({head}, edited=False) == "this checkout has been edited"
 
 

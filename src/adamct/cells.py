@@ -26,6 +26,7 @@ from adamct.spec import (
     ScheduleSpec,
     TaskSpec,
     TextData,
+    TrackerSpec,
     WandbTracker,
 )
 from adamct.theory import Curve, growth_rate, level_curve, normal_curve, stability_coefficient
@@ -74,8 +75,15 @@ def cell_from_values(values: object, with_data: bool) -> Cell:
         runs_dir=config.runs_dir,
         data_dir=config.data_dir,
         cache_dir=config.cache_dir,
-        tracker=config.tracker if isinstance(config.tracker, WandbTracker) else None,
+        tracker=_tracker(config.tracker),
     )
+
+
+def _tracker(tracker: TrackerSpec) -> WandbTracker | None:
+    """Return what mirrors; nothing does where W&B is switched off (``WANDB_MODE=disabled``)."""
+    if not isinstance(tracker, WandbTracker) or tracker.mode == "disabled":
+        return None
+    return tracker
 
 
 def _pair(config: Config) -> tuple[float, float]:

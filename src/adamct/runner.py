@@ -6,7 +6,6 @@ import contextlib
 import os
 import platform
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from typing import Any
 
 import torch
 
-from adamct import files
+from adamct import checkout, files
 from adamct.spec import Execution, RunSpec
 from adamct.store import (
     Line,
@@ -204,20 +203,8 @@ def environment(execution: Execution, training: Training, start: int) -> dict[st
 @lru_cache
 def _source() -> dict[str, Any]:
     """Return the commit of the code and whether it was edited since; ``None`` outside git."""
-    root = Path(__file__).resolve().parent
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            return None
-        return done.stdout.strip()
-
-    commit = git("rev-parse", "HEAD")
-    # Run folders are ignored by git, so they do not make a tree dirty.
-    return {"commit": commit, "dirty": None if commit is None else bool(git("status", "--short"))}
+    commit = checkout.commit()
+    return {"commit": commit, "dirty": None if commit is None else checkout.is_edited()}
 
 
 @lru_cache

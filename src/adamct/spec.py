@@ -411,6 +411,7 @@ class WandbTracker(Frozen):
         interval: seconds between two looks at growing records; ``None`` for 10 online and 600
             offline, where nobody looks on. Each sweep ends with a last look.
         init_timeout: seconds that the server may take to answer.
+        finish_timeout: seconds that the last rows of a run may take to the server.
     """
 
     kind: Literal["wandb"]
@@ -420,6 +421,7 @@ class WandbTracker(Frozen):
     folder: Annotated[Path, Lax]
     interval: float | None = Field(gt=0)
     init_timeout: float = Field(gt=0)
+    finish_timeout: float = Field(gt=0)
 
 
 TrackerSpec = Annotated[NoTracker | WandbTracker, Field(discriminator="kind")]

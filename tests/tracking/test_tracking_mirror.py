@@ -121,7 +121,7 @@ def test_a_mirror_equals_the_record_and_is_made_once(finished):
     cells, runs = finished, finished[0].runs_dir
     with held(cells) as mirror:
         assert mirror.mode == "offline"
-        assert mirror_all(mirror, cells) == 3
+        assert mirror_all(mirror, cells).now == 3
         for cell in cells:
             summary, run = assert_mirrored(cell, runs)
             assert run["job_type"] == "point"
@@ -130,10 +130,10 @@ def test_a_mirror_equals_the_record_and_is_made_once(finished):
         lines = folder_of(cells[-1]).lines()
         assert summary["best/test_loss"] == min(x["test_loss"] for x in lines if "test_loss" in x)
         before = {path: path.stat().st_mtime for path in runs.rglob("*.wandb")}
-        assert mirror_all(mirror, cells) == 0
+        assert mirror_all(mirror, cells).now == 0
         assert before == {path: path.stat().st_mtime for path in runs.rglob("*.wandb")}
         mirror.forget(cells[0])
-        assert mirror_all(mirror, cells) == 1
+        assert mirror_all(mirror, cells).now == 1
     assert_mirrored(cells[0], runs)
 
 
@@ -145,7 +145,7 @@ def test_a_mirror_that_was_cut_or_removed_is_made_again(cells, tmp_path):
         cut.close(complete=False)
         shutil.rmtree(path.parent)
         assert not mirror.is_complete(cells[0])
-        assert mirror_all(mirror, cells) == 2
+        assert mirror_all(mirror, cells).now == 2
     for cell in cells:
         assert_mirrored(cell, tmp_path)
 
@@ -480,7 +480,7 @@ def test_a_server_that_cannot_be_reached_costs_a_warning(cells, tmp_path):
     assert {folder_of(cell).outcome().status for cell in swept} == {"finished"}
     with held(cells) as mirror:
         assert not mirror.is_complete(cells[0])
-        assert mirror_all(mirror, swept) == 2
+        assert mirror_all(mirror, swept).now == 2
     for cell in swept:
         assert_mirrored(cell, tmp_path)
 

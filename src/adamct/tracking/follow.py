@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from adamct.files import FileError
@@ -25,8 +26,8 @@ from adamct.tracking.content import run_identity
 from adamct.tracking.login import Mode
 from adamct.tracking.mirror import Mirror, PointMirror
 
-# Seconds between two looks at the records. Offline nobody looks on: that often something is there to
-# upload, and most of it is written when the trainings are over.
+# Seconds between two looks at the records. Offline nobody looks on: what there is to upload is
+# written that often, and the rest when the trainings are over.
 INTERVAL_S: dict[Mode, float] = {"online": 10.0, "offline": 600.0}
 HOLD_S = 10.0  # between two attempts to hold a mirror that another process holds
 QUIET_S = 5.0  # that a sweep waits for its mirror at the end without a word
@@ -44,7 +45,7 @@ def tracked(cells: Sequence[Cell], arguments: Sequence[str] = ()) -> Iterator[No
         arguments: of the command line that named them: with these scripts/mirror.py finds them.
     """
     tracker = cells[0].tracker
-    if tracker is None or tracker.mode == "disabled":
+    if tracker is None:
         yield
         return
     context = multiprocessing.get_context("spawn")
@@ -70,9 +71,18 @@ def tracked(cells: Sequence[Cell], arguments: Sequence[str] = ()) -> Iterator[No
             _warn(f"its process died (exit code {process.exitcode})", remedy)
 
 
+@dataclass
+class Counts:
+    """What became of points: mirrored now, mirrored before, or left out as their run goes on."""
+
+    now: int = 0
+    before: int = 0
+    unfinished: int = 0
+
+
 def mirror_all(
-    mirror: Mirror, cells: Sequence[Cell], *, done: Callable[[Cell], None] = lambda cell: None
-) -> int:
+    mirror: Mirror, cells: Sequence[Cell], *, done: Callable[[], object] = lambda: None
+) -> Counts:
     """Mirror every point whose run is over and that has no complete mirror.
 
     Args:
@@ -81,25 +91,29 @@ def mirror_all(
         done: called after each of them.
 
     Returns:
-        The number of points mirrored now.
+        How many were mirrored, and how many were not.
 
     Raises:
         StoreError: for a record that is not the one that its run left, when the rest is mirrored.
     """
-    count, faults = 0, []
-    for cell in _points(cells):
+    counts, faults = Counts(), []
+    for cell in points(cells):
         try:
-            if RunFolder.of(cell.spec, cell.runs_dir).is_done() and not mirror.is_complete(cell):
+            if not RunFolder.of(cell.spec, cell.runs_dir).is_done():
+                counts.unfinished += 1
+            elif mirror.is_complete(cell):
+                counts.before += 1
+            else:
                 PointMirror(mirror, cell).advance()
-                count += 1
+                counts.now += 1
         except StoreError as error:
             faults.append(error)
-        done(cell)
+        done()
     _raise_first(faults)
-    return count
+    return counts
 
 
-def _points(cells: Sequence[Cell]) -> list[Cell]:
+def points(cells: Sequence[Cell]) -> list[Cell]:
     """Leave out what a grid says twice."""
     return list({run_identity(cell).id: cell for cell in cells}.values())
 
@@ -172,7 +186,7 @@ class _Following:
 
     def __init__(self, mirror: Mirror, cells: Sequence[Cell], began: float) -> None:
         self._mirror, self._began = mirror, began
-        self._waiting = [(cell, RunFolder.of(cell.spec, cell.runs_dir)) for cell in _points(cells)]
+        self._waiting = [(cell, RunFolder.of(cell.spec, cell.runs_dir)) for cell in points(cells)]
         self._n_points = len(self._waiting)
         self._growing: list[PointMirror] = []
         self._faults: list[StoreError] = []

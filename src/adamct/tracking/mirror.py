@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 # Raised whenever the same record would be mirrored otherwise than before.
 FORMAT = 3
-FINISH_TIMEOUT = 120.0  # seconds that the last rows of a run may take to a slow server
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ class Mirror:
                     mode=self.mode,
                     reinit="create_new",  # several records grow at once
                     init_timeout=self.tracker.init_timeout,
-                    finish_timeout=FINISH_TIMEOUT,
+                    finish_timeout=self.tracker.finish_timeout,
                     finish_timeout_raises=True,
                     use_dot_wandb=False,  # local_folders looks there
                     # A reader of records has no output, code or machine of its own to report.

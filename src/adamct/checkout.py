@@ -1,0 +1,42 @@
+"""The git checkout that the code is in: what a record says of the code that made it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+CODE = Path(__file__).resolve().parent
+
+
+def commit(folder: Path = CODE) -> str | None:
+    """Return the commit that is checked out around a folder.
+
+    ``None`` outside git, and where git does not know the folder's files: an installed package is
+    not of the commit of whatever project it is installed in.
+    """
+    if _git(folder, "ls-files", "--error-unmatch", ".") is None:
+        return None
+    return _git(folder, "rev-parse", "HEAD")
+
+
+def is_edited(folder: Path = CODE, *, leaving_out: str | None = None) -> bool:
+    """Return whether anything in the checkout differs from its commit.
+
+    Run folders are ignored by git, so they are no edit.
+
+    Args:
+        folder: in the checkout.
+        leaving_out: a folder whose files do not count, from the top of the checkout.
+    """
+    beside = [":(top)", f":(top,exclude){leaving_out}"] if leaving_out else []
+    return bool(_git(folder, "status", "--short", "--", *beside))
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
