@@ -67,8 +67,8 @@ def mirror(cells: Sequence[Cell], *, again: bool) -> int:
     first, tracker = cells[0], cells[0].tracker
     if tracker is None:
         raise TrackingError(
-            "tracker=none and tracker.mode=disabled mirror nothing; leave them out, and see that "
-            "WANDB_MODE is not disabled"
+            "tracker=none, tracker.mode=disabled and WANDB_MODE=disabled mirror nothing; leave "
+            "them out"
         )
     asked = points(cells)
     with Mirror.held(tracker, run_identity(first).group) as to:
@@ -77,14 +77,11 @@ def mirror(cells: Sequence[Cell], *, again: bool) -> int:
                 to.forget(cell)
         with tqdm(total=len(asked), desc=first.experiment, unit="point") as bar:
             counts = mirror_all(to, asked, done=bar.update)
-    open_ones = (
-        ""
-        if not counts.unfinished
-        else (f"; {counts.unfinished} have no final outcome yet and are left out")
-    )
+    n = counts.unfinished
+    left = f"; {n} have no final outcome yet and are left out" if n else ""
     print(
         f"{first.experiment}, {first.scale} scale: {counts.now} of {len(asked)} points mirrored "
-        f"now, {counts.before} before{open_ones}; {to.where()}"
+        f"now, {counts.before} before{left}; {to.where()}"
     )
     return 0
 

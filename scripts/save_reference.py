@@ -94,8 +94,10 @@ def mixed(commits: set[str | None], edited: bool) -> str | None:
 
     here = Path.cwd()
     head = checkout.commit(here)
-    if None in commits or head is None:
-        return "some runs were made outside git, or this is no checkout"
+    if None in commits:
+        return "some runs were made outside git"
+    if head is None:
+        return "this is no checkout"
     if checkout.is_edited(here, leaving_out=REFERENCE):
         return "this checkout has been edited"
     if edited:

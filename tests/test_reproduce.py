@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adamct.checkout import commit
+from adamct.checkout import commit, is_edited
 from adamct.drawing import Source
 from adamct.gallery import FIGURES_DIR, FigureError, chosen, figure_files, import_file, reads
 from adamct.tracking.login import TrackingError
@@ -209,9 +209,11 @@ def test_runs_of_another_commit_or_of_edited_code_are_refused(tmp_path, monkeypa
         return done.stdout.strip()
 
     monkeypatch.chdir(tmp_path)
+    assert is_edited(tmp_path)  # nobody knows
     git("init", "-q")
     git("commit", "-q", "--allow-empty", "-m", "first")
     assert commit(tmp_path) is None  # of a project that knows nothing of these files
+    assert mixed({"0" * 40}, edited=False) == "this is no checkout"
     (tmp_path / "code.py").write_text("")
     git("add", "code.py")
     git("commit", "-q", "-m", "second")
@@ -220,7 +222,7 @@ def test_runs_of_another_commit_or_of_edited_code_are_refused(tmp_path, monkeypa
     assert mixed({head}, edited=False) is None
     assert mixed({head}, edited=True) == "some runs are of edited code"
     assert "but " + head[:9] + " is checked out" in mixed({head, "0" * 40}, edited=False)
-    assert mixed({None}, edited=False).startswith("some runs were made outside git")
+    assert mixed({None}, edited=False) == "some runs were made outside git"
     saved = tmp_path / "figures" / "reference" / "laptop"
     saved.mkdir(parents=True)
     (saved / "provenance.json").write_text("{}")

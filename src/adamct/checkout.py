@@ -11,8 +11,12 @@ CODE = Path(__file__).resolve().parent
 def commit(folder: Path = CODE) -> str | None:
     """Return the commit that is checked out around a folder.
 
-    ``None`` outside git, and where git does not know the folder's files: an installed package is
-    not of the commit of whatever project it is installed in.
+    Args:
+        folder: in the checkout.
+
+    Returns:
+        The commit's hash. ``None`` outside git, and where git does not know the folder's files: an
+        installed package is not of the commit of whatever project it is installed in.
     """
     if _git(folder, "ls-files", "--error-unmatch", ".") is None:
         return None
@@ -22,14 +26,14 @@ def commit(folder: Path = CODE) -> str | None:
 def is_edited(folder: Path = CODE, *, leaving_out: str | None = None) -> bool:
     """Return whether anything in the checkout differs from its commit.
 
-    Run folders are ignored by git, so they are no edit.
+    Run folders are ignored by git, so they are no edit. What cannot be known counts as edited.
 
     Args:
         folder: in the checkout.
         leaving_out: a folder whose files do not count, from the top of the checkout.
     """
     beside = [":(top)", f":(top,exclude){leaving_out}"] if leaving_out else []
-    return bool(_git(folder, "status", "--short", "--", *beside))
+    return _git(folder, "status", "--short", "--", *beside) != ""
 
 
 def _git(folder: Path, *words: str) -> str | None:

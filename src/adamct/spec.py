@@ -406,7 +406,7 @@ class WandbTracker(Frozen):
         project: W&B's project.
         entity: user or team; ``None`` for the account's own.
         mode: ``None`` is as W&B itself is set (``wandb offline``), else online where there is a
-            login, and offline elsewhere.
+            login, and offline elsewhere; ``"disabled"`` is as if there were no tracker.
         folder: of W&B's files, and of notes of what is mirrored.
         interval: seconds between two looks at growing records; ``None`` for 10 online and 600
             offline, where nobody looks on. Each sweep ends with a last look.
@@ -419,7 +419,7 @@ class WandbTracker(Frozen):
     entity: str | None
     mode: Literal["online", "offline", "disabled"] | None
     folder: Annotated[Path, Lax]
-    interval: float | None = Field(gt=0)
+    interval: float | None = Field(gt=0, le=86_400)
     init_timeout: float = Field(gt=0)
     finish_timeout: float = Field(gt=0)
 

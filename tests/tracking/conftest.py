@@ -1,10 +1,8 @@
 """A W&B server on this machine: the part of its HTTP interface that W&B's own process calls.
 
-It keeps runs as the real one does (history by line, the latest summary, config, exit code), answers
-a resumed run with what it has of it, and can be taken down and put up again.
+It keeps runs as the real one does (history by line, the latest summary, config, files, exit code),
+answers a run that is resumed with what it has of it, and can be taken down and put up again.
 """
-
-from __future__ import annotations
 
 import json
 import threading
@@ -21,18 +19,18 @@ class ServedRun:
     """What the server has of a run.
 
     Attributes:
-        upsert: the variables of the mutation that created or updated it.
+        upsert: the variables of the mutations that created and updated it.
         history: its lines, in order.
         summary: the latest.
+        files: uploaded, those of artifacts included, by path.
         exit_code: of its end; ``None`` while it goes on.
-        files: uploaded.
     """
 
     upsert: dict = field(default_factory=dict)
-    history: list[dict] = field(default_factory=list)
+    history: list = field(default_factory=list)
     summary: dict = field(default_factory=dict)
+    files: dict = field(default_factory=dict)
     exit_code: int | None = None
-    files: dict[str, bytes] = field(default_factory=dict)
 
     def config(self):
         config = json.loads(self.upsert["config"])
@@ -49,66 +47,108 @@ class WandbServer:
     """The server's state, and what may go wrong with it.
 
     Attributes:
-        runs: by name.
+        runs: by W&B's id.
+        asked: the GraphQL operations that were asked of it, in order.
         is_down: whether it hangs up on every call.
-        dies_after: number of history lines that it takes of all runs together before it is down.
-        asked: the operations that were asked of it, in order.
+        dies_after: number of history lines, of all runs together, after which it is down.
     """
 
     def __init__(self):
-        self.runs: dict[str, ServedRun] = {}
+        self.runs = {}
+        self.asked = []
         self.is_down = False
         self.dies_after = float("inf")
-        self.asked: list[str] = []
         self.url = ""
         self.lock = threading.Lock()
-
-    def n_rows(self):
-        return sum(len(run.history) for run in self.runs.values())
 
     def answer(self, query, variables):
         """Answer a GraphQL query with the fields that W&B's process reads."""
         operation = query.split("(")[0].split("{")[0].split()[-1]
         self.asked.append(operation)
-        name = variables.get("name") or variables.get("run")
-        if operation == "UpsertBucket":
-            fresh = name not in self.runs
-            run = self.runs.setdefault(name, ServedRun())
-            run.upsert |= {k: v for k, v in variables.items() if v is not None}
-            return {"upsertBucket": {"bucket": self._bucket(name), "inserted": fresh}}
-        if operation == "RunResumeStatus":
-            known = self._bucket(name) if name in self.runs else None
-            return {"model": {"id": "p", "name": variables["project"], "bucket": known}}
-        if operation == "CreateRunFiles":
-            put = f"{self.url}/put/{name}"
-            files = [{"name": file, "uploadUrl": f"{put}/{file}"} for file in variables["files"]]
-            return {"createRunFiles": {"runID": name, "uploadHeaders": [], "files": files}}
-        if operation == "Viewer":
-            flags = json.dumps({"code_saving_enabled": False})
-            return {"viewer": {"id": "v", "entity": ENTITY, "username": ENTITY, "flags": flags}}
-        return {}
+        answers = {
+            "Viewer": self._viewer,
+            "RunResumeStatus": self._resume_status,
+            "UpsertBucket": self._upsert,
+            "CreateRunFiles": self._run_files,
+            "ArtifactType": lambda _: {"project": {"artifact": None}},
+            "CreateArtifact": self._artifact,
+            "CreateArtifactManifest": self._artifact_manifest,
+            "CreateArtifactFiles": self._artifact_files,
+            "CommitArtifact": lambda v: {"commitArtifact": {"artifact": {"id": v["artifactID"]}}},
+        }
+        return answers[operation](variables) if operation in answers else {}
+
+    def _viewer(self, _):
+        flags = json.dumps({"code_saving_enabled": False})
+        return {"viewer": {"id": "v", "entity": ENTITY, "username": ENTITY, "flags": flags}}
+
+    def _resume_status(self, variables):
+        name = variables["name"]
+        bucket = self._bucket(name) if name in self.runs else None
+        return {"model": {"id": "p", "name": variables["project"], "bucket": bucket}}
+
+    def _upsert(self, variables):
+        name = variables["name"]
+        is_new = name not in self.runs
+        run = self.runs.setdefault(name, ServedRun())
+        run.upsert |= {k: v for k, v in variables.items() if v is not None}
+        return {"upsertBucket": {"bucket": self._bucket(name), "inserted": is_new}}
 
     def _bucket(self, name):
         run = self.runs[name]
-        tail = [json.dumps(line) for line in run.history[-1:]]
-        project = {"id": "p", "name": run.upsert["project"], "entity": {"id": "e", "name": ENTITY}}
         return {
             "id": name,
             "name": name,
             "displayName": run.upsert.get("displayName"),
-            "projectId": 1,
-            "project": project,
-            "config": run.upsert.get("config", "{}"),
+            "project": {
+                "id": "p",
+                "name": run.upsert["project"],
+                "entity": {"id": "e", "name": ENTITY},
+            },
+            "config": run.upsert["config"],
             "summaryMetrics": json.dumps(run.summary),
             "tags": run.upsert.get("tags", []),
             "historyLineCount": len(run.history),
-            "historyTail": json.dumps(tail),
+            "historyTail": json.dumps([json.dumps(line) for line in run.history[-1:]]),
             "eventsLineCount": 0,
             "eventsTail": "[]",
             "logLineCount": 0,
             "wandbConfig": '{"t": 1}',
-            "sweepName": None,
         }
+
+    def _run_files(self, variables):
+        name = variables["run"]
+        files = [{"name": file, "uploadUrl": self._put(name, file)} for file in variables["files"]]
+        return {"createRunFiles": {"runID": name, "uploadHeaders": [], "files": files}}
+
+    def _artifact(self, variables):
+        name = variables["input"]["runName"]
+        sequence = {"latestArtifact": None}
+        artifact = {"id": f"artifact-of-{name}", "state": "PENDING", "artifactSequence": sequence}
+        return {"createArtifact": {"artifact": artifact}}
+
+    def _artifact_manifest(self, variables):
+        put = self._put(variables["runName"], variables["name"])
+        file = {"id": "f", "uploadUrl": put, "uploadHeaders": []}
+        return {"createArtifactManifest": {"artifactManifest": {"id": "m", "file": file}}}
+
+    def _artifact_files(self, variables):
+        nodes = []
+        for file in variables["input"]["artifactFiles"]:
+            artifact, path = file["artifactID"], file["name"]
+            nodes.append(
+                {
+                    "storagePath": path,
+                    "uploadUrl": self._put(artifact.removeprefix("artifact-of-"), path),
+                    "uploadHeaders": [],
+                    "uploadMultipartUrls": None,
+                    "artifact": {"id": artifact},
+                }
+            )
+        return {"createArtifactFiles": {"files": {"edges": [{"node": node} for node in nodes]}}}
+
+    def _put(self, name, file):
+        return f"{self.url}/{name}/{file}"
 
     def stream(self, name, body):
         """Take lines of a run's files, each at its place."""
@@ -121,7 +161,8 @@ class WandbServer:
                 run.summary = lines[-1]
         if body.get("complete"):
             run.exit_code = body.get("exitcode")
-        self.is_down = self.is_down or self.n_rows() >= self.dies_after
+        if sum(len(run.history) for run in self.runs.values()) >= self.dies_after:
+            self.is_down = True
         return {"exitcode": None, "limits": {}}
 
 
@@ -139,20 +180,21 @@ def wandb_server():
                 if state.is_down:
                     self.close_connection = True
                     return
-                if self.path == "/graphql":
-                    said = json.loads(body)
-                    answer = {"data": state.answer(said["query"], said.get("variables") or {})}
-                else:
-                    *_, name, what = self.path.split("/")
-                    streams = what == "file_stream"  # not W&B's reports on itself
-                    answer = state.stream(name, json.loads(body)) if streams else {}
+                *_, name, what = self.path.split("/")
+                if what == "graphql":
+                    asked = json.loads(body)
+                    answer = {"data": state.answer(asked["query"], asked.get("variables") or {})}
+                elif what == "file_stream":
+                    answer = state.stream(name, json.loads(body))
+                else:  # W&B's reports on itself
+                    answer = {}
             self._reply(json.dumps(answer).encode())
 
         def do_PUT(self):
-            _, _, name, *file = self.path.split("/")
+            _, name, file = self.path.split("/", 2)
             body = self._body()
             with state.lock:
-                state.runs[name].files["/".join(file)] = body
+                state.runs[name].files[file] = body
             self._reply(b"")
 
         def _body(self):
@@ -169,12 +211,8 @@ def wandb_server():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
     state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield state
-    finally:
-        server.shutdown()
-        server.server_close()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield state
+    server.shutdown()
+    server.server_close()

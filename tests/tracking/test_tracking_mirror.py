@@ -535,8 +535,27 @@ def test_a_mirror_that_does_not_end_is_waited_for_aloud_and_not_for_ever(
     process.join()
     assert process.exitcode == -signal.SIGTERM
     waiting, warning = capsys.readouterr().err.splitlines()
-    assert waiting == "waiting for W&B, at most 0 s (Ctrl-C: stop waiting)"
+    assert waiting == "mirroring the rest in W&B, at most 0 s more (Ctrl-C: stop waiting)"
     assert "it was not done after 0 s" in warning
+
+
+@pytest.mark.parametrize(
+    ("mode", "interval", "expected"),
+    [("offline", None, 600.0), ("online", None, 10.0), ("offline", 7.0, 7.0), ("online", 7.0, 7.0)],
+)
+def test_records_are_looked_at_at_intervals_and_at_the_end(cells, mode, interval, expected):
+    tracker = cells[0].tracker.model_copy(update={"interval": interval})
+    following = follow._Following(Mirror(tracker, mode), [], began=0.0)
+    events = []
+
+    class Sweep:
+        def poll(self, timeout=0):
+            events.append(timeout)
+            return len(events) > 4  # the sweep ends during the second wait
+
+    following._look = lambda: events.append("look")
+    assert following.until_closed(Sweep()) == 0
+    assert events == [0, "look", expected, "look", expected, "look"]
 
 
 def test_a_mirror_that_another_process_holds_is_had_when_it_is_left(cells):
@@ -576,7 +595,9 @@ def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, door, capsys):
     printed = capsys.readouterr().out
     assert "0 of 4 points mirrored now, 0 before; 4 have no final outcome yet" in printed
     for arguments, message in (
-        (["scale=smoke", "tracker=none"], "error: tracker=none mirrors nothing"),
+        (["scale=smoke", "tracker=none"], "error: tracker=none, tracker.mode=disabled and"),
+        (["scale=smoke", "tracker.mode=disabled"], "WANDB_MODE=disabled mirror nothing"),
+        (["scale=smoke", "tracker.interval=1e9"], "tracker.interval"),
         (["experiment=nothing"], "nothing"),
         (["tracker.project="], "tracker.project"),
     ):

@@ -2,8 +2,9 @@
 
 A process, since a mirror that waits for a server, dies, or computes must not be felt by a training.
 It gives way to trainings, reads the records, and ends when the sweep's end of a pipe closes, which
-the system sees to however the sweep ends. Whatever it computes, a training on all cores loses, and
-about as much again by the interruption: so it looks at the records only as often as a reader may.
+the system sees to however the sweep ends. What it computes, trainings on all cores lose, and about
+as much again by being interrupted: so it looks at the records no more often than somebody may look
+at W&B.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from adamct.tracking.mirror import Mirror, PointMirror
 INTERVAL_S: dict[Mode, float] = {"online": 10.0, "offline": 600.0}
 HOLD_S = 10.0  # between two attempts to hold a mirror that another process holds
 QUIET_S = 5.0  # that a sweep waits for its mirror at the end without a word
-PATIENCE_S = 300.0  # that it waits after that
+PATIENCE_S = 3600.0  # that it waits after that: offline, most of the work is done then
 
 
 @contextmanager
@@ -61,8 +62,8 @@ def tracked(cells: Sequence[Cell], arguments: Sequence[str] = ()) -> Iterator[No
         ours.close()
         process.join(QUIET_S)
         if process.is_alive():
-            patience = f"at most {PATIENCE_S:.0f} s (Ctrl-C: stop waiting)"
-            print(f"waiting for W&B, {patience}", file=sys.stderr, flush=True)
+            patience = f"at most {PATIENCE_S:.0f} s more (Ctrl-C: stop waiting)"
+            print(f"mirroring the rest in W&B, {patience}", file=sys.stderr, flush=True)
             process.join(PATIENCE_S)
         if process.is_alive():
             _warn(f"it was not done after {PATIENCE_S:.0f} s", remedy)
@@ -73,7 +74,7 @@ def tracked(cells: Sequence[Cell], arguments: Sequence[str] = ()) -> Iterator[No
 
 @dataclass
 class Counts:
-    """What became of points: mirrored now, mirrored before, or left out as their run goes on."""
+    """What became of points: mirrored now, or before, or left out, with no final outcome yet."""
 
     now: int = 0
     before: int = 0
@@ -114,7 +115,7 @@ def mirror_all(
 
 
 def points(cells: Sequence[Cell]) -> list[Cell]:
-    """Leave out what a grid says twice."""
+    """Return the cells, each point once: a grid may name one twice."""
     return list({run_identity(cell).id: cell for cell in cells}.values())
 
 

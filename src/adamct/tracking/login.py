@@ -46,7 +46,7 @@ def tracker_mode(tracker: WandbTracker) -> Mode:
             f"the wandb package cannot be imported ({error}); install the project's "
             "requirements, or set tracker=none"
         ) from error
-    if tracker.mode == "disabled":
+    if tracker.mode == "disabled":  # which a configuration takes for no tracker
         raise TrackingError("tracker.mode = 'disabled': set it to online or offline")
     if tracker.mode is not None:
         return tracker.mode
