@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import plot
 
-from adamct import checkout, files
+from adamct import files, surroundings
 from adamct.gallery import figure_files, reads
 
 if TYPE_CHECKING:
@@ -121,15 +120,14 @@ def script(name: str, *arguments: str) -> bool:
 
 def write_times(arguments: argparse.Namespace, took: dict[str, float]) -> None:
     """Write what each step took, in seconds, to ``times.json`` among the pictures."""
-    out, shared = arguments.out, hasattr(os, "sched_getaffinity")
+    out = arguments.out
     times = {
         "records": arguments.records,
         "figures": {name: seconds for name, seconds in took.items() if name != "report"},
         "report": took.get("report"),
         "total": round(sum(took.values()), 1),
-        "commit": checkout.commit(),
-        # Those of a container or a job, not of the whole machine.
-        "cores": len(os.sched_getaffinity(0)) if shared else os.cpu_count(),
+        "commit": surroundings.commit(),
+        "cores": surroundings.n_cores(),
     }
     with files.writing(out):
         out.mkdir(parents=True, exist_ok=True)

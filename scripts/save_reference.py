@@ -90,15 +90,15 @@ def complain(message: str) -> int:
 
 def mixed(commits: set[str | None], edited: bool) -> str | None:
     """Say why runs are not all of the commit that is checked out; ``None`` if they are."""
-    from adamct import checkout
+    from adamct import surroundings
 
     here = Path.cwd()
-    head = checkout.commit(here)
+    head = surroundings.commit(here)
     if None in commits:
         return "some runs were made outside git"
     if head is None:
         return "this is no checkout"
-    if checkout.is_edited(here, leaving_out=REFERENCE):
+    if surroundings.is_edited(here, leaving_out=REFERENCE):
         return "this checkout has been edited"
     if edited:
         return "some runs are of edited code"

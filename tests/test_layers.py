@@ -10,7 +10,7 @@ SRC = Path(__file__).parents[1] / "src" / "adamct"
 # From the bottom to the top. theory is numpy alone, so what the optimizer's guard needs of it does
 # not tie the two together.
 LAYERS = (
-    {"checkout", "files", "gallery", "lazy", "metrics", "spec", "theory"},
+    {"surroundings", "files", "gallery", "lazy", "metrics", "spec", "theory"},
     {"optim", "models", "data", "continuous", "columns"},
     {"monitor", "train"},
     {"store"},

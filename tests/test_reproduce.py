@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from adamct.checkout import commit, is_edited
 from adamct.drawing import Source
 from adamct.gallery import FIGURES_DIR, FigureError, chosen, figure_files, import_file, reads
+from adamct.surroundings import commit, is_edited
 from adamct.tracking.login import TrackingError
 
 ROOT = Path(__file__).parents[1]

@@ -32,8 +32,8 @@ A map, along the one arrow ``conf → spec → run → record → figure → cla
   ``report``: what was drawn at one scale, as one HTML page.
 - ``tracking``: the W&B mirror of the records, under the names in ``metrics`` and ``columns``;
   ``dashboards``: a W&B workspace per figure; ``cost``: what a run costs before it is launched.
-- ``files``, ``lazy``, ``checkout``: writing that survives a kill; names imported when they are
-  first used; which commit the code is of.
+- ``files``, ``lazy``, ``surroundings``: writing that survives a kill; names imported when they are
+  first used; the commit that the code is of, and its cores.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from adamct import checkout, files
+from adamct import files, surroundings
 from adamct.spec import Execution, RunSpec
 from adamct.store import (
     Line,
@@ -203,8 +203,8 @@ def environment(execution: Execution, training: Training, start: int) -> dict[st
 @lru_cache
 def _source() -> dict[str, Any]:
     """Return the commit of the code and whether it was edited since; ``None`` outside git."""
-    commit = checkout.commit()
-    return {"commit": commit, "dirty": None if commit is None else checkout.is_edited()}
+    commit = surroundings.commit()
+    return {"commit": commit, "dirty": None if commit is None else surroundings.is_edited()}
 
 
 @lru_cache

@@ -409,7 +409,8 @@ class WandbTracker(Frozen):
             login, and offline elsewhere; ``"disabled"`` is as if there were no tracker.
         folder: of W&B's files, and of notes of what is mirrored.
         interval: seconds between two looks at growing records; ``None`` for 10 online and 600
-            offline, where nobody looks on. Each sweep ends with a last look.
+            offline, where nobody looks on, and for more often while a core is free. Each sweep ends
+            with a last look.
         init_timeout: seconds that the server may take to answer.
         finish_timeout: seconds that the last rows of a run may take to the server.
     """

@@ -543,19 +543,33 @@ def test_a_mirror_that_does_not_end_is_waited_for_aloud_and_not_for_ever(
     ("mode", "interval", "expected"),
     [("offline", None, 600.0), ("online", None, 10.0), ("offline", 7.0, 7.0), ("online", 7.0, 7.0)],
 )
-def test_records_are_looked_at_at_intervals_and_at_the_end(cells, mode, interval, expected):
+def test_records_are_looked_at_at_intervals_when_a_core_is_free_and_at_the_end(
+    cells, monkeypatch, mode, interval, expected
+):
     tracker = cells[0].tracker.model_copy(update={"interval": interval})
-    following = follow._Following(Mirror(tracker, mode), [], began=0.0)
-    events = []
+    monkeypatch.setattr(follow, "n_cores", lambda: 2)
+    now, looks = [0.0], []
+    monkeypatch.setattr(follow.time, "monotonic", lambda: now[0])
+    following = follow._Following(Mirror(tracker, mode), cells, began=0.0)
+    monkeypatch.setattr(RunFolder, "is_over", lambda _: False)
 
     class Sweep:
-        def poll(self, timeout=0):
-            events.append(timeout)
-            return len(events) > 4  # the sweep ends during the second wait
+        def poll(self, timeout=0.0):
+            now[0] += timeout
+            return now[0] > 2 * expected + 1
 
-    following._look = lambda: events.append("look")
-    assert following.until_closed(Sweep()) == 0
-    assert events == [0, "look", expected, "look", expected, "look"]
+    following._look = lambda: looks.append(now[0])
+    following.until_closed(Sweep())
+    at_once, first, second, last = looks
+    assert (at_once, first, second) == (0.0, expected, 2 * expected)
+    assert 2 * expected < last <= 3 * expected
+    # With one of two runs over, a core is free: more often, but where an interval is set.
+    monkeypatch.setattr(
+        RunFolder, "is_over", lambda folder: folder.path == folder_of(cells[0]).path
+    )
+    now, looks[:] = [0.0], []
+    following.until_closed(Sweep())
+    assert (len(looks) > 4) == (interval is None)
 
 
 def test_a_mirror_that_another_process_holds_is_had_when_it_is_left(cells):

@@ -2,9 +2,9 @@
 
 A process, since a mirror that waits for a server, dies, or computes must not be felt by a training.
 It gives way to trainings, reads the records, and ends when the sweep's end of a pipe closes, which
-the system sees to however the sweep ends. What it computes, trainings on all cores lose, and about
-as much again by being interrupted: so it looks at the records no more often than somebody may look
-at W&B.
+the system sees to however the sweep ends. What it computes, trainings on all cores lose: so it
+looks at the records no more often than somebody may look at W&B, but for when a core is free. Most
+of what a sweep leaves offline is mirrored beside its last runs and after them.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from multiprocessing.connection import Connection
 from adamct.files import FileError
 from adamct.spec import Cell, WandbTracker
 from adamct.store import RunFolder, StoreError
+from adamct.surroundings import n_cores
 from adamct.tracking.content import run_identity
 from adamct.tracking.login import Mode
 from adamct.tracking.mirror import Mirror, PointMirror
 
-# Seconds between two looks at the records. Offline nobody looks on: what there is to upload is
-# written that often, and the rest when the trainings are over.
+# Seconds between two looks at the records while all cores train. Offline nobody looks on.
 INTERVAL_S: dict[Mode, float] = {"online": 10.0, "offline": 600.0}
+GLANCE_S = 2.0  # between two looks whether a core is free
 HOLD_S = 10.0  # between two attempts to hold a mirror that another process holds
 QUIET_S = 5.0  # that a sweep waits for its mirror at the end without a word
-PATIENCE_S = 3600.0  # that it waits after that: offline, most of the work is done then
+PATIENCE_S = 3600.0  # that it waits after that: offline, much may be left to write
 
 
 @contextmanager
@@ -187,13 +188,15 @@ class _Following:
 
     def __init__(self, mirror: Mirror, cells: Sequence[Cell], began: float) -> None:
         self._mirror, self._began = mirror, began
+        self._threads = max((cell.execution.threads for cell in cells), default=1)
         self._waiting = [(cell, RunFolder.of(cell.spec, cell.runs_dir)) for cell in points(cells)]
         self._n_points = len(self._waiting)
+        self._running = [folder for _, folder in self._waiting]
         self._growing: list[PointMirror] = []
         self._faults: list[StoreError] = []
 
     def until_closed(self, sweep: Connection) -> int:
-        """Look at the records at intervals, and once more when the sweep is over.
+        """Look at the records at intervals, when a core is free, and when the sweep is over.
 
         Returns:
             The number of points that have a complete mirror.
@@ -203,15 +206,25 @@ class _Following:
         """
         interval = self._mirror.tracker.interval or INTERVAL_S[self._mirror.mode]
         closed = sweep.poll()  # the end of the pipe counts as something to read
+        due = time.monotonic()
         while True:
-            self._look()
+            if closed or time.monotonic() >= due or self._a_core_is_free():
+                self._look()
+                due = time.monotonic() + interval
             if closed:
                 break
-            closed = sweep.poll(interval)
+            closed = sweep.poll(min(GLANCE_S, max(0.0, due - time.monotonic())))
         for point in self._growing:
             point.close(complete=False)
         _raise_first(self._faults)
         return self._n_points - len(self._waiting) - len(self._growing)
+
+    def _a_core_is_free(self) -> bool:
+        """Whether fewer runs are left than there are cores, and no interval was asked for."""
+        if self._mirror.tracker.interval is not None:
+            return False
+        self._running = [folder for folder in self._running if not folder.is_over()]
+        return len(self._running) * self._threads < n_cores()
 
     def _look(self) -> None:
         self._growing = [point for point in self._growing if self._grows(point)]

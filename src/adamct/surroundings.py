@@ -1,7 +1,8 @@
-"""The git checkout that the code is in: what a record says of the code that made it."""
+"""What the code runs in: the checkout that it is of, and the cores that it may use."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def is_edited(folder: Path = CODE, *, leaving_out: str | None = None) -> bool:
     """
     beside = [":(top)", f":(top,exclude){leaving_out}"] if leaving_out else []
     return _git(folder, "status", "--short", "--", *beside) != ""
+
+
+def n_cores() -> int:
+    """Return the number of cores of this container or job, not of the whole machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _git(folder: Path, *words: str) -> str | None:
