@@ -49,7 +49,8 @@ class WandbServer:
     Attributes:
         runs: by W&B's id.
         asked: the GraphQL operations that were asked of it, in order.
-        is_down: whether it hangs up on every call.
+        is_down: whether it hangs up on every call, or keeps silent.
+        is_silent: which of the two.
         dies_after: number of history lines, of all runs together, after which it is down.
     """
 
@@ -57,9 +58,11 @@ class WandbServer:
         self.runs = {}
         self.asked = []
         self.is_down = False
+        self.is_silent = False
         self.dies_after = float("inf")
         self.url = ""
         self.lock = threading.Lock()
+        self.is_over = threading.Event()
 
     def answer(self, query, variables):
         """Answer a GraphQL query with the fields that W&B's process reads."""
@@ -176,10 +179,12 @@ def wandb_server():
 
         def do_POST(self):
             body = self._body()
+            if state.is_down:
+                if state.is_silent:
+                    state.is_over.wait()
+                self.close_connection = True
+                return
             with state.lock:
-                if state.is_down:
-                    self.close_connection = True
-                    return
                 *_, name, what = self.path.split("/")
                 if what == "graphql":
                     asked = json.loads(body)
@@ -214,5 +219,6 @@ def wandb_server():
     state.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield state
+    state.is_over.set()
     server.shutdown()
     server.server_close()

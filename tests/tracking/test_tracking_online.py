@@ -128,8 +128,11 @@ def test_killed_and_started_again_each_step_arrives_once(wandb_server, start, ca
     assert_served(wandb_server, cells)
 
 
-def test_a_server_that_is_lost_costs_a_warning_and_gets_the_rest_later(wandb_server, call, cells):
-    wandb_server.dies_after = 40
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_server_that_is_lost_costs_a_warning_and_gets_the_rest_later(
+    wandb_server, call, cells, is_silent
+):
+    wandb_server.dies_after, wandb_server.is_silent = 40, is_silent
     impatient = ["tracker.interval=0.2", "tracker.init_timeout=3", "tracker.finish_timeout=3"]
     _, complaints = call(*RUN, *impatient)
     assert complaints.count("warning: the W&B mirror ended: W&B failed") == 1
