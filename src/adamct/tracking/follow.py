@@ -89,7 +89,7 @@ def mirror_all(
 
     Args:
         mirror: where to.
-        cells: the points.
+        cells: the points, each once (``points``).
         done: called after each of them.
 
     Returns:
@@ -99,7 +99,7 @@ def mirror_all(
         StoreError: for a record that is not the one that its run left, when the rest is mirrored.
     """
     counts, faults = Counts(), []
-    for cell in points(cells):
+    for cell in cells:
         try:
             if not RunFolder.of(cell.spec, cell.runs_dir).is_done():
                 counts.unfinished += 1
