@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from adamct.analysis.grids import best_cells, cell_scores
 from adamct.plotting import kadam
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
-from adamct.selection import best_cells, cell_scores
 
 READS = ("kadam_c4",)
 CAPTION = """

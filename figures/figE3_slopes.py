@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
+from adamct.analysis.statistics import bootstrap_interval
 from adamct.claims.growth import CLEARLY_UNSTABLE
-from adamct.claims.statistics import bootstrap_interval
 from adamct.plotting.panels import mark_outside, slope_step
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH, plain_numbers
 from adamct.records import Records

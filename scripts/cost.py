@@ -33,9 +33,9 @@ def main() -> int:
     if not arguments.tflops > 0:
         parser.error(f"--tflops {arguments.tflops}: expected a number above 0")
     os.chdir(ROOT)
-    from adamct.compose import compose_cells, experiment_names
-    from adamct.configuration import ConfigurationError
-    from adamct.cost import run_flops
+    from adamct.config.compose import compose_cells, experiment_names
+    from adamct.config.schema import ConfigurationError
+    from adamct.runs.cost import run_flops
 
     overrides = [word for word in arguments.words if "=" in word]
     names = [word for word in arguments.words if "=" not in word] or experiment_names()

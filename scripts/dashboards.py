@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 from plot import ROOT, SCALES
 
 from adamct.dashboards import Dashboard, dashboard
-from adamct.gallery import figure_files, reads
+from adamct.plotting.registry import figure_files, reads
 
 if TYPE_CHECKING:
-    from adamct.spec import Cell
+    from adamct.config.spec import Cell
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,7 +98,7 @@ def colours(one: Dashboard) -> dict[str, str]:
 @lru_cache
 def cells(experiment: str, scale: str) -> list[Cell]:
     """Compose the cells of an experiment; none, with a warning, where its data is missing."""
-    from adamct.compose import compose_cells
+    from adamct.config.compose import compose_cells
     from adamct.data import DataError
 
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from adamct.spec import Cell
+    from adamct.config.spec import Cell
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,8 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     overrides = list(parsed.overrides)
     if not any(override.startswith("tracker=") for override in overrides):
         overrides.insert(0, "tracker=wandb")
-    from adamct.compose import compose_cells
-    from adamct.sweep import EXPECTED
+    from adamct.config.compose import compose_cells
+    from adamct.runs.sweep import EXPECTED
     from adamct.tracking.login import TrackingError
 
     try:

@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adamct.gallery import FIGURES_DIR, FigureError, chosen, figure_files, reads
+from adamct.plotting.registry import FIGURES_DIR, FigureError, chosen, figure_files, reads
 
 if TYPE_CHECKING:
-    from adamct.drawing import Drawn, Source
+    from adamct.plotting.render import Drawn, Source
 
 ROOT = Path(__file__).resolve().parents[1]
 SCALES = ("smoke", "laptop", "paper")
@@ -77,7 +77,7 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 def source_of(arguments: argparse.Namespace) -> Source:
     """Return where the records come from."""
-    from adamct.drawing import REFERENCE_DIR, Source
+    from adamct.plotting.render import REFERENCE_DIR, Source
 
     folder = REFERENCE_DIR / arguments.scale if arguments.records == "reference" else None
     # What is said to a launcher says nothing of the records, and no other launcher knows its keys.
@@ -88,7 +88,7 @@ def source_of(arguments: argparse.Namespace) -> Source:
 
 def draw_all(arguments: argparse.Namespace) -> int:
     """Draw the figures one after the other; say where they are and what they show."""
-    from adamct.sweep import EXPECTED
+    from adamct.runs.sweep import EXPECTED
 
     source, answers = source_of(arguments), True
     for name in arguments.names:
@@ -102,7 +102,7 @@ def draw_all(arguments: argparse.Namespace) -> int:
 
 def draw_one(name: str, source: Source, out: Path, *, in_wandb: bool) -> bool:
     """Draw a figure, print its verdicts, show it in W&B; return whether to show the next there."""
-    from adamct.drawing import draw
+    from adamct.plotting.render import draw
 
     drawn = draw(name, source, out)
     print(drawn.as_text(), flush=True)

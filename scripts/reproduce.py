@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 
 import plot
 
-from adamct import files, surroundings
-from adamct.gallery import figure_files, reads
+from adamct import environment, files
+from adamct.plotting.registry import figure_files, reads
 
 if TYPE_CHECKING:
-    from adamct.drawing import Source
+    from adamct.plotting.render import Source
 
 SCRIPTS = Path(__file__).resolve().parent
 
@@ -89,7 +89,7 @@ class Figures:
         return self._trained[experiment]
 
     def _draw(self, name: str) -> bool:
-        from adamct.sweep import EXPECTED
+        from adamct.runs.sweep import EXPECTED
 
         self._source = self._source or plot.source_of(self._arguments)
         try:
@@ -126,8 +126,8 @@ def write_times(arguments: argparse.Namespace, took: dict[str, float]) -> None:
         "figures": {name: seconds for name, seconds in took.items() if name != "report"},
         "report": took.get("report"),
         "total": round(sum(took.values()), 1),
-        "commit": surroundings.commit(),
-        "cores": surroundings.n_cores(),
+        "commit": environment.commit(),
+        "cores": environment.n_cores(),
     }
     with files.writing(out):
         out.mkdir(parents=True, exist_ok=True)

@@ -25,9 +25,9 @@ ANSWERED_BY_HYDRA = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c",
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def job(cfg: DictConfig) -> None:
     """Carry out the run of one Hydra job."""
-    from adamct.compose import cell_from_config
-    from adamct.runner import carry_out
-    from adamct.sweep import EXPECTED
+    from adamct.config.compose import cell_from_config
+    from adamct.runs.runner import carry_out
+    from adamct.runs.sweep import EXPECTED
 
     cell = cell_from_config(cfg)
     try:
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     if any(a.split("=")[0] in ANSWERED_BY_HYDRA for a in arguments):
         job()
         return 0
-    from adamct.sweep import run_sweep
+    from adamct.runs.sweep import run_sweep
 
     return run_sweep(arguments, launch=job)
 

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adamct.gallery import figure_files, reads
+from adamct.plotting.registry import figure_files, reads
 
 if TYPE_CHECKING:
-    from adamct.drawing import Source
+    from adamct.plotting.render import Source
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = "figures/reference"
@@ -39,7 +39,7 @@ def main() -> int:
     arguments = parser.parse_args()
     folder = arguments.out.resolve() / arguments.scale
     os.chdir(ROOT)
-    from adamct.sweep import EXPECTED
+    from adamct.runs.sweep import EXPECTED
 
     try:
         return save_all(arguments, folder)
@@ -49,9 +49,10 @@ def main() -> int:
 
 def save_all(arguments: argparse.Namespace, folder: Path) -> int:
     """Read every experiment before the first is saved."""
-    from adamct import records, reference
-    from adamct.compose import compose_cells
-    from adamct.store import RunFolder
+    from adamct import records
+    from adamct.config.compose import compose_cells
+    from adamct.records import archive as reference
+    from adamct.runs.store import RunFolder
 
     shown = [experiment for path in figure_files().values() for experiment in reads(path)]
     found = {}
@@ -77,7 +78,7 @@ def save_all(arguments: argparse.Namespace, folder: Path) -> int:
     if total > LIMIT_MB * 1e6:
         return complain(
             f"the tables exceed {LIMIT_MB} MB; leave out what no figure reads: ONLY_IN in "
-            "src/adamct/reference.py"
+            "src/adamct/records/archive.py"
         )
     return 0
 
@@ -90,15 +91,15 @@ def complain(message: str) -> int:
 
 def mixed(commits: set[str | None], edited: bool) -> str | None:
     """Say why runs are not all of the commit that is checked out; ``None`` if they are."""
-    from adamct import surroundings
+    from adamct import environment
 
     here = Path.cwd()
-    head = surroundings.commit(here)
+    head = environment.commit(here)
     if None in commits:
         return "some runs were made outside git"
     if head is None:
         return "this is no checkout"
-    if surroundings.is_edited(here, leaving_out=REFERENCE):
+    if environment.is_edited(here, leaving_out=REFERENCE):
         return "this checkout has been edited"
     if edited:
         return "some runs are of edited code"
@@ -111,7 +112,7 @@ def mixed(commits: set[str | None], edited: bool) -> str | None:
 def show(scale: str, folder: Path) -> None:
     """Draw the figures whose records are all there, in moderate size, and write the verdicts."""
     from adamct import files
-    from adamct.drawing import Source, draw_picture
+    from adamct.plotting.render import Source, draw_picture
 
     source = Source(scale, reference=folder)
     there = saved(source)
@@ -138,7 +139,7 @@ def verdicts(source: Source) -> str:
 
 def saved(source: Source) -> set[str]:
     """Return the experiments of which there is a reference."""
-    from adamct import reference
+    from adamct.records import archive as reference
 
     assert source.reference is not None
     return set(reference.read_provenance(source.reference))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from adamct import compose
-from adamct.compose import compose_cells, experiment_names
-from adamct.configuration import SCALES
-from adamct.gallery import figure_files
+from adamct.config import compose
+from adamct.config.compose import compose_cells, experiment_names
+from adamct.config.schema import SCALES
+from adamct.plotting.registry import figure_files
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from adamct import metrics
 from adamct.claims import CLAIMS
-from adamct.compose import compose_cells
+from adamct.config.compose import compose_cells
 from adamct.dashboards import LAYOUTS
 from adamct.dashboards.panels import Bars, Curves, Grid, Scatter, Table
-from adamct.runner import carry_out
-from adamct.store import Outcome, RunFolder
+from adamct.runs.runner import carry_out
+from adamct.runs.store import Outcome, RunFolder
+from adamct.tracking import names as metrics
 from adamct.tracking.content import rows, run_config, run_identity, summary
 
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from adamct import drawing, files, gallery, records, reference
-from adamct.compose import compose_cells
+from adamct import files, records
+from adamct.config.compose import compose_cells
+from adamct.plotting import registry as gallery
+from adamct.plotting import render as drawing
+from adamct.records import archive as reference
 
 ROOT = Path(__file__).parents[2]
 FIGURES = sorted((ROOT / "figures").glob("fig*.py"))

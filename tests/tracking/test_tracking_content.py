@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adamct.compose import compose_cells, experiment_names
-from adamct.configuration import ConfigurationError, figures_fed
-from adamct.spec import WarmupCosineSchedule
-from adamct.store import Outcome
+from adamct.config.compose import compose_cells, experiment_names
+from adamct.config.schema import ConfigurationError, figures_fed
+from adamct.config.spec import WarmupCosineSchedule
+from adamct.runs.store import Outcome
 from adamct.theory import discrete_max_update_bound, max_update_bound
 from adamct.tracking.content import flat, rows, run_config, run_identity, summary
 

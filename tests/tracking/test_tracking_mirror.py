@@ -15,11 +15,11 @@ from typing import get_args
 import pytest
 from wandb.util import get_core_path
 
-from adamct.claims.verdicts import Status
-from adamct.compose import compose_cells
+from adamct.claims.verdict import Status
+from adamct.config.compose import compose_cells
 from adamct.files import FileError
-from adamct.runner import carry_out
-from adamct.store import RecordWriter, RunFolder, StoreError
+from adamct.runs.runner import carry_out
+from adamct.runs.store import RecordWriter, RunFolder, StoreError
 from adamct.tracking import follow, handover
 from adamct.tracking.content import rows, run_config, run_identity
 from adamct.tracking.follow import mirror_all, tracked
@@ -594,9 +594,9 @@ def test_a_mirror_that_another_process_holds_is_had_when_it_is_left(cells):
 def test_without_a_tracker_wandb_is_not_imported():
     script = """
 import multiprocessing, sys
-import adamct.sweep
-from adamct.compose import compose_cells
-with adamct.sweep.tracked(compose_cells(["scale=smoke"])):
+import adamct.runs.sweep
+from adamct.config.compose import compose_cells
+with adamct.runs.sweep.tracked(compose_cells(["scale=smoke"])):
     assert not multiprocessing.active_children()
 assert not {"wandb", "pandas"} & set(sys.modules)
 """

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from adamct.compose import compose_cells
-from adamct.store import RunFolder
+from adamct.config.compose import compose_cells
+from adamct.runs.store import RunFolder
 from adamct.tracking.content import rows, run_config, run_identity
 
 ROOT = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 import torch
 
-from adamct.compose import compose_cells
-from adamct.spec import Observable
+from adamct.config.compose import compose_cells
+from adamct.config.spec import Observable
 from adamct.train import OBSERVABLES, Training, drain
 from adamct.train.schedules import lr_factor
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from adamct.compose import compose_cells
-from adamct.configuration import ConfigurationError
+from adamct.config.compose import compose_cells
+from adamct.config.schema import ConfigurationError
 from adamct.continuous import solve
 from adamct.records import load
-from adamct.runner import carry_out
+from adamct.runs.runner import carry_out
 from adamct.theory import exact_squared_norm, squared_norm_growth, update_scale
 from adamct.train import Training, observe
 from adamct.train.observables import OF_MODEL, OF_STEP

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from adamct.compose import compose_cells
-from adamct.configuration import ConfigurationError
+from adamct.config.compose import compose_cells
+from adamct.config.schema import ConfigurationError
+from adamct.config.spec import RunSpec
 from adamct.data import Augmentation, image_batch, open_corpus, open_images
-from adamct.spec import RunSpec
 from adamct.train import Training
 from adamct.train.tasks import stream_seed
 

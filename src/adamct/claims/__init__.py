@@ -13,7 +13,7 @@ from adamct.claims import (
     norm,
     regions,
 )
-from adamct.claims.verdicts import Claim, Finding, Verdict, judge
+from adamct.claims.verdict import Claim, Finding, Verdict, judge
 
 CLAIMS: tuple[Claim, ...] = (
     *regions.CLAIMS,

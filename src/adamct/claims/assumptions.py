@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from adamct.claims.statistics import bootstrap_interval
-from adamct.claims.verdicts import Claim, Finding, above, below, of_whole_runs
+from adamct.analysis.statistics import bootstrap_interval
+from adamct.claims.verdict import Claim, Finding, above, below, of_whole_runs
 from adamct.records import Records
 
 

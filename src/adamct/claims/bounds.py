@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from adamct.claims.statistics import FEWEST, bootstrap_interval, violations
-from adamct.claims.verdicts import Claim, Finding, Status, below, inconclusive
+from adamct.analysis.statistics import FEWEST, bootstrap_interval, violations
+from adamct.claims.verdict import Claim, Finding, Status, below, inconclusive
 from adamct.records import Records
 from adamct.theory import discrete_max_update_bound, max_update_bound
 from adamct.theory.domain import Values

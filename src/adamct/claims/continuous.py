@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from adamct.claims.verdicts import Claim, Finding, Status, inconclusive, of_whole_runs
+from adamct.claims.verdict import Claim, Finding, Status, inconclusive, of_whole_runs
 from adamct.records import Records
 
 CLOSE = 0.2  # of the displacement; the paper says "closely agrees" and gives no number

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from adamct.claims.statistics import FEWEST, bootstrap_interval
-from adamct.claims.verdicts import Claim, Finding, above, below, inconclusive, within
+from adamct.analysis.statistics import FEWEST, bootstrap_interval
+from adamct.claims.verdict import Claim, Finding, above, below, inconclusive, within
 from adamct.records import Records
 
 

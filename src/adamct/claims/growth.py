@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 
+from adamct.analysis.statistics import FEWEST, bootstrap_interval
 from adamct.claims.bounds import CURVE, EXACT_REFERENCE
-from adamct.claims.statistics import FEWEST, bootstrap_interval
-from adamct.claims.verdicts import Claim, Finding, above, below, inconclusive, within
+from adamct.claims.verdict import Claim, Finding, above, below, inconclusive, within
 from adamct.records import Records
 from adamct.theory import (
     local_slopes,

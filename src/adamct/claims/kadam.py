@@ -1,7 +1,7 @@
 """Claims on k-Adam: which k and strategy is best, and how sure that is (Section 4.3, O and P).
 
 Every comparison is between the best cells of two sets of optimizers, cross-fitted over seeds
-(:func:`~adamct.selection.held_out_advantage`). An ordering that one of the seeds overturns is
+(:func:`~adamct.analysis.grids.held_out_advantage`). An ordering that one of the seeds overturns is
 ``inconclusive``, and so is one with a single seed. A best cell at the end of its grid is named:
 beyond it a better one may lie, and with it another ranking.
 """
@@ -14,10 +14,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from adamct.claims.statistics import FEWEST, bootstrap_interval
-from adamct.claims.verdicts import Claim, Finding, Status, above, inconclusive
-from adamct.records import Records
-from adamct.selection import (
+from adamct.analysis.grids import (
     ADAM,
     GRID,
     OPTIMIZER,
@@ -30,6 +27,9 @@ from adamct.selection import (
     seed_noise,
     varied_axes,
 )
+from adamct.analysis.statistics import FEWEST, bootstrap_interval
+from adamct.claims.verdict import Claim, Finding, Status, above, inconclusive
+from adamct.records import Records
 
 Choice = Callable[[pd.DataFrame], pd.Series]
 SYMBOLS = {"lr": "η", "weight_decay": "λ"}

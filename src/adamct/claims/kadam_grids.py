@@ -10,6 +10,8 @@ from functools import partial
 
 import numpy as np
 
+from adamct.analysis.grids import Metric, best_cells, cell_scores, held_out_advantage, name
+from adamct.analysis.statistics import FEWEST, bootstrap_interval
 from adamct.claims.kadam import (
     GRID_OF_RATES,
     PICTURES,
@@ -20,10 +22,8 @@ from adamct.claims.kadam import (
     inverse_exp_2,
     unless_overturned,
 )
-from adamct.claims.statistics import FEWEST, bootstrap_interval
-from adamct.claims.verdicts import Claim, Finding, Status, above, below, inconclusive
+from adamct.claims.verdict import Claim, Finding, Status, above, below, inconclusive
 from adamct.records import Records
-from adamct.selection import Metric, best_cells, cell_scores, held_out_advantage, name
 
 WORST_FIRST: tuple[Status, ...] = ("not reproduced", "inconclusive", "reproduced")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from adamct.claims.statistics import FEWEST, bootstrap_interval
-from adamct.claims.verdicts import Claim, Finding, above, inconclusive, of_whole_runs, within
+from adamct.analysis.statistics import FEWEST, bootstrap_interval
+from adamct.claims.verdict import Claim, Finding, above, inconclusive, of_whole_runs, within
 from adamct.records import Records
 from adamct.theory import memory_factor, squared_norm_growth
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from adamct.claims.statistics import FEWEST, ROUNDING
-from adamct.claims.verdicts import Claim, Finding, Status, inconclusive
+from adamct.analysis.statistics import FEWEST, ROUNDING
+from adamct.claims.verdict import Claim, Finding, Status, inconclusive
 from adamct.records import Records
 from adamct.theory import (
     discrete_growth_rate,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adamct import metrics as m
 from adamct.dashboards.layouts import LAYOUTS, STATUS, Layout
 from adamct.dashboards.panels import (
     Colour,
@@ -17,6 +16,7 @@ from adamct.dashboards.panels import (
     Table,
     Text,
 )
+from adamct.tracking import names as m
 
 COLOUR_WORDS: dict[Colour | None, str] = {
     "C": "Colours follow C: blue where C > 0, grey at C = 0, red where C < 0.",

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.colors import to_hex
 
+from adamct.config.spec import Cell
 from adamct.dashboards.panels import Colour
 from adamct.plotting.kadam import ADAM_COLOUR, COLOURS
 from adamct.plotting.style import colours_by
-from adamct.spec import Cell
 from adamct.theory import stability_coefficient
 from adamct.tracking.content import run_identity
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adamct import metrics as m
 from adamct.dashboards.panels import Bars, Colour, Condition, Curves, Grid, Panel, Scatter
+from adamct.tracking import names as m
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from adamct.metrics import STEP
+from adamct.tracking.names import STEP
 
 # What tells the runs of a dashboard apart, as in the figure that it belongs to.
 Colour = Literal["C", "beta", "strategy"]

@@ -30,7 +30,7 @@ from adamct.dashboards.panels import (
     Table,
     Text,
 )
-from adamct.metrics import EXACT_BOUND, PAPER_BOUND, STABILITY
+from adamct.tracking.names import EXACT_BOUND, PAPER_BOUND, STABILITY
 
 MAX_RUNS = 1000  # a panel of W&B shows ten unless told otherwise
 # As in the figures.

@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from adamct.analysis.grids import ADAM, Metric, best_cells, by_cell, cell_scores, name
 from adamct.records import Records
-from adamct.selection import ADAM, Metric, best_cells, by_cell, cell_scores, name
 
 ADAM_COLOUR = "#c1121f"  # the paper draws k = 1 in red
 COLOURS = {
@@ -36,7 +36,7 @@ def best_against_k(
 
     Args:
         axes: where.
-        best: of :func:`~adamct.selection.best_cells`, of one kind of weight decay.
+        best: of :func:`~adamct.analysis.grids.best_cells`, of one kind of weight decay.
         metric: what the scores are.
         within: of :func:`contenders_range`: the axis to be shown; all without. A band is drawn
             where its line is in view: the end of one alone would belong to nothing.

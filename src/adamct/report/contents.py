@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from adamct.gallery import figure_files
+from adamct.plotting.registry import figure_files
 from adamct.report.wording import capital
 
 Status = Literal["reproduced", "not reproduced", "inconclusive"]

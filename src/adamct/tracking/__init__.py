@@ -13,5 +13,5 @@ the sweep, never a step of it.
 - ``follow``: the process beside a sweep that mirrors records while they grow.
 - ``pictures``: a figure with its claims as a W&B run.
 
-``adamct.metrics`` has the names. W&B itself is imported where it is first needed.
+``adamct.tracking.names`` has the names. W&B itself is imported where it is first needed.
 """

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from adamct import metrics
-from adamct.columns import spec_columns
-from adamct.configuration import figures_fed
-from adamct.spec import Cell, RunSpec
-from adamct.store import Line, Outcome
+from adamct.config.schema import figures_fed
+from adamct.config.spec import Cell, RunSpec
+from adamct.records.columns import spec_columns
+from adamct.runs.store import Line, Outcome
 from adamct.theory import (
     discrete_growth_rate,
     discrete_max_update_bound,
@@ -32,6 +31,7 @@ from adamct.theory import (
     stability_coefficient,
 )
 from adamct.theory.domain import Values
+from adamct.tracking import names as metrics
 from adamct.train.schedules import lr_factor
 
 HALF_WIDTH = 5  # w of the slopes, as Appendix H takes them

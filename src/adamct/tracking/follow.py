@@ -20,10 +20,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from adamct.config.spec import Cell, WandbTracker
+from adamct.environment import n_cores
 from adamct.files import FileError
-from adamct.spec import Cell, WandbTracker
-from adamct.store import RunFolder, StoreError
-from adamct.surroundings import n_cores
+from adamct.runs.store import RunFolder, StoreError
 from adamct.tracking.content import run_identity
 from adamct.tracking.login import Mode
 from adamct.tracking.mirror import Mirror, PointMirror

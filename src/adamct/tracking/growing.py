@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from adamct.store import Line, StoreError
+from adamct.runs.store import Line, StoreError
 
 
 class GrowingRecord:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from adamct import metrics
+from adamct.tracking import names as metrics
 
 if TYPE_CHECKING:
     from wandb import Run

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adamct import files, metrics
-from adamct.spec import Cell, WandbTracker
-from adamct.store import Outcome, RunFolder, StoreError
+from adamct import files
+from adamct.config.spec import Cell, WandbTracker
+from adamct.runs.store import Outcome, RunFolder, StoreError
+from adamct.tracking import names as metrics
 from adamct.tracking.content import rows, run_config, run_identity, summary
 from adamct.tracking.growing import GrowingRecord
 from adamct.tracking.handover import log_rows

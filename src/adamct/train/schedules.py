@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from adamct.spec import AnnealedSchedule, ConstantSchedule, ScheduleSpec
+from adamct.config.spec import AnnealedSchedule, ConstantSchedule, ScheduleSpec
 
 
 def lr_factor(schedule: ScheduleSpec, n: int, n_steps: int) -> float:
@@ -16,7 +16,7 @@ def lr_factor(schedule: ScheduleSpec, n: int, n_steps: int) -> float:
     - annealed: the base's factor times exp(−n·rate), Eq. (19) with rate = |C|/2.
 
     Example:
-        >>> from adamct.spec import WarmupCosineSchedule
+        >>> from adamct.config.spec import WarmupCosineSchedule
         >>> schedule = WarmupCosineSchedule(
         ...     kind="warmup_cosine", warmup_steps=2, final_fraction=0.1
         ... )

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from adamct.config.spec import CNNSpec, GPTSpec, ImageData, RunSpec, TextData
 from adamct.data import (
     Augmentation,
     ImageSet,
@@ -26,7 +27,6 @@ from adamct.data import (
     text_batch,
 )
 from adamct.models import CNN, GPT, CNNConfig, GPTConfig
-from adamct.spec import CNNSpec, GPTSpec, ImageData, RunSpec, TextData
 
 Batch = tuple[Tensor, Tensor]
 Model = GPT | CNN

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from adamct.config.spec import ContinuousSpec, RunSpec
 from adamct.continuous import State, solve
-from adamct.spec import ContinuousSpec, RunSpec
 from adamct.train.heads import sample_indices
 from adamct.train.states import ModelState, Value
 

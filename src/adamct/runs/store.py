@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from adamct import files
-from adamct.spec import RunSpec
+from adamct.config.spec import RunSpec
 
 Line = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adamct.compose import compose_cells
+from adamct.config.compose import compose_cells
 from adamct.data import steps_per_epoch
 from adamct.data.images import open_images
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from adamct.spec import AnnealedSchedule, ConstantSchedule, OptimizerSpec, RunSpec, ScheduleSpec
+from adamct.config.spec import (
+    AnnealedSchedule,
+    ConstantSchedule,
+    OptimizerSpec,
+    RunSpec,
+    ScheduleSpec,
+)
 
 
 def spec_columns(spec: RunSpec) -> dict[str, object]:

@@ -22,7 +22,7 @@ from adamct.theory import (
 )
 from adamct.theory.diagnosis import diagnose
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "stability.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "stability.py"
 DECAYS = st.one_of(st.sampled_from([0.0, 0.5, 0.9, 0.999]), st.floats(0, 1 - 1e-9))
 
 

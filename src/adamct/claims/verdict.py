@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Concatenate, Literal, ParamSpec
 
-from adamct.claims.statistics import Interval
+from adamct.analysis.statistics import Interval
 from adamct.records import Records
 
 Status = Literal["reproduced", "not reproduced", "inconclusive"]

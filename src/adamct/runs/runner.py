@@ -17,9 +17,10 @@ from typing import Any
 
 import torch
 
-from adamct import files, surroundings
-from adamct.spec import Execution, RunSpec
-from adamct.store import (
+from adamct import files
+from adamct.config.spec import Execution, RunSpec
+from adamct.environment import commit, is_edited
+from adamct.runs.store import (
     Line,
     Outcome,
     RecordWriter,
@@ -203,8 +204,8 @@ def environment(execution: Execution, training: Training, start: int) -> dict[st
 @lru_cache
 def _source() -> dict[str, Any]:
     """Return the commit of the code and whether it was edited since; ``None`` outside git."""
-    commit = surroundings.commit()
-    return {"commit": commit, "dirty": None if commit is None else surroundings.is_edited()}
+    head = commit()
+    return {"commit": head, "dirty": None if head is None else is_edited()}
 
 
 @lru_cache

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from adamct.config.spec import CNNSpec, GPTSpec, RunSpec, TaskSpec
 from adamct.continuous.schemes import SCHEMES
 from adamct.models import CNN, GPT, CNNConfig, GPTConfig
-from adamct.spec import CNNSpec, GPTSpec, RunSpec, TaskSpec
 from adamct.train.observables import LOOK_AHEAD
 
 # What a model must know of data that a specification may be composed without.
@@ -34,7 +34,7 @@ def run_flops(spec: RunSpec) -> float:
         A number of operations, a multiplication and an addition counting as two.
 
     Example:
-        >>> from adamct.compose import compose_cells
+        >>> from adamct.config.compose import compose_cells
         >>> [cell] = compose_cells(["scale=paper"], sweep=False, with_data=False)
         >>> n_parameters, tokens = 30.0e6, 64 * 256
         >>> 0.9 < run_flops(cell.spec) / (cell.spec.n_steps * 6 * n_parameters * tokens) < 1.3

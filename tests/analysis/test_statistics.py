@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from adamct.claims.statistics import bootstrap_interval
+from adamct.analysis.statistics import bootstrap_interval
 
 
 def test_the_interval_covers_the_median_as_often_as_it_says():

@@ -8,16 +8,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from adamct.configuration import (
+from adamct.config.schema import (
     Config,
     ConfigurationError,
     CurveConfig,
     OptimizerConfig,
     explain,
 )
-from adamct.data import open_corpus, open_images
-from adamct.optim import strategy_hyperparameters
-from adamct.spec import (
+from adamct.config.spec import (
     AnnealedSchedule,
     Cell,
     ImageData,
@@ -29,6 +27,8 @@ from adamct.spec import (
     TrackerSpec,
     WandbTracker,
 )
+from adamct.data import open_corpus, open_images
+from adamct.optim import strategy_hyperparameters
 from adamct.theory import Curve, growth_rate, level_curve, normal_curve, stability_coefficient
 
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-FIGURES_DIR = Path(__file__).resolve().parents[2] / "figures"
+FIGURES_DIR = Path(__file__).resolve().parents[3] / "figures"
 
 
 class FigureError(ValueError):

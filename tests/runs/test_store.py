@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from adamct import files, store
+from adamct import files
 from adamct.files import FileError
-from adamct.store import Outcome, RecordWriter, RunFolder, StoreError
+from adamct.runs import store
+from adamct.runs.store import Outcome, RecordWriter, RunFolder, StoreError
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_a_line_that_does_not_fit_is_taken_back(folder):
     script = f"""
         import resource, signal
         from adamct.files import FileError
-        from adamct.store import RecordWriter, RunFolder
+        from adamct.runs.store import RecordWriter, RunFolder
         from pathlib import Path
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         writer = RecordWriter(Path({str(folder.record_path)!r}), 3)
@@ -182,7 +183,7 @@ def test_a_second_process_waits_for_the_lock(tmp_path):
     script = f"""
         import sys, time
         from pathlib import Path
-        from adamct.store import RunFolder
+        from adamct.runs.store import RunFolder
         with RunFolder(Path({str(tmp_path / "run")!r})).lock():
             print("held", flush=True)
             time.sleep(float(sys.argv[1]))

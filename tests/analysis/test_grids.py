@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from adamct.records import Records
-from adamct.selection import (
+from adamct.analysis.grids import (
     best_cells,
     by_cell,
     cell_scores,
@@ -13,6 +12,7 @@ from adamct.selection import (
     seed_noise,
     varied_axes,
 )
+from adamct.records import Records
 
 
 def records(rows, evaluations):

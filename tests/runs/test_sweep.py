@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from adamct.compose import compose_cells
-from adamct.store import RunFolder
+from adamct.config.compose import compose_cells
+from adamct.runs.store import RunFolder
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SWEEP = ["experiment=max_update_normal_curve", "scale=smoke"]
 
 

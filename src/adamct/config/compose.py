@@ -23,9 +23,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from adamct.cells import cell_from_values
-from adamct.configuration import CONF_DIR, ConfigurationError
-from adamct.spec import Cell
+from adamct.config.resolve import cell_from_values
+from adamct.config.schema import CONF_DIR, ConfigurationError
+from adamct.config.spec import Cell
 
 Values = dict[str, Any]
 

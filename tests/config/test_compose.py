@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adamct import compose
-from adamct.compose import compose_cells
-from adamct.configuration import SCALES, ConfigurationError
+from adamct.config import compose
+from adamct.config.compose import compose_cells
+from adamct.config.schema import SCALES, ConfigurationError
 from adamct.models.gpt import INIT_STD
 from adamct.theory import normal_curve, stability_coefficient
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SMOKE = ["experiment=max_update_normal_curve", "scale=smoke"]
 
 

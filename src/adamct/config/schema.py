@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from adamct.spec import (
+from adamct.config.spec import (
     ContinuousSpec,
     EvaluationSpec,
     Execution,
@@ -27,7 +27,7 @@ from adamct.spec import (
     checked_decay,
 )
 
-CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
+CONF_DIR = Path(__file__).resolve().parents[3] / "conf"
 
 Scale = Literal["smoke", "laptop", "paper"]
 SCALES: tuple[str, ...] = get_args(Scale)

@@ -10,12 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from adamct.drawing import Source
-from adamct.gallery import FIGURES_DIR, FigureError, chosen, figure_files, import_file, reads
-from adamct.surroundings import commit, is_edited
+from adamct.environment import commit, is_edited
+from adamct.plotting.registry import (
+    FIGURES_DIR,
+    FigureError,
+    chosen,
+    figure_files,
+    import_file,
+    reads,
+)
+from adamct.plotting.render import Source
 from adamct.tracking.login import TrackingError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def call(*command):

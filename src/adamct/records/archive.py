@@ -30,9 +30,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adamct import files
+from adamct.config.spec import Cell, RunSpec
 from adamct.records import END_COLUMNS, Records, runs_table, training_command
-from adamct.spec import Cell, RunSpec
-from adamct.store import RunFolder, StoreError
+from adamct.runs.store import RunFolder, StoreError
 
 PROVENANCE = "provenance.json"
 # These are read in some experiments alone, and left out of the others' reference.

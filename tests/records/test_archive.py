@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from adamct import records, reference
-from adamct.compose import compose_cells
-from adamct.drawing import REFERENCE_DIR, Source
-from adamct.gallery import figure_files, import_file, reads
-from adamct.runner import carry_out
-from adamct.store import StoreError
+from adamct import records
+from adamct.config.compose import compose_cells
+from adamct.plotting.registry import figure_files, import_file, reads
+from adamct.plotting.render import REFERENCE_DIR, Source
+from adamct.records import archive as reference
+from adamct.runs.runner import carry_out
+from adamct.runs.store import StoreError
 
-SAVING = Path(__file__).parents[1] / "scripts" / "save_reference.py"
+SAVING = Path(__file__).parents[2] / "scripts" / "save_reference.py"
 # Two and three levels, so that columns are ragged; and an experiment that keeps every column.
 LEVELS = ["experiment=max_update_levels", "scale=smoke", "n_steps=6"]
 GRAINS = ["experiment=coarse_graining", "scale=smoke", "n_steps=6"]

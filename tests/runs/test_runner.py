@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from adamct.compose import compose_cells
+from adamct.config.compose import compose_cells
 from adamct.files import FileError
-from adamct.runner import carry_out
-from adamct.store import RunFolder
+from adamct.runs.runner import carry_out
+from adamct.runs.store import RunFolder
 from adamct.train import Training, checkpoint
 from adamct.train.checkpoint import CheckpointError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = ["scale=smoke", "n_steps=60", "execution.flush_every=7"]
 # Dropout on: its masks, too, must be those of an uninterrupted run.
 RESUMED = [

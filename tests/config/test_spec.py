@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from adamct.spec import Frozen, RunSpec
+from adamct.config.spec import Frozen, RunSpec
 
 
 def spec(**changes):

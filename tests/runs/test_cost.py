@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from adamct import cost
-from adamct.compose import compose_cells
+from adamct.config.compose import compose_cells
 from adamct.data import open_corpus, open_images
 from adamct.models import CNN, CNNConfig
+from adamct.runs import cost
 
 
 def spec_of(*overrides):
@@ -57,7 +57,7 @@ def test_what_it_assumes_of_data_is_what_they_are():
 
 
 def test_the_command_prints_a_table():
-    script = Path(__file__).parents[1] / "scripts" / "cost.py"
+    script = Path(__file__).parents[2] / "scripts" / "cost.py"
     done = subprocess.run(
         [sys.executable, str(script), "trajectory", "--tflops", "10", "seed=0"],
         capture_output=True, text=True, check=True,

@@ -15,14 +15,16 @@ from typing import Any
 
 import matplotlib as mpl
 
-from adamct import files, gallery, reference
+from adamct import files
 from adamct import records as store_records
 from adamct.claims import CLAIMS, judge
-from adamct.claims.verdicts import Verdict
-from adamct.compose import CONF_DIR, compose_cells
+from adamct.claims.verdict import Verdict
+from adamct.config.compose import CONF_DIR, compose_cells
+from adamct.config.spec import WandbTracker
+from adamct.plotting import registry as gallery
 from adamct.plotting.style import save, style
 from adamct.records import Records, training_command
-from adamct.spec import WandbTracker
+from adamct.records import archive as reference
 
 REFERENCE_DIR = gallery.FIGURES_DIR / "reference"
 # What a reader of "what was run" wants to know of the specs, and how much of it in full.

@@ -13,12 +13,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from adamct import files
-from adamct.compose import compose_cells
-from adamct.configuration import ConfigurationError
+from adamct.config.compose import compose_cells
+from adamct.config.schema import ConfigurationError
+from adamct.config.spec import Cell
 from adamct.data import DataError
 from adamct.files import FileError
-from adamct.spec import Cell
-from adamct.store import Outcome, RunFolder, StoreError
+from adamct.runs.store import Outcome, RunFolder, StoreError
 from adamct.tracking.follow import tracked
 from adamct.train.checkpoint import CheckpointError
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adamct.columns import spec_columns
-from adamct.spec import Cell
-from adamct.store import Line, RunFolder, StoreError
+from adamct.config.spec import Cell
+from adamct.records.columns import spec_columns
+from adamct.runs.store import Line, RunFolder, StoreError
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
 # How a run ended, and on what: the columns of ``runs`` that no spec implies.

@@ -1,0 +1,1 @@
+"""Quantities measured on records: once, for figures, claims and tracking."""

@@ -1,0 +1,1 @@
+"""YAML → frozen specifications: one border, crossed once."""

@@ -1,0 +1,1 @@
+"""Run folders, one run, a sweep of them, and what they cost."""
