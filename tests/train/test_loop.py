@@ -5,15 +5,15 @@ from typing import get_args
 import pytest
 import torch
 
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.config.spec import Observable
 from adamct.train import OBSERVABLES, Training, drain
 from adamct.train.schedules import lr_factor
 
 
 def training(*overrides):
-    (cell,) = compose_cells(list(overrides), sweep=False)
-    return Training(cell.spec, cell.execution, data_dir=cell.data_dir, cache_dir=cell.cache_dir)
+    sweep = compose_sweep(list(overrides), sweep=False)
+    return Training(cell.spec, sweep.execution, data_dir=sweep.data_dir, cache_dir=sweep.cache_dir)
 
 
 def test_at_k_1_the_gpt_trains_as_with_torchs_adamw():

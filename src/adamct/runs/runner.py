@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 from adamct import files
-from adamct.config.spec import Execution, RunSpec
+from adamct.config.execution import Execution
+from adamct.config.spec import RunSpec
 from adamct.environment import commit, is_edited
 from adamct.runs.store import (
     Line,
