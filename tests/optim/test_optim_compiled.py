@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from adamct import KAdam
-from adamct.optim import advance
+from adamct.optim import compiled
 from adamct.optim.compiled import NoCompilerError, flat_views
 
 needs_compiler = pytest.mark.skipif(
@@ -98,9 +98,9 @@ def no_compiler(monkeypatch):
     def fail(*args, **kwargs):
         raise NoCompilerError("torch.compile failed: no g++ here")
 
-    monkeypatch.setattr(advance, "compiled_update", fail)
-    monkeypatch.setattr(advance, "COMPILE_FROM", 3)
-    monkeypatch.setattr(advance, "_no_compiler", False)
+    monkeypatch.setattr(compiled, "compiled_update", fail)
+    monkeypatch.setattr(compiled, "COMPILE_FROM", 3)
+    monkeypatch.setattr(compiled, "_no_compiler", False)
 
 
 def step(optimizer, p):
@@ -157,20 +157,18 @@ def test_what_is_not_compiled_needs_no_compiler():
 
 
 def test_a_failure_to_compile_is_reported_as_one(monkeypatch):
-    from adamct.optim import compiled
-
     def broken(*args):
         raise RuntimeError("g++: command not found")
 
-    monkeypatch.setattr(compiled, "_compile", lambda variant: broken)
-    monkeypatch.setattr(compiled, "_variants", {})
+    monkeypatch.setattr(compiled, "_compiled", lambda: broken)
+    monkeypatch.setattr(compiled, "_compiled_kinds", set())
     vector = torch.ones(4)
     with pytest.raises(NoCompilerError, match="command not found"):
         compiled.compiled_update(
             vector, vector, [vector], [vector], torch.zeros(6), torch.tensor(0.1),
             decay="none", maximize=False, track=False,
         )  # fmt: skip
-    assert not compiled._variants
+    assert not compiled._compiled_kinds
 
 
 def test_the_step_itself_can_be_compiled():

@@ -145,7 +145,7 @@ def test_users_load_hooks_see_the_final_state():
 
 def test_another_optimizers_state_is_refused():
     net = model()
-    with pytest.raises(ValueError, match=r"not KAdam's.*'beta'"):
+    with pytest.raises(ValueError, match=r"does not fit this KAdam.*'betas'"):
         KAdam(net.parameters()).load_state_dict(torch.optim.AdamW(net.parameters()).state_dict())
 
 

@@ -7,37 +7,94 @@ again, in this optimizer or in the next one of the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import FunctionType
-from typing import NamedTuple
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from adamct.optim.scalars import Level
-from adamct.optim.update import Decay, kadam_update
+from adamct.optim.update import Decay, Level, kadam_update
+
+# On one CPU core compiling takes 17 s. Above this size a step of k = 2 saves about 3 ms per
+# million parameters, so that a run of five thousand steps earns it back.
+COMPILE_FROM = 1_000_000  # parameters
 
 SMALLEST = 2  # torch.compile treats a dimension of size 1 as a constant and would compile again
+
+# By default torch compiles a function for at most 8 kinds of arguments; a sweep over k passes that.
+_KINDS = 256
+
+_no_compiler = False  # a failed attempt is not repeated in the process, nor is its notice
+_compiled_kinds: set[tuple[Any, ...]] = set()
 
 
 class NoCompilerError(RuntimeError):
     """``torch.compile`` failed; nothing has been updated."""
 
 
-class Variant(NamedTuple):
-    """What is fixed when the update is compiled."""
+def compiling_pays(params: Iterable[Tensor]) -> bool:
+    """Whether ``compiled=None`` compiles: on CUDA or for many parameters, given a compiler.
 
-    k: int
-    decay: Decay
-    maximize: bool
-    track: bool
-    param_dtype: torch.dtype
-    grad_dtype: torch.dtype
-    state_dtype: torch.dtype
-    device: torch.device
+    >>> compiling_pays([Tensor(64, 64)])
+    False
+    """
+    params = list(params)
+    large = any(p.is_cuda for p in params) or sum(p.numel() for p in params) >= COMPILE_FROM
+    return large and not _no_compiler
 
 
-_variants: dict[Variant, Callable[..., list[Tensor]]] = {}
+def try_compiled(
+    θ: Tensor,
+    g: Tensor,
+    m: Sequence[Tensor],
+    v: Sequence[Tensor],
+    packed: tuple[Tensor, Tensor],
+    *,
+    forced: bool,
+    **flags: Any,
+) -> list[Tensor] | None:
+    """``compiled_update`` on a parameter of any shape, where that is possible.
+
+    Args:
+        θ: the parameter, of any shape; updated.
+        g: its gradient.
+        m: its k first moments; updated.
+        v: its k second moments; updated.
+        packed: scalars and η of ``StepScalars.packed``.
+        forced: whether a missing compiler is an error rather than a notice.
+        flags: of ``compiled_update``.
+
+    Returns:
+        The norms; None, and nothing done, for parameters of one element, without flat views, or
+        without a compiler.
+
+    Raises:
+        RuntimeError: no compiler works although ``forced``.
+    """
+    global _no_compiler
+    if θ.numel() < SMALLEST or (_no_compiler and not forced):
+        return None
+    views = flat_views(θ, g, [*m, *v])
+    if views is None:
+        return None
+    flat_θ, flat_g, *moments = views
+    try:
+        return compiled_update(
+            flat_θ, flat_g, moments[: len(m)], moments[len(m) :], *packed, **flags
+        )
+    except NoCompilerError as error:
+        remedy = "Install a C++ compiler (triton for CUDA), or pass compiled=False"
+        if forced:
+            raise RuntimeError(f"compiled=True, but {error}. {remedy}") from error
+        _no_compiler = True
+        warnings.warn(
+            f"KAdam runs eagerly, a few times slower than compiled: {error}. {remedy}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
 
 
 def flat_views(θ: Tensor, g: Tensor, state: Sequence[Tensor]) -> list[Tensor] | None:
@@ -89,28 +146,25 @@ def compiled_update(
     Raises:
         NoCompilerError: ``torch.compile`` failed, most often because it found no compiler.
     """
-    variant = Variant(len(m), decay, maximize, track, θ.dtype, g.dtype, m[0].dtype, θ.device)
-    function = _variants.get(variant)
-    if function is not None:
-        return function(θ, g, m, v, scalars, lr, decay, maximize, track)
-    function = _compile(variant)
+    kind = (len(m), decay, maximize, track, θ.dtype, g.dtype, m[0].dtype, θ.device)
+    if kind in _compiled_kinds:  # what fails now is no failure to compile
+        return _compiled()(θ, g, m, v, scalars, lr, decay, maximize, track)
     for vector in (θ, g, *m, *v):
         torch._dynamo.mark_dynamic(vector, 0)
     try:
-        norms = function(θ, g, m, v, scalars, lr, decay, maximize, track)
+        norms = _compiled()(θ, g, m, v, scalars, lr, decay, maximize, track)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # dynamo, inductor, triton and setuptools each raise their own
         raise NoCompilerError(f"torch.compile failed: {error}") from error
-    _variants[variant] = function
+    _compiled_kinds.add(kind)
     return norms
 
 
-def _compile(variant: Variant) -> Callable[..., list[Tensor]]:
-    # torch limits how often one code object may be compiled (8 times), and then runs it eagerly
-    # without a word. A sweep over k passes that, so each variant compiles a copy of the code.
-    code = _update_from_tensors.__code__.replace(co_name=f"kadam_update_k{variant.k}")
-    return torch.compile(FunctionType(code, globals(), code.co_name), fullgraph=True)
+@lru_cache(maxsize=1)
+def _compiled() -> Callable[..., list[Tensor]]:
+    limit = torch._dynamo.config.patch(recompile_limit=_KINDS)
+    return limit(torch.compile(_update_from_tensors, fullgraph=True))
 
 
 def _update_from_tensors(
