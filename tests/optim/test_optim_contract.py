@@ -149,7 +149,98 @@ def test_another_optimizers_state_is_refused():
         KAdam(net.parameters()).load_state_dict(torch.optim.AdamW(net.parameters()).state_dict())
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def pickled(x):
+    return pickle.loads(pickle.dumps(x))
+
+
+def same(optimizer):
+    return optimizer
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize(
+    "ways",
+    [(same, same), (copy.deepcopy, same), (pickled, same), (copy.deepcopy, copy.deepcopy),
+     (pickled, copy.deepcopy), (same, pickled, pickled)],
+    ids=lambda ways: "-".join(way.__name__ for way in ways),
+)  # fmt: skip
+def test_a_state_loads_any_number_of_times_among_copies(ways, options):
+    """And stays what it was: entry by entry of the state, option by option of the groups."""
+    net = model()
+    optimizer = KAdam(
+        [{"params": list(net[0].parameters()), "k": 1, "lr": 0.5}, {"params": net[2].parameters()}],
+        **copy.deepcopy(options),
+    )
+    train(net, optimizer, range(3))
+    wanted = saved_and_loaded(optimizer.state_dict())
+    fresh = model()
+    loaded = KAdam([{"params": list(fresh[i].parameters())} for i in (0, 2)])
+    for way in ways:
+        loaded.load_state_dict(saved_and_loaded(wanted))
+        loaded = way(loaded)
+        loaded.load_state_dict(saved_and_loaded(loaded.state_dict()))
+        found = loaded.state_dict()
+        assert found["param_groups"] == wanted["param_groups"]
+        assert found["state"].keys() == wanted["state"].keys()
+        for index, state in wanted["state"].items():
+            assert state.keys() == found["state"][index].keys() == {"step", "m", "v"}
+            assert found["state"][index]["step"] == state["step"] == 3
+            for name in ("m", "v"):
+                pairs = zip(found["state"][index][name], state[name], strict=True)
+                assert all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
+    loaded.add_param_group({"params": [nn.Parameter(torch.ones(2))]})
+    assert loaded.param_groups[2].keys() == KAdam(model().parameters()).param_groups[0].keys()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
+@pytest.mark.parametrize("name", ["maximize", "guard", "second_moment", "state_dtype", "k"])
+def test_an_option_newer_than_the_state_takes_its_default(name, copied):
+    net = model()
+    fresh, optimizer = KAdam(net.parameters()), KAdam(net.parameters())
+    default = fresh.param_groups[0][name]
+    state = optimizer.state_dict()
+    del state["param_groups"][0][name]
+    fresh.load_state_dict(state)
+    assert fresh.param_groups[0][name] == default
+    del optimizer.param_groups[0][name], optimizer.defaults[name]
+    older = copied(optimizer)
+    assert older.param_groups[0][name] == older.defaults[name] == default
+
+
+@pytest.mark.parametrize("key", ["nesterov", "amsgrad", "betas"])
+def test_an_option_that_is_not_known_is_refused_by_name(key):
+    optimizer = KAdam(model().parameters())
+    state = optimizer.state_dict()
+    state["param_groups"][0] |= {key: (0.9, 0.999), "lr": 0.5}
+    with pytest.raises(ValueError, match=rf"has \['{key}'\], which it does not know"):
+        optimizer.load_state_dict(state)
+    assert optimizer.param_groups[0]["lr"] == 1e-3
+
+
+def test_keys_of_users_and_schedulers_are_loaded():
+    def made():
+        return KAdam([{"params": list(model().parameters()), "name": "decoder"}])
+
+    optimizer = made()
+    lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=10, cycle_momentum=False)
+    loaded = made()
+    loaded.load_state_dict(optimizer.state_dict())
+    assert loaded.state_dict() == optimizer.state_dict()
+
+
+def test_a_step_count_may_be_a_tensor_as_in_torch():
+    net = model()
+    optimizer = KAdam(net.parameters())
+    train(net, optimizer, range(2))
+    state = optimizer.state_dict()
+    for entry in state["state"].values():
+        entry["step"] = torch.tensor(float(entry["step"]))
+    optimizer.load_state_dict(state)
+    train(net, optimizer, range(2, 3))
+    assert [entry["step"] for entry in optimizer.state.values()] == [3] * 4
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
 def test_deepcopy_and_pickle(copied):
     net = model()
     optimizer = KAdam(net.parameters(), lr=0.01, track_max_update=True, compiled=False)
