@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adamct.optim.update import Decay, Level, kadam_update
+from adamct.optim.update import Level, kadam_update
 
 # On one CPU core compiling takes 17 s. Above this size a step of k = 2 saves about 3 ms per
 # million parameters, so that a run of five thousand steps earns it back.
@@ -30,10 +30,6 @@ _no_compiler = False  # a failed attempt is not repeated in the process, nor is 
 _compiled_kinds: set[tuple[Any, ...]] = set()
 
 
-class NoCompilerError(RuntimeError):
-    """``torch.compile`` failed; nothing has been updated."""
-
-
 def compiling_pays(params: Iterable[Tensor]) -> bool:
     """Whether ``compiled=None`` compiles: on CUDA or for many parameters, given a compiler.
 
@@ -45,56 +41,67 @@ def compiling_pays(params: Iterable[Tensor]) -> bool:
     return large and not _no_compiler
 
 
-def try_compiled(
+def compiled_update(
     θ: Tensor,
     g: Tensor,
     m: Sequence[Tensor],
     v: Sequence[Tensor],
-    packed: tuple[Tensor, Tensor],
+    scalars: Tensor,
+    lr: Tensor,
     *,
     forced: bool,
     **flags: Any,
 ) -> list[Tensor] | None:
-    """``compiled_update`` on a parameter of any shape, where that is possible.
+    """``kadam_update``, compiled on first need, where that is possible.
 
     Args:
         θ: the parameter, of any shape; updated.
-        g: its gradient.
-        m: its k first moments; updated.
-        v: its k second moments; updated.
-        packed: scalars and η of ``StepScalars.packed``.
+        g: its gradient, of the same shape.
+        m: k first moments, laid out like it; updated.
+        v: k second moments, laid out like it; updated.
+        scalars: the vector of ``StepScalars.packed``, of 4k + 2 entries.
+        lr: 0-d tensor.
         forced: whether a missing compiler is an error rather than a notice.
-        flags: of ``compiled_update``.
+        flags: ``decay``, ``maximize`` and ``track``, as in ``kadam_update``.
 
     Returns:
-        The norms; None, and nothing done, for parameters of one element, without flat views, or
-        without a compiler.
+        The norms, as in ``kadam_update``. None, and nothing updated, for a parameter of one
+        element or without flat views, and where ``torch.compile`` fails, most often because it
+        finds no compiler.
 
     Raises:
-        RuntimeError: no compiler works although ``forced``.
+        RuntimeError: ``torch.compile`` fails although ``forced``.
     """
     global _no_compiler
-    if θ.numel() < SMALLEST or (_no_compiler and not forced):
-        return None
     views = flat_views(θ, g, [*m, *v])
-    if views is None:
+    if views is None or θ.numel() < SMALLEST or (_no_compiler and not forced):
         return None
-    flat_θ, flat_g, *moments = views
+    k, (flat_θ, flat_g, *moments) = len(m), views
+    arguments = flat_θ, flat_g, moments[:k], moments[k:], scalars, lr
+    kind = (k, *flags.values(), θ.dtype, g.dtype, m[0].dtype, θ.device)
+    if kind in _compiled_kinds:  # what fails now is no failure to compile
+        return _compiled()(*arguments, **flags)
+    for vector in views:
+        torch._dynamo.mark_dynamic(vector, 0)
     try:
-        return compiled_update(
-            flat_θ, flat_g, moments[: len(m)], moments[len(m) :], *packed, **flags
-        )
-    except NoCompilerError as error:
+        norms = _compiled()(*arguments, **flags)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # dynamo, inductor, triton and setuptools each raise their own
         remedy = "Install a C++ compiler (triton for CUDA), or pass compiled=False"
         if forced:
-            raise RuntimeError(f"compiled=True, but {error}. {remedy}") from error
+            message = f"compiled=True, but torch.compile failed: {error}. {remedy}"
+            raise RuntimeError(message) from error
         _no_compiler = True
         warnings.warn(
-            f"KAdam runs eagerly, a few times slower than compiled: {error}. {remedy}",
+            "KAdam runs eagerly, a few times slower than compiled: torch.compile failed: "
+            f"{error}. {remedy}",
             RuntimeWarning,
             stacklevel=2,
         )
         return None
+    _compiled_kinds.add(kind)
+    return norms
 
 
 def flat_views(θ: Tensor, g: Tensor, state: Sequence[Tensor]) -> list[Tensor] | None:
@@ -115,52 +122,6 @@ def flat_views(θ: Tensor, g: Tensor, state: Sequence[Tensor]) -> list[Tensor] |
     return [θ.view(-1), g.reshape(-1), *(t.view(-1) for t in state)]
 
 
-def compiled_update(
-    θ: Tensor,
-    g: Tensor,
-    m: Sequence[Tensor],
-    v: Sequence[Tensor],
-    scalars: Tensor,
-    lr: Tensor,
-    *,
-    decay: Decay,
-    maximize: bool,
-    track: bool,
-) -> list[Tensor]:
-    """``kadam_update`` on flat vectors of at least two elements, compiled on first need.
-
-    Args:
-        θ: the parameter, of shape (N,); updated.
-        g: its gradient, of shape (N,).
-        m: k first moments of shape (N,); updated.
-        v: k second moments of shape (N,); updated.
-        scalars: the vector of ``StepScalars.packed``, of 4k + 2 entries.
-        lr: 0-d tensor.
-        decay: as in ``kadam_update``.
-        maximize: as in ``kadam_update``.
-        track: as in ``kadam_update``.
-
-    Returns:
-        The norms, as in ``kadam_update``.
-
-    Raises:
-        NoCompilerError: ``torch.compile`` failed, most often because it found no compiler.
-    """
-    kind = (len(m), decay, maximize, track, θ.dtype, g.dtype, m[0].dtype, θ.device)
-    if kind in _compiled_kinds:  # what fails now is no failure to compile
-        return _compiled()(θ, g, m, v, scalars, lr, decay, maximize, track)
-    for vector in (θ, g, *m, *v):
-        torch._dynamo.mark_dynamic(vector, 0)
-    try:
-        norms = _compiled()(θ, g, m, v, scalars, lr, decay, maximize, track)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:  # dynamo, inductor, triton and setuptools each raise their own
-        raise NoCompilerError(f"torch.compile failed: {error}") from error
-    _compiled_kinds.add(kind)
-    return norms
-
-
 @lru_cache(maxsize=1)
 def _compiled() -> Callable[..., list[Tensor]]:
     limit = torch._dynamo.config.patch(recompile_limit=_KINDS)
@@ -174,13 +135,8 @@ def _update_from_tensors(
     v: list[Tensor],
     scalars: Tensor,
     lr: Tensor,
-    decay: Decay,
-    maximize: bool,
-    track: bool,
+    **flags: Any,
 ) -> list[Tensor]:
     *flat, weight_decay, eps = scalars.unbind()
     levels = [Level(*flat[4 * i : 4 * i + 4]) for i in range(len(m))]
-    return kadam_update(
-        θ, g, m, v, levels,
-        lr=lr, weight_decay=weight_decay, eps=eps, decay=decay, maximize=maximize, track=track,
-    )  # fmt: skip
+    return kadam_update(θ, g, m, v, levels, lr=lr, weight_decay=weight_decay, eps=eps, **flags)

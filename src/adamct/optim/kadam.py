@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from adamct.optim.compiled import compiling_pays, try_compiled
+from adamct.optim.compiled import compiled_update, compiling_pays
 from adamct.optim.state import (
     Check,
     check_flag,
     check_lr,
     check_non_negative,
-    check_shapes,
     complete_group,
     end_guard_if_decays_changed,
     initial_state,
@@ -252,7 +251,7 @@ class KAdam(Optimizer):
         norms = None
         if compiled and elementwise:
             packed = scalars.packed(n, dtype, p.device)
-            norms = try_compiled(p, g, m, v, packed, forced=bool(self.compiled), **flags)
+            norms = compiled_update(p, g, m, v, *packed, forced=bool(self.compiled), **flags)
         if norms is None:
             norms = kadam_update(
                 p, g, m, v, scalars.levels(n, dtype),
@@ -308,43 +307,32 @@ class KAdam(Optimizer):
             ValueError: the dict is another optimizer's, has an option that this one does not
                 know, or does not fit the parameters.
         """
-        # torch casts state to the parameter's dtype. So the dict that the user's own hooks leave
-        # is kept aside, and m and v are taken from it before the user's hooks see the result.
-        saved: dict[str, Any] = {}
+        # torch would cast m and v to the parameter's dtype. So they are taken from the dict that
+        # the user's own hooks leave, and put in place before the user's hooks see the result.
+        restored: dict[Tensor, dict[str, Any]] = {}
 
-        def keep(_: Optimizer, final: dict[str, Any]) -> dict[str, Any]:
-            saved.update(final, param_groups=self._checked_groups(final))
-            return saved
-
-        def restore(_: Optimizer) -> None:
-            ids = chain.from_iterable(group["params"] for group in saved["param_groups"])
-            for group in self.param_groups:
-                for p in group["params"]:
-                    state = saved["state"].get(next(ids))
-                    if state:
-                        self.state[p] = restored_state(p, group, state)
+        def take(_: Optimizer, final: dict[str, Any]) -> dict[str, Any]:
+            groups, state = [], dict(final["state"])
+            for i, saved in enumerate(final["param_groups"]):
+                own = self.param_groups[i] if i < len(self.param_groups) else {"params": []}
+                refuse_saved_group(saved, OPTIONS.keys() | own.keys())
+                groups.append(complete_group(saved, DEFAULTS, OPTIONS))
+                for p, name in zip(own["params"], saved["params"], strict=False):
+                    if of_p := state.pop(name, None):
+                        restored[p] = restored_state(p, groups[-1], of_p)
+            return {**final, "state": state, "param_groups": groups}
 
         hooks = (
-            self.register_load_state_dict_pre_hook(keep),
-            self.register_load_state_dict_post_hook(restore, prepend=True),
+            self.register_load_state_dict_pre_hook(take),
+            self.register_load_state_dict_post_hook(
+                lambda _: self.state.update(restored), prepend=True
+            ),
         )
         try:
             super().load_state_dict(state_dict)
         finally:
             for hook in hooks:
                 hook.remove()
-
-    def _checked_groups(self, state_dict: dict[str, Any]) -> list[dict[str, Any]]:
-        """The groups of a state_dict, complete, once they and the state are known to fit."""
-        groups = []
-        for i, group in enumerate(state_dict["param_groups"]):
-            own = self.param_groups[i] if i < len(self.param_groups) else {"params": []}
-            refuse_saved_group(group, OPTIONS.keys() | own.keys())
-            groups.append(complete_group(group, DEFAULTS, OPTIONS))
-            for p, name in zip(own["params"], group["params"], strict=False):
-                if state := state_dict["state"].get(name):
-                    check_shapes(p, groups[-1], state)
-        return groups
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

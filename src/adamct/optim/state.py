@@ -160,7 +160,7 @@ def initial_state(p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
     >>> state["m"][1].dtype, state["v"][1].shape
     (torch.float32, torch.Size([4, 1, 1]))
     """
-    dtype = _dtype(p, group)
+    dtype = group["state_dtype"] or torch.promote_types(p.dtype, torch.float32)
     m = [torch.zeros_like(p, dtype=dtype) for _ in range(group["k"])]
     if group["second_moment"] == "elementwise":
         v = [torch.zeros_like(p, dtype=dtype) for _ in range(group["k"])]
@@ -169,57 +169,36 @@ def initial_state(p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
     return {"step": 0, "m": m, "v": v}
 
 
-def check_shapes(p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
-    """Refuse a saved state whose moments have another shape than the parameter's.
-
-    Args:
-        p: the parameter.
-        group: the group that the state was saved with.
-        saved: the parameter's entry in a state_dict.
-
-    Raises:
-        ValueError: with both shapes.
-
-    >>> saved = {"step": 1, "m": [torch.ones(3)], "v": [torch.ones(3)]}
-    >>> check_shapes(torch.zeros(3), {"second_moment": "elementwise"}, saved)
-    """
-    means = mean_dims(p) if group["second_moment"] == "tensor_mean" else ()
-    reduced = tuple(1 if dim in means else size for dim, size in enumerate(p.shape))
-    for name, shape in (("m", tuple(p.shape)), ("v", reduced)):
-        for level, moment in enumerate(saved[name], start=1):
-            if tuple(moment.shape) != shape:
-                raise ValueError(
-                    f"{name}_{level} in the state_dict has shape {tuple(moment.shape)}, a "
-                    f"parameter of shape {tuple(p.shape)} needs {shape}; load it into an "
-                    "optimizer over the same parameters, in the same order"
-                )
-
-
 def restored_state(p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a saved state, in the group's dtype, on the parameter's device, laid out like it.
 
     Args:
         p: the parameter.
-        group: its group.
+        group: the group that the state was saved with.
         saved: the parameter's entry in a state_dict; its "step" may be a tensor, as in torch's.
 
     Returns:
         The state.
 
-    >>> group = {"state_dtype": torch.float64}
+    Raises:
+        ValueError: a moment has another shape than the parameter needs.
+
+    >>> group = {"state_dtype": torch.float64, "second_moment": "elementwise"}
     >>> saved = {"step": 3, "m": [torch.ones(2)], "v": [torch.ones(2)]}
     >>> restored_state(torch.zeros(2), group, saved)["m"]
     [tensor([1., 1.], dtype=torch.float64)]
     """
-    dtype = _dtype(p, group)
-
-    def like_p(t: Tensor) -> Tensor:
-        if t.shape != p.shape:  # v under "tensor_mean"
-            return t.detach().to(p.device, dtype, copy=True)
-        return torch.empty_like(p, dtype=dtype, requires_grad=False).copy_(t.detach())
-
-    moments = {name: [like_p(t) for t in saved[name]] for name in ("m", "v")}
-    return {**saved, "step": int(saved["step"]), **moments}
+    fresh = initial_state(p, {**group, "k": len(saved["m"])})
+    for name in ("m", "v"):
+        for level, (to, moment) in enumerate(zip(fresh[name], saved[name], strict=True), start=1):
+            if moment.shape != to.shape:
+                raise ValueError(
+                    f"{name}_{level} in the state_dict has shape {tuple(moment.shape)}, a "
+                    f"parameter of shape {tuple(p.shape)} needs {tuple(to.shape)}; load it into "
+                    "an optimizer over the same parameters, in the same order"
+                )
+            to.copy_(moment.detach())
+    return {**saved, **fresh, "step": int(saved["step"])}
 
 
 def check_lr(name: str, value: Any) -> float | Tensor:
@@ -278,7 +257,3 @@ def one_of(*choices: Any) -> Check:
         return value
 
     return check
-
-
-def _dtype(p: Tensor, group: Mapping[str, Any]) -> torch.dtype:
-    return group["state_dtype"] or torch.promote_types(p.dtype, torch.float32)
