@@ -75,6 +75,26 @@ def test_compiled_is_eager_and_compiles_once():
     assert counters["unique_graphs"] - before == 1
 
 
+def test_more_kinds_are_compiled_than_torch_allows_by_default(monkeypatch):
+    graphs = []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph
+
+    function = torch.compile(compiled._update_from_tensors, fullgraph=True, backend=backend)
+    monkeypatch.setattr(compiled, "_compiled", lambda: function)
+    monkeypatch.setattr(compiled, "_compiled_kinds", set())
+    for k in range(1, 13):
+        fast, slow = nn.Parameter(torch.ones(5)), nn.Parameter(torch.ones(5))
+        for p, forced in ((fast, True), (slow, False)):
+            optimizer = KAdam([p], k=k, compiled=forced)
+            for _ in range(2):
+                step(optimizer, p)
+        torch.testing.assert_close(fast, slow)
+    assert len(graphs) == 12
+
+
 def test_flat_views_share_memory_in_the_order_of_the_parameter():
     for p in parameters():
         state, g = torch.zeros_like(p), torch.randn(p.shape)

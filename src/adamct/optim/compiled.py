@@ -78,13 +78,19 @@ def compiled_update(
         return None
     k, (flat_θ, flat_g, *moments) = len(m), views
     arguments = flat_θ, flat_g, moments[:k], moments[k:], scalars, lr
-    kind = (k, *flags.values(), θ.dtype, g.dtype, m[0].dtype, θ.device)
+    kind = (
+        *(k, *flags.values(), θ.dtype, g.dtype, m[0].dtype, θ.device),
+        # torch compiles anew when one of these is set
+        *(torch.get_num_threads(), torch.get_default_dtype()),
+        torch.are_deterministic_algorithms_enabled(),
+    )
     if kind in _compiled_kinds:  # what fails now is no failure to compile
         return _compiled()(*arguments, **flags)
     for vector in views:
         torch._dynamo.mark_dynamic(vector, 0)
     try:
-        norms = _compiled()(*arguments, **flags)
+        with torch._dynamo.config.patch(recompile_limit=_KINDS):  # 70 µs: too much for each call
+            norms = _compiled()(*arguments, **flags)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # dynamo, inductor, triton and setuptools each raise their own
@@ -124,8 +130,7 @@ def flat_views(θ: Tensor, g: Tensor, state: Sequence[Tensor]) -> list[Tensor] |
 
 @lru_cache(maxsize=1)
 def _compiled() -> Callable[..., list[Tensor]]:
-    limit = torch._dynamo.config.patch(recompile_limit=_KINDS)
-    return limit(torch.compile(_update_from_tensors, fullgraph=True))
+    return torch.compile(_update_from_tensors, fullgraph=True)
 
 
 def _update_from_tensors(
