@@ -62,6 +62,8 @@ def assert_equal(optimizer, params, reference, rtol=1e-10):
         for of_mine, of_reference in zip(mine["m"] + mine["v"], state.m + state.v, strict=True):
             scale = of_reference.abs().max().item()
             torch.testing.assert_close(of_mine, of_reference, rtol=rtol, atol=rtol * scale)
+    for p, levels in zip(params, updates, strict=True):
+        torch.testing.assert_close(optimizer.update_of(p), levels[-1], rtol=rtol, atol=1e-300)
     by_level = zip(*updates, strict=True)
     expected = torch.stack([max(u.abs().max() for u in level) for level in by_level])
     torch.testing.assert_close(optimizer.max_update, expected, rtol=rtol, atol=0)
@@ -230,6 +232,12 @@ def test_tensor_mean_is_not_guarded():
     optimizer = KAdam([{"params": [p], "second_moment": "tensor_mean"}], k=1, track_max_update=True)
     optimizer.step()
     assert optimizer.max_update.item() == pytest.approx(10.0)
+
+
+def test_update_of_needs_a_step():
+    p = torch.nn.Parameter(torch.zeros(2, 3))
+    with pytest.raises(ValueError, match=r"shape \(2, 3\) has no state here.*after a step"):
+        KAdam([p]).update_of(p)
 
 
 def test_max_update_covers_groups_of_unlike_k():

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from adamct.optim import KAdam, level_decays
-from adamct.optim.scalars import StepScalars
+from adamct.optim.update import StepScalars
 
 NamedParameters: TypeAlias = nn.Module | Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]
 
@@ -95,7 +95,7 @@ def moments_of(slot: Slot, optimizer: Optimizer, beta: float, gamma: float) -> M
         return None
     if isinstance(optimizer, KAdam):
         m, v = state["m"][slot.level], state["v"][slot.level]
-        step = torch.tensor(float(state["step"]))
+        step = torch.tensor(state["step"], dtype=torch.float64)
         eps = StepScalars(group).eps(m.dtype)
         return Moments(m, v, step, beta, gamma, eps, corrected_eps=False)
     m = state["exp_avg"]

@@ -19,7 +19,7 @@ from torch.optim.optimizer import Optimizer
 
 from adamct.monitor.reading import Slot, max_updates, moments_of
 from adamct.optim import KAdam
-from adamct.optim.scalars import GUARD_MARGIN
+from adamct.optim.update import GUARD_MARGIN, is_guarded
 from adamct.theory import discrete_max_update_bound
 from adamct.theory.domain import FloatArray
 
@@ -150,7 +150,7 @@ class KAdamRecorder:
     def _clamped(self, norms: FloatArray) -> FloatArray:
         """The norms as KAdam's guard leaves them."""
         groups = [self._optimizer.param_groups[slot.group] for slot in self._slots]
-        guarded = [g["guard"] and g["second_moment"] == "elementwise" for g in groups]
+        guarded = [is_guarded(group) for group in groups]
         β, γ = np.array([self._pairs[slot.group, slot.level] for slot in self._slots]).T
         D = discrete_max_update_bound(np.maximum(self._t - 1, 0), β, γ)
         return np.where(guarded, np.minimum(norms, D * (1 + GUARD_MARGIN)), norms)
