@@ -16,7 +16,7 @@ from adamct.theory import (
     log_slope,
     max_update_bound,
     predicted_slope,
-    riding_share,
+    share_at_predicted_rate,
     stability_coefficient,
 )
 
@@ -63,7 +63,7 @@ def slope_error(
     errors = np.abs(slopes / predicted(beta, gamma) - 1)
     median, interval = float(np.median(errors)), bootstrap_interval(errors)
     n, values = unstable.matrix("max_update")
-    share = riding_share(n, values, beta, gamma)
+    share = share_at_predicted_rate(n, values, beta, gamma)
     detail = (
         f"median relative error {100 * median:.2g} %, 95 % interval [{100 * interval[0]:.2g} %, "
         f"{100 * interval[1]:.2g} %], {len(errors)} points with C < {CLEARLY_UNSTABLE}, "

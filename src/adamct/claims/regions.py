@@ -18,7 +18,7 @@ from adamct.theory import (
     growth_rate,
     max_update_bound,
     normal_curve,
-    riding_share,
+    share_at_predicted_rate,
     stability_coefficient,
 )
 
@@ -165,7 +165,7 @@ def _grown(n: np.ndarray, values: np.ndarray, run: Any) -> tuple[float, bool]:
     if run.paper_rate == 0 or len(n) < 12:
         return float("nan"), exceeded
     bound = discrete_max_update_bound if run.exact_rate > 0 else max_update_bound
-    return float(riding_share(n, values, run.beta, run.gamma, bound=bound)), exceeded
+    return float(share_at_predicted_rate(n, values, run.beta, run.gamma, bound=bound)), exceeded
 
 
 def _rows(records: Records) -> Iterator[Any]:
