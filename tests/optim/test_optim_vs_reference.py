@@ -1,8 +1,13 @@
 """KAdam against Algorithm 1 in float64: parameters, state and the updates of every level."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adamct import KAdam
 from adamct.optim import (
@@ -11,6 +16,7 @@ from adamct.optim import (
     reference_step,
     strategy_hyperparameters,
 )
+from adamct.optim.update import level_scalars
 
 SHAPES = [(3, 4), (6,), (2, 2, 3)]
 
@@ -109,6 +115,14 @@ def test_a_large_eps_stands_before_the_bias_correction():
     reference = run_reference(start(), steps, (0.999,) * 2, (0.9,) * 2, lr=0.01, eps=0.1)
     params, optimizer = run_kadam(start(), steps, lr=0.01, strategy="naive", eps=0.1)
     assert_equal(optimizer, params, reference)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.integers(0, 100), *[st.one_of(st.just(0.0), st.floats(0.01, 0.99))] * 2)
+def test_bias_correction_against_rational_arithmetic(n, beta, gamma):
+    square = (1 - Fraction(beta) ** (n + 1)) / (1 - Fraction(gamma) ** (n + 1)) ** 2
+    scalars = level_scalars(n, beta, gamma, largest=None)
+    assert scalars.correction == pytest.approx(math.sqrt(square), rel=1e-13)
 
 
 def test_the_bias_correction_keeps_its_digits_near_one():

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from adamct.optim.strategies import level_decays
-from adamct.theory import bias_correction, discrete_max_update_bound
+from adamct.theory import discrete_max_update_bound
 
 Decay: TypeAlias = Literal["none", "coupled", "decoupled"]
 Scalar: TypeAlias = float | Tensor
@@ -208,5 +208,14 @@ def _corrections_and_bounds(
     block: int, beta: float, gamma: float
 ) -> tuple[list[float], list[float]]:
     n = np.arange(block * _BLOCK, (block + 1) * _BLOCK)
-    corrections = bias_correction(n, beta, gamma)
-    return corrections.tolist(), discrete_max_update_bound(n, beta, gamma).tolist()
+    # By the C library's functions: numpy's own depend, in the last bit, on what the CPU can do.
+    corrections = [
+        math.sqrt(_one_minus_power(beta, t)) / _one_minus_power(gamma, t)
+        for t in range(block * _BLOCK + 1, (block + 1) * _BLOCK + 1)
+    ]
+    return corrections, discrete_max_update_bound(n, beta, gamma).tolist()
+
+
+def _one_minus_power(x: float, t: int) -> float:
+    """1 − x^t, without the cancellation near x = 1."""
+    return -math.expm1(t * math.log(x)) if x > 0 else 1.0

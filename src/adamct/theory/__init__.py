@@ -1,7 +1,6 @@
 """The mathematics of the project, in numpy alone.
 
 - ``stability``: C(β, γ), r = γ²/β, the regions and growth rates of both theories.
-- ``bias_correction``: the factor of the young averages m_n and v_n.
 - ``bounds``: Eq. (5), and the exact bound D_n.
 - ``slopes``: measured and predicted slopes of ln ‖u_n‖∞, the share of steps at the predicted rate.
 - ``curves``: level curves of C and their normal curves, sampled in arc length.
@@ -13,7 +12,6 @@ Pairs are (β, γ) as in the paper; torch writes ``betas=(γ, β)``. Logarithms 
 are per step, and updates u_n are in units of the learning rate.
 """
 
-from adamct.theory.bias_correction import bias_correction
 from adamct.theory.bounds import (
     discrete_max_update_bound,
     discrete_max_update_limit,
@@ -41,7 +39,6 @@ from adamct.theory.stability import (
 __all__ = [
     "Curve",
     "NormLaws",
-    "bias_correction",
     "discrete_growth_rate",
     "discrete_max_update_bound",
     "discrete_max_update_limit",

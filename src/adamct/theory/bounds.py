@@ -8,8 +8,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adamct.theory.bias_correction import one_minus_power
-from adamct.theory.domain import FloatArray, Values, decay, open_decay, plain, whole_steps
+from adamct.theory.domain import (
+    FloatArray,
+    Values,
+    decay,
+    one_minus_power,
+    open_decay,
+    plain,
+    whole_steps,
+)
 from adamct.theory.stability import log_ratio, stability_coefficient
 
 
