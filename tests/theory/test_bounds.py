@@ -96,7 +96,8 @@ def log_tight_bound(n, beta, gamma):
         integral = np.where(C == 0, n, -np.expm1(-np.abs(C) * n) / np.abs(C))
         ln_B = 0.5 * (n * np.maximum(-C, 0.0) + np.log(integral))
     factor = (1 - gamma) / gamma * np.sqrt(beta / (1 - beta))
-    correction = np.sqrt(1 - beta ** (n + 1)) / (1 - gamma ** (n + 1))
+    one_minus = [-np.expm1((n + 1) * np.log(x)) for x in (beta, gamma)]
+    correction = np.sqrt(one_minus[0]) / one_minus[1]
     return np.log(correction * factor) + ln_B
 
 
