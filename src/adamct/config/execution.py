@@ -1,9 +1,4 @@
-"""How specifications are run: on what, where to, watched by what; and the sweep that they form.
-
-What decides the numbers of a run beyond rounding is a :class:`~adamct.config.spec.RunSpec`, and
-part of its name. What decides rounding alone (device, threads, compilation) is an
-:class:`Execution`: it is recorded and compared on resume, and part of no name.
-"""
+"""How specifications are executed: on what, where to, watched by what; and the sweep they form."""
 
 from __future__ import annotations
 
@@ -14,11 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from adamct.config.spec import Frozen, Lax, RunSpec
+from adamct.config.frozen import Frozen, Lax
+from adamct.config.spec import RunSpec
 
 
 class Execution(Frozen):
-    """How a run is carried out. Recorded, but no part of its name.
+    """What a run is executed on and how often it is written: at most its rounding follows from it.
 
     Attributes:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …; ``"auto"`` takes a GPU where there is one.

@@ -1,24 +1,29 @@
-"""What is trained: the language model of Appendix H, and its convolutional network."""
+"""What is trained: the language model of Appendix H, and its convolutional network.
+
+- ``configs``: their shapes, checked, without torch.
+- ``network``: what training asks of each; ``gpt``, ``cnn``: the networks.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adamct.lazy import lazy
+from adamct.models.configs import CNNConfig, GPTConfig
 
 if TYPE_CHECKING:
-    from adamct.models.cnn import CNN as CNN
-    from adamct.models.cnn import CNNConfig as CNNConfig
-    from adamct.models.gpt import GPT as GPT
-    from adamct.models.gpt import GPTConfig as GPTConfig
+    from adamct.models.cnn import CNN
+    from adamct.models.gpt import GPT
 
-# Loaded on first use: naming a model in a specification must not pay for torch.
-_LAZY = {
-    "CNN": "adamct.models.cnn",
-    "CNNConfig": "adamct.models.cnn",
-    "GPT": "adamct.models.gpt",
-    "GPTConfig": "adamct.models.gpt",
-}
 __all__ = ["CNN", "GPT", "CNNConfig", "GPTConfig"]
 
-__getattr__, __dir__ = lazy(__name__, _LAZY)
+
+def __getattr__(name: str) -> object:
+    if name == "CNN":  # these two alone need torch, which a specification does without
+        from adamct.models.cnn import CNN
+
+        return CNN
+    if name == "GPT":
+        from adamct.models.gpt import GPT
+
+        return GPT
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
