@@ -95,6 +95,7 @@ class Sweep:
         data_dir: raw data, only read; ``None`` where only embedded data is used.
         cache_dir: prepared data.
         tracker: where the records are mirrored; ``None`` for nowhere.
+        launcher: ``"local"`` trains on this machine.
         question: what the experiment asks.
         paper: where in the paper.
         reference_omits: the scalars that its reference records leave out.
@@ -106,6 +107,7 @@ class Sweep:
     data_dir: Path | None
     cache_dir: Path
     tracker: WandbTracker | None = None
+    launcher: str = "local"
     question: str = ""
     paper: str = ""
     reference_omits: tuple[str, ...] = ()
