@@ -30,7 +30,7 @@ class ModelSpec(Frozen):
     takes: ClassVar[Literal["text", "images"]]
     has_heads: ClassVar[bool] = False
 
-    def build(self, generator: Generator | None = None, **of_data: int) -> Network:
+    def build(self, generator: Generator | None = None, /, **of_data: int) -> Network:
         """Return the model, on the CPU.
 
         Args:
@@ -73,9 +73,9 @@ class GPTSpec(TextModelSpec):
 
     def config(self, **of_data: int) -> GPTConfig:
         """Return the model's own configuration."""
-        return GPTConfig(**of_data, **self.model_dump(exclude={"kind"}))
+        return GPTConfig(**self.model_dump(exclude={"kind"}) | of_data)
 
-    def build(self, generator: Generator | None = None, **of_data: int) -> Network:
+    def build(self, generator: Generator | None = None, /, **of_data: int) -> Network:
         """Return the transformer for a ``vocab_size``."""
         from adamct.models.gpt import GPT
 
@@ -96,9 +96,9 @@ class CNNSpec(ImageModelSpec):
 
     def config(self, **of_data: int) -> CNNConfig:
         """Return the model's own configuration."""
-        return CNNConfig(**of_data, **self.model_dump(exclude={"kind"}))
+        return CNNConfig(**self.model_dump(exclude={"kind"}) | of_data)
 
-    def build(self, generator: Generator | None = None, **of_data: int) -> Network:
+    def build(self, generator: Generator | None = None, /, **of_data: int) -> Network:
         """Return the CNN for an ``image_size``, ``channels`` and ``n_classes``."""
         from adamct.models.cnn import CNN
 

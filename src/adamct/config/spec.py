@@ -60,8 +60,8 @@ class TaskSpec(Frozen):
     def _model_takes_data(self) -> TaskSpec:
         if self.data.kind != self.model.takes:
             raise ValueError(
-                f"model.kind = {self.model.kind!r} takes data of kind {self.model.takes!r}, received "
-                f"{self.data.kind!r} ({self.data.corpus}); choose another task"
+                f"model.kind = {self.model.kind!r} takes data of kind {self.model.takes!r}, "
+                f"received {self.data.kind!r} ({self.data.corpus}); choose another task"
             )
         return self
 

@@ -41,7 +41,8 @@ class Training:
         self.device = resolve_device(execution.device)
         self.task = open_task(spec, self.device, data_dir=data_dir, cache_dir=cache_dir)
         generator = torch.Generator().manual_seed(stream_seed(spec.seed, "initialization"))
-        self.model = self.task.build(generator).to(self.device)
+        model = spec.task.model.build(generator, **self.task.of_data)
+        self.model = model.to(self.device)
         self.optimizer = spec.optimizer.build(self.model, execution.compiled)
         self._lrs = [group["lr"] for group in self.optimizer.param_groups]
         own = spec.optimizer.query_key

@@ -34,6 +34,8 @@ class ODETrajectories:
         self._spec, self._batch, self._loss = spec, batch, _Loss(model)
         self.start = flat_parameters(model)
         self._gradient = torch.empty_like(self.start)
+        self._forced_states: Iterator[State] | None
+        self._forced_state: State | None
         self._go_on_from(None, None)
 
     @property
@@ -81,7 +83,7 @@ class ODETrajectories:
             state,
         )
         self._state = next(self._states)
-        self._forced_states: Iterator[State] | None = None
+        self._forced_states = None
         self._forced_state = forced
 
     def _solve(

@@ -1,4 +1,4 @@
-"""What is trained on what: a task builds its model, gives its batches and scores it.
+"""What is trained on: a task gives the batches of its data, and scores a model on it.
 
 The loop knows nothing of text or images; each task is here once.
 """
@@ -35,10 +35,13 @@ EVALUATION_BATCH = 1000  # images a forward pass; decides memory, and the last d
 
 
 class Task(Protocol):
-    """A model's loss on some data."""
+    """Data to train and to score a model on.
 
-    def build(self, generator: torch.Generator) -> Network:
-        """Return the model, initialized from ``generator``, on the CPU."""
+    Attributes:
+        of_data: what a model must know of it (see ``ModelSpec.build``).
+    """
+
+    of_data: dict[str, int]
 
     def batch(self, n: int) -> Batch:
         """Return the training batch of step n, a function of (seed, n), on the device."""
@@ -83,16 +86,13 @@ class TextTask:
         corpus = open_corpus(data.corpus, source=data_dir, prepared=cache_dir)
         _check_identity(data.corpus, corpus.sha256, data.sha256)
         self._spec, self._device = spec, device
-        self._model, self._vocab_size = model, corpus.vocab_size
+        self._block_size = model.block_size
+        self.of_data = {"vocab_size": corpus.vocab_size}
         n_train = round(len(corpus.train) * (1 - data.validation_fraction))
         self._train = corpus.train[:n_train]
         self._held_out = {"test": corpus.validation}
         if data.validation_fraction:
             self._held_out["validation"] = corpus.train[n_train:]
-
-    def build(self, generator: torch.Generator) -> Network:
-        """Return the model for the corpus's vocabulary."""
-        return self._model.build(generator, vocab_size=self._vocab_size)
 
     def batch(self, n: int) -> Batch:
         """Return the windows of step n."""
@@ -120,7 +120,7 @@ class TextTask:
             seed=seed,
             step=step,
             batch_size=self._spec.task.batch_size,
-            block_size=self._model.block_size,
+            block_size=self._block_size,
             device=self._device,
         )
 
@@ -136,18 +136,14 @@ class ImageTask:
         self._spec = spec
         self._images = _images(data.corpus, data.validation_fraction, device, data_dir, cache_dir)
         _check_identity(data.corpus, self._images.sha256, data.sha256)
+        channels, size = self._images.train.images.shape[1:3]
+        self.of_data = {
+            "image_size": size,
+            "channels": channels,
+            "n_classes": self._images.n_classes,
+        }
         asked = data.augmentation
         self._augmentation = None if asked is None else Augmentation(asked.padding, asked.flip)
-
-    def build(self, generator: torch.Generator) -> Network:
-        """Return the model for the images' size, channels and classes."""
-        channels, image_size = self._images.train.images.shape[1:3]
-        return self._spec.task.model.build(
-            generator,
-            image_size=image_size,
-            channels=channels,
-            n_classes=self._images.n_classes,
-        )
 
     def batch(self, n: int) -> Batch:
         """Return the images and labels of step n."""

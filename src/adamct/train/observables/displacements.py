@@ -12,7 +12,6 @@ from adamct.train.states import ModelState, Value
 N_SAMPLED = 16  # parameters drawn in Figure 1
 
 
-
 @observable
 def sampled_parameters(state: ModelState) -> Value:
     """16 parameters at θ_n, drawn at random from all, (16,)."""

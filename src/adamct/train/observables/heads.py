@@ -1,7 +1,7 @@
 """Observables of the query and key matrices, one head's matrix W at a time (Section 4.2).
 
-The heads are in the order of ``GPT.query_key_parameters()``, head by head; sums are taken in float64, since ‖W‖² grows
-by little a step.
+The heads are in the order of ``GPT.query_key_parameters()``; sums are taken in float64, since ‖W‖²
+grows by little a step.
 """
 
 from __future__ import annotations
