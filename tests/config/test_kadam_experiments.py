@@ -1,4 +1,4 @@
-"""The sweeps of Section 4.3 are Appendix H's, cell by cell."""
+"""The sweeps of Section 4.3 are Appendix H's, point by point."""
 
 import pytest
 
@@ -11,16 +11,21 @@ C4 = ["experiment=kadam_c4", "scale=paper"]
 
 
 @pytest.mark.parametrize(
-    ("overrides", "n_cells", "n_runs"), [(CIFAR10, 2400, 2220), (C4, 300, 255)]
+    ("overrides", "n_points", "n_runs"), [(CIFAR10, 2400, 2220), (C4, 300, 255)]
 )
-def test_the_grids_of_appendix_H_and_what_they_share(overrides, n_cells, n_runs):
-    cells = compose_sweep(overrides, with_data=False)
-    assert len(cells) == n_cells
-    assert len({cell.spec.canonical_json() for cell in cells}) == n_runs
-    optimizers = [cell.spec.optimizer for cell in cells]
+def test_the_grids_of_appendix_H_and_what_they_share(overrides, n_points, n_runs):
+    sweep = compose_sweep(overrides, with_data=False)
+    assert len(sweep) == n_points
+    assert len({point.spec.canonical_json() for point in sweep}) == n_runs
+    optimizers = [point.spec.optimizer for point in sweep]
     ks = {len(optimizer.betas) for optimizer in optimizers}
-    assert {cell.labels["strategy"] for cell in cells} == {"inverse_exp", "exp", "scaled", "naive"}
-    assert {(cell.labels["beta"], cell.labels["gamma"]) for cell in cells} == {(0.999, 0.9)}
+    assert {point.labels["strategy"] for point in sweep} == {
+        "inverse_exp",
+        "exp",
+        "scaled",
+        "naive",
+    }
+    assert {(point.labels["beta"], point.labels["gamma"]) for point in sweep} == {(0.999, 0.9)}
     rates, decays = ({getattr(o, name) for o in optimizers} for name in ("lr", "weight_decay"))
     if overrides is CIFAR10:
         assert ks == set(range(1, 11))
@@ -32,7 +37,7 @@ def test_the_grids_of_appendix_H_and_what_they_share(overrides, n_cells, n_runs)
         assert rates == {1e-5, 5e-5, 1e-4, 5e-4, 1e-3}
         assert decays == {1e-2, 1e-3, 1e-4}
         assert {optimizer.decoupled for optimizer in optimizers} == {True}
-        assert {cell.spec.n_steps for cell in cells} == {20_000}
+        assert {point.spec.n_steps for point in sweep} == {20_000}
 
 
 def test_epochs_of_cifar10_in_steps():
@@ -56,19 +61,19 @@ def test_epochs_of_the_digits_in_steps():
 
 
 def test_the_learning_rate_grid_has_adam_with_a_normalization_layer():
-    cells = compose_sweep(["experiment=kadam_lr_grid"], with_data=False)
-    levels = {(c.labels["strategy"], c.labels["k"]): c.spec.optimizer for c in cells}
+    sweep = compose_sweep(["experiment=kadam_lr_grid"], with_data=False)
+    levels = {(p.labels["strategy"], p.labels["k"]): p.spec.optimizer for p in sweep}
     assert set(levels) == {
         (None, 1), ("inverse_exp", 2), ("inverse_exp", 3), ("normalization_layer", 2)
     }  # fmt: skip
     layer = levels["normalization_layer", 2]
     assert (layer.betas, layer.gammas) == ((0.999, 0.999), (0.9, 0.0))
-    assert max(cell.spec.optimizer.lr for cell in cells) > 10 * 1e-3  # far beyond Appendix H's
+    assert max(point.spec.optimizer.lr for point in sweep) > 10 * 1e-3  # far beyond Appendix H's
 
 
 def test_the_strategy_that_appendix_O_found_bad_can_be_asked_for():
-    cells = compose_sweep(
+    sweep = compose_sweep(
         ["experiment=kadam_cifar10", "scale=smoke", "optimizer.strategy=root", "optimizer.k=2"],
         with_data=False,
     )
-    assert {cell.spec.optimizer.gammas for cell in cells} == {(0.9**0.5, 0.9**0.5)}
+    assert {point.spec.optimizer.gammas for point in sweep} == {(0.9**0.5, 0.9**0.5)}

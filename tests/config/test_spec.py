@@ -1,30 +1,41 @@
+import dataclasses
 import json
 
 import pytest
+import torch
 from pydantic import ValidationError
 
-from adamct.config.spec import Frozen, RunSpec
+from adamct.config.frozen import Frozen
+from adamct.config.observables import OBSERVABLES
+from adamct.config.optimizer import KAdamOptions, OptimizerConfig
+from adamct.config.spec import RunSpec
+
+GPT_TASK = {
+    "model": {
+        "kind": "gpt",
+        "n_layer": 1,
+        "n_head": 2,
+        "d_model": 16,
+        "block_size": 16,
+        "dropout": 0.0,
+    },
+    "data": {"kind": "text", "corpus": "pydoc_topics", "vocab_size": 100, "sha256": "0" * 64},
+    "batch_size": 4,
+}
+# Every option of KAdam that a spec can name, none of them at its default.
+OPTIONS = {
+    "lr": 0.5,
+    "eps": 1e-8,
+    "weight_decay": 0.1,
+    "decoupled": False,
+    "guard": True,
+    "state_dtype": "float64",
+}
 
 
 def spec(**changes):
     values = {
-        "task": {
-            "model": {
-                "kind": "gpt",
-                "n_layer": 1,
-                "n_head": 2,
-                "d_model": 16,
-                "block_size": 16,
-                "dropout": 0.0,
-            },
-            "data": {
-                "kind": "text",
-                "corpus": "pydoc_topics",
-                "vocab_size": 100,
-                "sha256": "0" * 64,
-            },
-            "batch_size": 4,
-        },
+        "task": GPT_TASK,
         "optimizer": {"lr": 1e-3, "betas": [0.999], "gammas": [0.9]},
         "schedule": {"kind": "constant"},
         "n_steps": 10,
@@ -74,8 +85,8 @@ def test_without_data_there_is_no_name():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"betas": [1.0]}, r"received 1\.0, expected a decay in \[0, 1\)"),
-        ({"gammas": [-0.1]}, r"received -0\.1"),
+        ({"betas": [1.0]}, r"beta = 1\.0 is outside \[0, 1\)"),
+        ({"gammas": [-0.1]}, r"gamma = -0\.1 is outside"),
         ({"betas": [0.9, 0.9]}, "2 betas and 1 gammas"),
         ({"betas": [], "gammas": []}, "k ≥ 1"),
         ({"lr": 0.0}, "greater than 0"),
@@ -88,44 +99,73 @@ def test_what_cannot_work_is_refused(changes, message):
         optimizer(**changes)
 
 
-@pytest.mark.parametrize(
-    ("observe", "word"),
-    [
-        (["displacement"], "displacement"),
-        (["driven_gap"], "driven_gap"),
-        (["continuous_gap"], "continuous_gap"),
-    ],
-)
-def test_what_looks_at_equation_4_needs_it(observe, word):
-    with pytest.raises(ValidationError, match=rf"{word}.*set continuous="):
-        spec(observe=observe)
+CNN = {
+    "model": {"kind": "cnn"},
+    "data": {"kind": "images", "corpus": "digits", "sha256": "0" * 64},
+    "batch_size": 4,
+}
+SOLVED = {"continuous": {"scheme": "exponential", "n_substeps": 1}}
+
+
+@pytest.mark.parametrize(("name", "declared"), OBSERVABLES.items())
+def test_an_observable_is_refused_where_its_needs_are_not_met(name, declared):
+    assert spec(observe=[name], **SOLVED).needs == declared.needs
+    if "ode" in declared.needs:
+        with pytest.raises(ValidationError, match=rf"{name}.*set continuous="):
+            spec(observe=[name])
+    if "heads" in declared.needs:
+        with pytest.raises(ValidationError, match=rf"{name} .*only a GPT"):
+            spec(observe=[name], task=CNN)
+    else:
+        assert spec(observe=[name], task=CNN, **SOLVED).observe == (name,)
 
 
 @pytest.mark.parametrize(
-    "changes",
+    "option",
     [
-        {"observe": ["head_squared_norms"]},
-        {"observe": ["query_key_sample"]},
-        {"observe": ["final_inner_products"]},
-        {
-            "optimizer": {
-                "lr": 1e-3,
-                "betas": [0.9],
-                "gammas": [0.9],
-                "query_key": {"lr": 1e-3, "betas": [0.9], "gammas": [0.9]},
-            }
-        },
+        {"query_key": {"lr": 1e-3, "betas": [0.9], "gammas": [0.9]}},
+        {"query_key_second_moment": "tensor_mean"},
     ],
 )
-def test_only_a_gpt_has_query_and_key_matrices(changes):
-    task = {
-        "model": {"kind": "cnn"},
-        "data": {"kind": "images", "corpus": "digits", "sha256": "0" * 64},
-        "batch_size": 4,
-    }
-    assert spec(**changes).task.model.kind == "gpt"
+def test_only_a_gpt_has_query_and_key_matrices(option):
+    values = {"optimizer": {"lr": 1e-3, "betas": [0.9], "gammas": [0.9], **option}}
+    assert spec(**values).task.model.has_heads
     with pytest.raises(ValidationError, match="only a GPT"):
-        spec(task=task, **changes)
+        spec(task=CNN, **values)
+
+
+def test_an_option_of_the_optimizer_reaches_it_from_its_one_declaration():
+    built = spec(optimizer={"betas": [0.9, 0.8], "gammas": [0.5, 0.0], **OPTIONS}).optimizer.build(
+        torch.nn.Linear(2, 1)
+    )
+    (group,) = built.param_groups
+    assert OPTIONS.keys() == KAdamOptions.model_fields.keys() <= OptimizerConfig.model_fields.keys()
+    assert {name: group[name] for name in OPTIONS} == {**OPTIONS, "state_dtype": torch.float64}
+    assert (group["level_betas"], group["level_gammas"]) == ((0.9, 0.8), (0.5, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("model", "of_data"),
+    [
+        (GPT_TASK["model"] | {"qk_norm": True}, {"vocab_size": 7}),
+        ({"kind": "cnn", "width": 0.25}, {"image_size": 8, "channels": 1, "n_classes": 5}),
+    ],
+)
+def test_a_model_is_built_as_specified_for_its_data(model, of_data):
+    task = CNN | {"model": model} if model["kind"] == "cnn" else GPT_TASK | {"model": model}
+    config = spec(task=task).task.model.build(**of_data).config
+    expected = {name: value for name, value in model.items() if name != "kind"} | of_data
+    assert expected.items() <= dataclasses.asdict(config).items()
+
+
+@pytest.mark.parametrize(
+    "change", [{"d_model": 15}, {"n_layer": 0}, {"dropout": 1.0}, {"qk_norm": True, "bias": True}]
+)
+def test_what_a_model_refuses_no_spec_says(change):
+    with pytest.raises(ValidationError):
+        spec(task=GPT_TASK | {"model": GPT_TASK["model"] | change})
+    with pytest.raises(ValidationError, match="multiple of 1/32"):
+        spec(task=CNN | {"model": {"kind": "cnn", "width": 0.01}})
 
 
 def test_the_decay_of_queries_and_keys_alone_may_be_coupled():
@@ -144,7 +184,7 @@ def test_specs_are_frozen():
 
 def test_only_options_may_have_defaults_never_what_tells_kinds_apart():
     """Defaults are left out of the name; without its kind, one schedule could pass for another."""
-    for model in Frozen.__subclasses__():
+    for model in Frozen.descendants():
         if "kind" in model.model_fields:
             assert model.model_fields["kind"].is_required(), model
 

@@ -144,8 +144,8 @@ def test_gradients_are_taken_under_no_grad_too():
     [
         ({"lr": 0.0}, "lr is 0.0"),
         ({"lr": math.nan}, "lr is nan"),
-        ({"beta": 1.0}, r"beta is 1.0; expected it in \(0, 1\)"),
-        ({"gamma": 0.0}, r"gamma is 0.0; expected it in \(0, 1\)"),
+        ({"beta": 1.0}, r"beta = 1.0 is outside \(0, 1\)"),
+        ({"gamma": 0.0}, r"gamma = 0.0 is outside \(0, 1\)"),
         ({"weight_decay": -0.1}, "weight_decay is -0.1"),
         ({"n_substeps": 0}, "n_substeps is 0"),
         ({"n_substeps": 2.5}, "n_substeps is 2.5"),

@@ -37,10 +37,7 @@ def reference_logits(model: CNN, images: np.ndarray) -> np.ndarray:
             name = f"block{block}.conv{number}"
             padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
             x = np.stack(
-                [
-                    [correlate(picture, w, "valid")[0] for w in p[f"{name}.weight"]]
-                    for picture in padded
-                ]
+                [[correlate(image, w, "valid")[0] for w in p[f"{name}.weight"]] for image in padded]
             )
             if model.config.batch_norm:
                 centred = x - x.mean(axis=(0, 2, 3), keepdims=True)
@@ -59,7 +56,7 @@ def reference_logits(model: CNN, images: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_logits_loss_and_accuracy_equal_the_reference(batch_norm: bool) -> None:
+def test_logits_and_loss_equal_the_reference(batch_norm: bool) -> None:
     model = small(batch_norm)
     images, labels = batch()
     expected = reference_logits(model, images.numpy())
@@ -68,15 +65,9 @@ def test_logits_loss_and_accuracy_equal_the_reference(batch_norm: bool) -> None:
     log_p = log_softmax(expected, axis=1)[np.arange(len(labels)), labels.numpy()]
     assert model.loss(images, labels).item() == pytest.approx(-log_p.mean(), abs=1e-12)
 
-    best = torch.from_numpy(expected.argmax(axis=1))
-    wrong_once = best.clone()
-    wrong_once[0] = (best[0] + 1) % 3
-    assert model.accuracy(images, best).item() == 1.0
-    assert model.accuracy(images, wrong_once).item() == 0.75
-
 
 def default_layers(batch_norm: bool) -> nn.Sequential:
-    """Torch's own layers at a quarter of the width, for 8 x 8 grey pictures, in their order."""
+    """Torch's own layers at a quarter of the width, for 8 x 8 grey images, in their order."""
     channels = [1, 8, 16, 32, 32, 64, 64]
     pairs = pairwise(channels)
     convolutions = [nn.Conv2d(n, m, 3, padding=1, bias=not batch_norm) for n, m in pairs]

@@ -148,7 +148,8 @@ def alignment(model: GPT) -> list[float]:
     """|⟨W, g_W⟩| / (‖W‖ ‖g_W‖) for every head's query and key matrix."""
     model.zero_grad()
     model.loss(*batch()).backward()
-    pairs = [(p[head].detach(), p.grad[head]) for _, p, head in model.head_matrices()]
+    heads = ((p.detach(), p.grad) for _, p in model.query_key_parameters())
+    pairs = [pair for p, g in heads for pair in zip(p, g, strict=True)]
     return [abs(float((w * g).sum() / (w.norm() * g.norm()))) for w, g in pairs]
 
 
@@ -175,11 +176,11 @@ def test_loss_ignores_the_scale_of_each_head_matrix_under_qk_norm() -> None:
         model = small(qk_norm=qk_norm)
         before = model.loss(tokens, targets).item()
         changes = []
-        for _, parameter, head in model.head_matrices():
-            rescaled = copy.deepcopy(parameter.data)
-            parameter.data[head] *= 3.7
+        for head in (W for _, p in model.query_key_parameters() for W in p.data):
+            original = head.clone()
+            head *= 3.7
             changes.append(abs(model.loss(tokens, targets).item() / before - 1))
-            parameter.data.copy_(rescaled)
+            head.copy_(original)
         assert max(changes) < 1e-12 if qk_norm else min(changes) > 1e-6
 
 
@@ -187,14 +188,9 @@ def test_qk_norm_is_exact_in_float32_too() -> None:
     assert max(alignment(small(qk_norm=True).float())) < 1e-5
 
 
-def test_head_matrices_at_paper_scale() -> None:
-    model = GPT(GPTConfig())
-    parameters = dict(model.named_parameters())
-    matrices = list(model.head_matrices())
-    assert len({name for name, _, _ in matrices}) == len(matrices) == 72
-    for name, parameter, head in matrices:
-        assert parameter is parameters[name.removesuffix(f"[{head}]")]
-        assert parameter[head].shape == (64, 384)
+def test_72_head_matrices_at_paper_scale() -> None:
+    matrices = dict(GPT(GPTConfig()).query_key_parameters())
+    assert [p.shape for p in matrices.values()] == 12 * [(6, 64, 384)]
 
 
 # --- Initialization

@@ -49,10 +49,11 @@ def test_evaluations_and_equation_4_are_counted():
 def test_what_it_assumes_of_data_is_what_they_are():
     if sys.version_info[:2] == (3, 11):
         corpus = open_corpus("pydoc_topics", source=None, prepared=Path("data"))
-        assert corpus.vocab_size == cost.VOCABULARY["pydoc_topics"]
+        assert cost.OF_DATA["pydoc_topics"] == {"vocab_size": corpus.vocab_size}
     digits = open_images("digits", source=None, prepared=Path("data"), held_out=0.0)
     channels, size = digits.train.images.shape[1:3]
-    assert (size, channels, digits.n_classes) == cost.PICTURES["digits"]
+    of_data = {"image_size": size, "channels": channels, "n_classes": digits.n_classes}
+    assert cost.OF_DATA["digits"] == of_data
     assert (len(digits.test.images), len(digits.train.images)) == cost.HELD_OUT["digits"]
 
 

@@ -30,17 +30,18 @@ RESUMED = [
 ]
 
 
-def cell(*overrides):
-    return compose_sweep(list(overrides), sweep=False)[0]
+def single(*overrides):
+    return compose_sweep(overrides, sweep=False)
 
 
-def run(cell, runs_dir):
-    outcome = carry_out(cell.spec, sweep.execution, runs_dir=runs_dir)
-    return outcome, RunFolder.of(cell.spec, runs_dir)
+def run(sweep, runs_dir):
+    (point,) = sweep
+    outcome = carry_out(point.spec, sweep.execution, runs_dir=runs_dir)
+    return outcome, RunFolder.of(point.spec, runs_dir)
 
 
 def test_the_same_spec_gives_the_same_record(tmp_path):
-    first, second = (run(cell(*TINY), tmp_path / name)[1] for name in "ab")
+    first, second = (run(single(*TINY), tmp_path / name)[1] for name in "ab")
     assert first.record_path.read_bytes() == second.record_path.read_bytes()
     lines = first.lines()
     assert [line["n"] for line in lines] == list(range(60))
@@ -51,14 +52,14 @@ def test_the_same_spec_gives_the_same_record(tmp_path):
 
 def test_flushing_more_often_changes_nothing(tmp_path):
     records = [
-        run(cell(*TINY, f"execution.flush_every={every}"), tmp_path / str(every))[1]
+        run(single(*TINY, f"execution.flush_every={every}"), tmp_path / str(every))[1]
         for every in (1, 60)
     ]
     assert records[0].record_path.read_bytes() == records[1].record_path.read_bytes()
 
 
 def test_the_environment_is_on_record(tmp_path):
-    _, folder = run(cell(*TINY), tmp_path)
+    _, folder = run(single(*TINY), tmp_path)
     (entry,) = folder.environments()
     assert torch.__version__.startswith(entry["versions"]["torch"])
     assert entry["threads"] == 1
@@ -69,19 +70,19 @@ def test_the_environment_is_on_record(tmp_path):
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):
-    _, folder = run(cell(*TINY), tmp_path)
+    _, folder = run(single(*TINY), tmp_path)
     before = {path.name: path.stat().st_mtime_ns for path in folder.path.iterdir()}
-    run(cell(*TINY), tmp_path)
+    run(single(*TINY), tmp_path)
     after = {path.name: path.stat().st_mtime_ns for path in folder.path.iterdir()}
     assert {**before, "lock": 0} == {**after, "lock": 0}
 
 
 def test_evaluation_is_recorded_at_the_parameters_of_its_line(tmp_path):
-    one = cell(*TINY, "evaluation={every:25,n_batches:3}")
+    one = single(*TINY, "evaluation={every:25,n_batches:3}")
     _, folder = run(one, tmp_path)
     lines = folder.lines()
     assert [line["n"] for line in lines if "test_loss" in line] == [0, 25, 50, 60]
-    training = Training(one.spec, one.execution, data_dir=one.data_dir, cache_dir=one.cache_dir)
+    training = Training(one[0].spec, one.execution, data_dir=one.data_dir, cache_dir=one.cache_dir)
     assert lines[0]["test_loss"] == float(training.evaluate()["test_loss"])
     for n in range(25):
         training.step(n)
@@ -90,9 +91,9 @@ def test_evaluation_is_recorded_at_the_parameters_of_its_line(tmp_path):
 
 @pytest.mark.parametrize("attempt", range(2))
 def test_killed_at_a_random_step_it_ends_as_if_it_had_not_been(tmp_path, attempt):
-    one = cell(*RESUMED)
+    one = single(*RESUMED)
     _, whole = run(one, tmp_path / "whole")
-    folder = RunFolder.of(one.spec, tmp_path / "killed")
+    folder = RunFolder.of(one[0].spec, tmp_path / "killed")
     kill_at = random.Random(attempt).randrange(40, 300)
     command = [sys.executable, "scripts/run.py", *RESUMED, f"runs_dir={tmp_path / 'killed'}"]
     process = subprocess.Popen(
@@ -128,7 +129,7 @@ def flip_one_bit(path):
     ],
 )
 def test_a_damaged_checkpoint_is_named_with_the_remedy(tmp_path, monkeypatch, damage, message):
-    one = cell(*RESUMED)
+    one = single(*RESUMED)
     step = Training.step
 
     def stop(self, n):
@@ -139,7 +140,7 @@ def test_a_damaged_checkpoint_is_named_with_the_remedy(tmp_path, monkeypatch, da
     monkeypatch.setattr(Training, "step", stop)
     with pytest.raises(KeyboardInterrupt):
         run(one, tmp_path)
-    damage(RunFolder.of(one.spec, tmp_path).checkpoint_path)
+    damage(RunFolder.of(one[0].spec, tmp_path).checkpoint_path)
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match=message) as caught:
         run(one, tmp_path)
@@ -147,7 +148,7 @@ def test_a_damaged_checkpoint_is_named_with_the_remedy(tmp_path, monkeypatch, da
 
 
 def test_a_diverging_run_says_where_and_keeps_its_record(tmp_path):
-    one = cell(*TINY, "optimizer.lr=1e18")
+    one = single(*TINY, "optimizer.lr=1e18")
     outcome, folder = run(one, tmp_path)
     assert outcome.status == "diverged"
     lines = folder.lines()
@@ -158,7 +159,7 @@ def test_a_diverging_run_says_where_and_keeps_its_record(tmp_path):
 
 
 def test_a_failed_run_says_why_and_is_tried_again(tmp_path, monkeypatch):
-    one = cell(*TINY)
+    one = single(*TINY)
 
     def broken(self, n):
         raise ZeroDivisionError("no such luck")
@@ -166,7 +167,7 @@ def test_a_failed_run_says_why_and_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(Training, "step", broken)
     with pytest.raises(ZeroDivisionError):
         run(one, tmp_path)
-    folder = RunFolder.of(one.spec, tmp_path)
+    folder = RunFolder.of(one[0].spec, tmp_path)
     assert folder.outcome().status == "failed"
     assert folder.outcome().reason == "ZeroDivisionError: no such luck"
     monkeypatch.undo()
@@ -183,12 +184,12 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
     if mount.returncode:
         pytest.skip("this system does not let root mount a tmpfs")
     try:
-        one = cell(*TINY, "n_steps=2000")
+        one = single(*TINY, "n_steps=2000")
         with pytest.raises(
             FileError, match=r"scalars\.jsonl cannot be written \(No space .*: make room"
         ):
             run(one, small)
-        folder = RunFolder.of(one.spec, small)
+        folder = RunFolder.of(one[0].spec, small)
         assert not folder.is_done()
         text = folder.record_path.read_text()
         assert text.endswith("\n")

@@ -1,22 +1,16 @@
 import copy
 import math
-from typing import get_args
 
 import pytest
 import torch
 
 from adamct.config.compose import compose_sweep
-from adamct.config.spec import Observable
-from adamct.train import OBSERVABLES, Training, drain
+from adamct.config.schema import ConfigurationError
+from adamct.train import check_device, drain, resolve_device
 from adamct.train.schedules import lr_factor
 
 
-def training(*overrides):
-    sweep = compose_sweep(list(overrides), sweep=False)
-    return Training(cell.spec, sweep.execution, data_dir=sweep.data_dir, cache_dir=sweep.cache_dir)
-
-
-def test_at_k_1_the_gpt_trains_as_with_torchs_adamw():
+def test_at_k_1_the_gpt_trains_as_with_torchs_adamw(training):
     """50 steps of the laptop's GPT from one seed, in float64.
 
     The two round otherwise, and training spreads that: over eight seeds a rounding grew up to a
@@ -41,22 +35,14 @@ def test_at_k_1_the_gpt_trains_as_with_torchs_adamw():
     assert (theta - theirs_theta).norm() < 1e-10 * (theirs_theta - theta_0).norm()
 
 
-def test_the_observables_are_those_that_a_spec_can_name():
-    assert set(OBSERVABLES) == set(get_args(Observable))
-
-
-def test_batches_depend_on_seed_and_step_alone():
-    one, same, other = (
-        training("scale=smoke"),
-        training("scale=smoke"),
-        training("scale=smoke", "seed=1"),
-    )
+def test_batches_depend_on_seed_and_step_alone(training):
+    one, same, other = (training("scale=smoke", f"seed={seed}") for seed in (0, 0, 1))
     assert all(torch.equal(a, b) for a, b in zip(one.batch(7), same.batch(7), strict=True))
     assert not torch.equal(one.batch(7)[0], one.batch(8)[0])
     assert not torch.equal(one.batch(7)[0], other.batch(7)[0])
 
 
-def test_every_pair_of_a_sweep_starts_from_the_same_weights():
+def test_every_pair_of_a_sweep_starts_from_the_same_weights(training):
     one, other = training("scale=smoke"), training("scale=smoke", "optimizer.beta=0.5")
     for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -74,7 +60,7 @@ def test_drain_keeps_every_digit_and_order():
     assert list(lines[0]) == ["n", "x", "u", "lr"]
 
 
-def test_numbers_stay_on_the_device_between_flushes(monkeypatch):
+def test_numbers_stay_on_the_device_between_flushes(training, monkeypatch):
     """A step reads nothing out of a tensor; only drain does, once for all steps."""
     calls = []
     for name in ("item", "tolist", "cpu", "numpy", "__float__", "__int__", "__bool__"):
@@ -94,7 +80,7 @@ def test_numbers_stay_on_the_device_between_flushes(monkeypatch):
 
 
 @pytest.mark.parametrize(("n", "expected"), [(0, 0.01), (99, 1.0), (100, 1.0), (2999, 0.1)])
-def test_warmup_and_cosine(n, expected):
+def test_warmup_and_cosine(training, n, expected):
     schedule = training(
         "experiment=generalization_normal_curve", "point=0", "schedule.warmup_steps=100"
     ).spec.schedule
@@ -103,9 +89,25 @@ def test_warmup_and_cosine(n, expected):
     assert middle == pytest.approx(0.55, abs=1e-3)
 
 
-def test_annealing_is_equation_19():
+def test_annealing_is_equation_19(training):
     schedule = training("schedule=annealed", "optimizer.beta=0.95", "optimizer.gamma=0.99").spec
     half_C = -(2 / 0.99 - 1 / 0.95 - 1) / 2
     for n in (0, 1, 100, 1000):
         factor = lr_factor(schedule.schedule, n, 3000)
         assert factor == pytest.approx(math.exp(-n * half_C), rel=1e-12)
+
+
+def test_paper_scale_is_not_trained_on_a_cpu_unasked(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    paper = ["scale=paper", "experiment=trajectory"]
+    with pytest.raises(ConfigurationError, match=r"no GPU here; set execution\.device=cpu"):
+        check_device(compose_sweep(paper, with_data=False))
+    for device in ("cpu", "auto"):
+        asked = compose_sweep([*paper, f"execution.device={device}"], with_data=False)
+        check_device(asked)
+        assert resolve_device(asked.execution.device).type == "cpu"
+    check_device(compose_sweep([*paper, "hydra/launcher=slurm"], with_data=False))  # elsewhere
+    with pytest.raises(ConfigurationError, match="no GPU here"):
+        check_device(
+            compose_sweep(["scale=paper", "hydra/launcher=slurm"], sweep=False, with_data=False)
+        )

@@ -1,4 +1,4 @@
-"""What a task trains on and is scored on, for text and for pictures."""
+"""What a task trains on and is scored on, for text and for images."""
 
 import pytest
 import torch
@@ -13,13 +13,8 @@ from adamct.train.tasks import stream_seed
 EVALUATED = "evaluation={every:10}"
 
 
-def training(*overrides, seed=0):
-    sweep = compose_sweep([*overrides, "scale=smoke", f"seed={seed}"], sweep=False)
-    return Training(cell.spec, sweep.execution, data_dir=sweep.data_dir, cache_dir=sweep.cache_dir)
-
-
-def test_scores_are_those_of_the_whole_held_out_splits():
-    ours = training("task=cnn_smoke", EVALUATED)
+def test_scores_are_those_of_the_whole_held_out_splits(training):
+    ours = training("scale=smoke", "task=cnn_smoke", EVALUATED)
     for n in range(30):
         ours.step(n)
     digits = open_images("digits").hold_out(0.2)
@@ -30,8 +25,8 @@ def test_scores_are_those_of_the_whole_held_out_splits():
     for name, split in (("test", digits.test), ("validation", digits.validation)):
         correct, loss = 0, 0.0
         with torch.no_grad():
-            for picture, label in zip(split.images, split.labels, strict=True):
-                x = (picture[None].double() / 255 - digits.mean[:, None, None]) / digits.std
+            for image, label in zip(split.images, split.labels, strict=True):
+                x = (image[None].double() / 255 - digits.mean[:, None, None]) / digits.std
                 logits = ours.model(x.float())[0].double()
                 correct += int(logits.argmax() == label)
                 loss -= float(logits.log_softmax(0)[label])
@@ -39,16 +34,16 @@ def test_scores_are_those_of_the_whole_held_out_splits():
         assert scores[f"{name}_loss"].item() == pytest.approx(loss / len(split), rel=1e-5)
 
 
-def test_a_few_epochs_learn_the_digits():
-    ours = training("task=cnn_laptop", EVALUATED, "optimizer.lr=3e-3")
+def test_a_few_epochs_learn_the_digits(training):
+    ours = training("scale=smoke", "task=cnn_laptop", EVALUATED, "optimizer.lr=3e-3")
     for n in range(120):
         ours.step(n)
     assert ours.evaluate()["test_accuracy"] > 0.8
 
 
-def test_pictures_depend_on_seed_and_step_and_are_augmented_as_the_task_says():
+def test_images_depend_on_seed_and_step_and_are_augmented_as_the_task_says(training):
     augmented = "task.data.augmentation={padding: 2, flip: true}"
-    ours = training("task=cnn_smoke", f"+{augmented}")
+    ours = training("scale=smoke", "task=cnn_smoke", f"+{augmented}")
     digits = open_images("digits").hold_out(0.2)
     x, y = image_batch(
         digits, batch_size=32, seed=stream_seed(0, "batches"), step=5,
@@ -56,14 +51,14 @@ def test_pictures_depend_on_seed_and_step_and_are_augmented_as_the_task_says():
     )  # fmt: skip
     assert torch.equal(ours.batch(5)[0], x)
     assert torch.equal(ours.batch(5)[1], y)
-    plain = training("task=cnn_smoke")
+    plain = training("scale=smoke", "task=cnn_smoke")
     assert torch.equal(plain.batch(5)[1], y)
     assert not torch.equal(plain.batch(5)[0], x)
-    assert not torch.equal(training("task=cnn_smoke", seed=1).batch(5)[1], y)
+    assert not torch.equal(training("scale=smoke", "task=cnn_smoke", "seed=1").batch(5)[1], y)
 
 
-def test_batch_norm_is_scored_with_its_running_statistics():
-    ours = training("task=cnn_smoke", "+task.model.batch_norm=true", EVALUATED)
+def test_batch_norm_is_scored_with_its_running_statistics(training):
+    ours = training("scale=smoke", "task=cnn_smoke", "+task.model.batch_norm=true", EVALUATED)
     ours.step(0)
     before = {name: value.clone() for name, value in ours.state_dict()["model"].items()}
     first, second = ours.evaluate(), ours.evaluate()
@@ -73,9 +68,11 @@ def test_batch_norm_is_scored_with_its_running_statistics():
     assert all(torch.equal(before[name], after[name]) for name in after)
 
 
-def test_held_out_text_is_the_end_of_the_train_split():
-    whole = training("evaluation={every: 10, n_batches: 2}")
-    held = training("evaluation={every: 10, n_batches: 2}", "+task.data.validation_fraction=0.25")
+def test_held_out_text_is_the_end_of_the_train_split(training):
+    whole = training("scale=smoke", "evaluation={every: 10, n_batches: 2}")
+    held = training(
+        "scale=smoke", "evaluation={every: 10, n_batches: 2}", "+task.data.validation_fraction=0.25"
+    )
     assert set(whole.evaluate()) == {"test_loss"}
     scores = held.evaluate()
     assert set(scores) == {"test_loss", "validation_loss"}
@@ -91,7 +88,7 @@ def test_held_out_text_is_the_end_of_the_train_split():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["task=cnn_smoke", "evaluation={every:5,n_batches:2}"], "pictures take none"),
+        (["task=cnn_smoke", "evaluation={every:5,n_batches:2}"], "images take none"),
         (["evaluation={every:5}"], "text needs a number of batches"),
         (["task=cnn_smoke", "task.model={kind:gpt}"], r"task\.model\.n_layer"),
         (["task=cnn_smoke", "task.data.validation_fraction=1"], r"validation_fraction = 1"),
@@ -106,7 +103,7 @@ def test_what_cannot_work_is_refused_at_composition(overrides, message):
 
 def test_a_model_refuses_the_other_kind_of_data():
     sweep = compose_sweep(["task=cnn_smoke"], sweep=False)
-    values = cell.spec.model_dump()
+    values = sweep[0].spec.model_dump()
     values["task"]["data"] = {"kind": "text", "corpus": "c4"}
     with pytest.raises(ValueError, match="'cnn' takes data of kind 'images', received 'text'"):
         RunSpec.model_validate(values)
@@ -114,10 +111,10 @@ def test_a_model_refuses_the_other_kind_of_data():
 
 def test_data_that_changed_since_composition_are_refused():
     sweep = compose_sweep(["task=cnn_smoke"], sweep=False)
-    data = cell.spec.task.data.model_copy(update={"sha256": "0" * 64})
-    task = cell.spec.task.model_copy(update={"data": data})
+    data = sweep[0].spec.task.data.model_copy(update={"sha256": "0" * 64})
+    task = sweep[0].spec.task.model_copy(update={"data": data})
     with pytest.raises(ValueError, match="changed since the spec was composed"):
         Training(
-            cell.spec.model_copy(update={"task": task}), sweep.execution,
+            sweep[0].spec.model_copy(update={"task": task}), sweep.execution,
             data_dir=None, cache_dir=sweep.cache_dir,
         )  # fmt: skip

@@ -62,6 +62,7 @@ def compose_sweep(overrides: Sequence[str], *, sweep: bool = True, with_data: bo
         )
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         base = compose("config", list(fixed.values()), return_hydra_config=True)
+        launcher = base.hydra.runtime.choices["hydra/launcher"] if sweep else "local"
         ranges = _own_ranges(base, skip=set(fixed)) if sweep else {}
         ranges |= {o.key_or_group: _choices(o) for o in swept}
         # Groups change the composition itself; every other key changes values in its result.
@@ -78,7 +79,7 @@ def compose_sweep(overrides: Sequence[str], *, sweep: bool = True, with_data: bo
     if not found:
         empty = [key for key, choices in {**groups, **ranges}.items() if not choices]
         raise ConfigurationError(f"the sweep has no runs: {', '.join(empty)} ranges over nothing")
-    return _joined(found)
+    return replace(_joined(found), launcher=launcher)
 
 
 def sweep_of_job(cfg: DictConfig) -> Sweep:

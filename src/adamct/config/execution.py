@@ -1,9 +1,4 @@
-"""How specifications are run: on what, where to, watched by what; and the sweep that they form.
-
-What decides the numbers of a run beyond rounding is a :class:`~adamct.config.spec.RunSpec`, and
-part of its name. What decides rounding alone (device, threads, compilation) is an
-:class:`Execution`: it is recorded and compared on resume, and part of no name.
-"""
+"""How specifications are executed: on what, where to, watched by what; and the sweep they form."""
 
 from __future__ import annotations
 
@@ -14,11 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from adamct.config.spec import Frozen, Lax, RunSpec
+from adamct.config.frozen import Frozen, Lax
+from adamct.config.spec import RunSpec
 
 
 class Execution(Frozen):
-    """How a run is carried out. Recorded, but no part of its name.
+    """What a run is executed on and how often it is written: at most its rounding follows from it.
 
     Attributes:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …; ``"auto"`` takes a GPU where there is one.
@@ -99,6 +95,7 @@ class Sweep:
         data_dir: raw data, only read; ``None`` where only embedded data is used.
         cache_dir: prepared data.
         tracker: where the records are mirrored; ``None`` for nowhere.
+        launcher: ``"local"`` trains on this machine.
         question: what the experiment asks.
         paper: where in the paper.
         reference_omits: the scalars that its reference records leave out.
@@ -110,6 +107,7 @@ class Sweep:
     data_dir: Path | None
     cache_dir: Path
     tracker: WandbTracker | None = None
+    launcher: str = "local"
     question: str = ""
     paper: str = ""
     reference_omits: tuple[str, ...] = ()

@@ -9,17 +9,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from adamct.config.execution import Point, Sweep, TrackerSpec, WandbTracker
-from adamct.config.schema import (
-    Config,
-    ConfigurationError,
-    CurveConfig,
-    OptimizerConfig,
-    explain,
-)
+from adamct.config.optimizer import OptimizerConfig, OptimizerSpec
+from adamct.config.schema import Config, ConfigurationError, CurveConfig, explain
 from adamct.config.spec import (
     AnnealedSchedule,
     ImageData,
-    OptimizerSpec,
     RunSpec,
     ScheduleSpec,
     TaskSpec,
@@ -153,18 +147,7 @@ def _optimizer(config: OptimizerConfig, pair: tuple[float, float]) -> OptimizerS
             betas, gammas = strategy_hyperparameters(str(config.strategy), config.k, *pair)
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"optimizer: {error}") from error
-    return OptimizerSpec(
-        lr=config.lr,
-        betas=betas,
-        gammas=gammas,
-        eps=config.eps,
-        weight_decay=config.weight_decay,
-        decoupled=config.decoupled,
-        guard=config.guard,
-        state_dtype=config.state_dtype,
-        query_key_second_moment=config.query_key_second_moment,
-        query_key=config.query_key,
-    )
+    return OptimizerSpec(betas=betas, gammas=gammas, **config.options())
 
 
 @lru_cache

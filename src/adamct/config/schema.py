@@ -9,20 +9,13 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from adamct.config.execution import Execution, TrackerSpec
-from adamct.config.spec import (
-    ContinuousSpec,
-    EvaluationSpec,
-    Frozen,
-    Lax,
-    Observable,
-    QueryKeySpec,
-    ScheduleSpec,
-    TaskSpec,
-    checked_decay,
-)
+from adamct.config.frozen import Frozen, Lax, Pair
+from adamct.config.observables import Observable
+from adamct.config.optimizer import OptimizerConfig
+from adamct.config.spec import ContinuousSpec, EvaluationSpec, ScheduleSpec, TaskSpec
 
 CONF_DIR = Path(__file__).resolve().parents[3] / "conf"
 
@@ -52,35 +45,6 @@ class CurveConfig(Frozen):
         return self
 
 
-class OptimizerConfig(Frozen):
-    """k-Adam as configured: a strategy and its pair, or explicit levels."""
-
-    k: int = Field(ge=1)
-    strategy: str | None
-    lr: float = Field(gt=0)
-    beta: float | None
-    gamma: float | None
-    level_betas: Annotated[tuple[float, ...] | None, Lax]
-    level_gammas: Annotated[tuple[float, ...] | None, Lax]
-    eps: float = Field(ge=0)
-    weight_decay: float = Field(ge=0)
-    decoupled: bool
-    guard: bool
-    state_dtype: Literal["float32", "float64"]
-    query_key_second_moment: Literal["elementwise", "tensor_mean"] = "elementwise"
-    query_key: QueryKeySpec | None = None
-
-    @field_validator("beta", "gamma")
-    @classmethod
-    def _in_range(cls, decay: float | None) -> float | None:
-        return decay if decay is None else checked_decay(decay)
-
-    @field_validator("level_betas", "level_gammas")
-    @classmethod
-    def _each_in_range(cls, decays: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        return decays if decays is None else tuple(map(checked_decay, decays))
-
-
 class Config(Frozen):
     """The whole of a composed configuration, Hydra's own node aside."""
 
@@ -97,7 +61,7 @@ class Config(Frozen):
     sizes: dict[Scale, dict[str, Any]] | None
     curve: CurveConfig | None
     point: int | None
-    pair: Annotated[tuple[float, float] | None, Lax]
+    pair: Pair | None
     n_steps: int
     seed: int
     n_seeds: int = Field(ge=1)
@@ -107,11 +71,6 @@ class Config(Frozen):
     runs_dir: Annotated[Path, Lax]
     data_dir: Annotated[Path | None, Lax]
     cache_dir: Annotated[Path, Lax]
-
-    @field_validator("pair")
-    @classmethod
-    def _decays(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
-        return pair if pair is None else (checked_decay(pair[0]), checked_decay(pair[1]))
 
 
 def explain(error: ValidationError) -> str:
@@ -132,11 +91,11 @@ def explain(error: ValidationError) -> str:
 
 
 def _kinds() -> set[str]:
-    fields = [model.model_fields.get("kind") for model in Frozen.__subclasses__()]
+    fields = [model.model_fields.get("kind") for model in Frozen.descendants()]
     return {kind for field in fields if field for kind in get_args(field.annotation)}
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:
-    known = {name for model in Frozen.__subclasses__() for name in model.model_fields}
+    known = {name for model in Frozen.descendants() for name in model.model_fields}
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     return f"; did you mean {close[0]!r}?" if close else "; remove it"

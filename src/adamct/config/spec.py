@@ -1,10 +1,8 @@
 """Frozen specifications: what a run is, exactly, and the name that follows from it.
 
-A :class:`RunSpec` holds everything that decides the numbers of a run, and nothing else: the same
-spec gives the same record, whoever asks for it. Hyperparameters stand in their canonical form (the
-decays of every level rather than a strategy's name), so that runs that coincide have one spec and
-are trained once. What decides only how numbers round is an
-:class:`~adamct.config.execution.Execution`.
+A :class:`RunSpec` holds everything that decides the numbers of a run beyond rounding, and nothing
+else. Hyperparameters stand in their canonical form (the decays of every level rather than a
+strategy's name), so that runs that coincide have one spec and are trained once.
 """
 
 from __future__ import annotations
@@ -13,73 +11,13 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-
-class Frozen(BaseModel):
-    """Base of all specs: immutable, no unknown keys, no infinities or NaNs."""
-
-    # Strict: a seed of true or "3" is a mistake, not 1 or 3. Sequences come from YAML as lists, and
-    # paths as strings, so those fields alone say Lax.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
-
-
-Lax = Field(strict=False)
-
-
-def checked_decay(decay: float) -> float:
-    """Return a decay (β or γ) that lies in [0, 1); refuse any other."""
-    if not 0 <= decay < 1:
-        raise ValueError(
-            f"received {decay!r}, expected a decay in [0, 1): at 1 the average would never see a "
-            "gradient, beyond it would grow without one"
-        )
-    return decay
-
-
-def check_levels(betas: tuple[float, ...], gammas: tuple[float, ...]) -> None:
-    """Refuse decays that do not come in pairs, one a level."""
-    if len(betas) != len(gammas) or not betas:
-        raise ValueError(
-            f"{len(betas)} betas and {len(gammas)} gammas; every level i = 1…k (k ≥ 1) needs one "
-            "β_i and one γ_i"
-        )
-
-
-class GPTSpec(Frozen):
-    """Architecture of the decoder-only transformer; the vocabulary comes from the data."""
-
-    kind: Literal["gpt"]
-    n_layer: int = Field(ge=1)
-    n_head: int = Field(ge=1)
-    d_model: int = Field(ge=1)
-    block_size: int = Field(ge=1)
-    dropout: float = Field(ge=0, lt=1)
-    bias: bool = False
-    tied: bool = True
-    qk_norm: bool = False
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> GPTSpec:
-        if self.d_model % self.n_head:
-            raise ValueError(
-                f"d_model = {self.d_model} is no multiple of n_head = {self.n_head}; "
-                "every head needs the same width"
-            )
-        if self.qk_norm and self.bias:
-            raise ValueError(
-                "qk_norm and bias are both true: a biased query is not scale-invariant in W_Q; "
-                "set bias to false"
-            )
-        return self
-
-
-class CNNSpec(Frozen):
-    """Architecture of the CNN; the size of the pictures and the classes come from the data."""
-
-    kind: Literal["cnn"]
-    width: float = Field(default=1.0, gt=0)  # factor on the channels of every hidden layer
-    batch_norm: bool = False
+from adamct.config import observables
+from adamct.config.architectures import Architecture
+from adamct.config.frozen import Frozen, Lax
+from adamct.config.observables import Observable
+from adamct.config.optimizer import OptimizerSpec
 
 
 class TextData(Frozen):
@@ -101,7 +39,7 @@ class AugmentationSpec(Frozen):
 
 
 class ImageData(Frozen):
-    """Labelled pictures, identified by the hash of all their splits."""
+    """Labelled images, identified by the hash of all their splits."""
 
     kind: Literal["images"]
     corpus: Literal["digits", "cifar10"]
@@ -114,79 +52,17 @@ class ImageData(Frozen):
 class TaskSpec(Frozen):
     """Model, data and batch size; the loss is the model's own."""
 
-    model: Annotated[GPTSpec | CNNSpec, Field(discriminator="kind")]
+    model: Architecture
     data: Annotated[TextData | ImageData, Field(discriminator="kind")]
     batch_size: int = Field(ge=1)
 
     @model_validator(mode="after")
     def _model_takes_data(self) -> TaskSpec:
-        takes = {"gpt": "text", "cnn": "images"}[self.model.kind]
-        if self.data.kind != takes:
+        if self.data.kind != self.model.takes:
             raise ValueError(
-                f"model.kind = {self.model.kind!r} takes data of kind {takes!r}, received "
-                f"{self.data.kind!r} ({self.data.corpus}); choose another task"
+                f"model.kind = {self.model.kind!r} takes data of kind {self.model.takes!r}, "
+                f"received {self.data.kind!r} ({self.data.corpus}); choose another task"
             )
-        return self
-
-
-class QueryKeySpec(Frozen):
-    """W_Q and W_K of every head, by hyperparameters of their own (Section 4.2).
-
-    With ``fixed_norm`` each head's matrix is brought back to its initial norm after every step:
-    under qk-norm that leaves the network as it is, and takes away what its norm does to its
-    updates.
-    """
-
-    lr: float = Field(gt=0)
-    betas: Annotated[tuple[float, ...], Lax]
-    gammas: Annotated[tuple[float, ...], Lax]
-    weight_decay: float = Field(default=0.0, ge=0)
-    fixed_norm: bool = False
-
-    @field_validator("betas", "gammas")
-    @classmethod
-    def _decays_in_range(cls, decays: tuple[float, ...]) -> tuple[float, ...]:
-        return tuple(map(checked_decay, decays))
-
-    @model_validator(mode="after")
-    def _levels_match(self) -> QueryKeySpec:
-        check_levels(self.betas, self.gammas)
-        return self
-
-
-class OptimizerSpec(Frozen):
-    """k-Adam in canonical form: the decays (β_1…β_k) and (γ_1…γ_k); k = 1 is Adam."""
-
-    lr: float = Field(gt=0)
-    betas: Annotated[tuple[float, ...], Lax]  # (β_1, …, β_k); torch's betas[1] at k = 1
-    gammas: Annotated[tuple[float, ...], Lax]  # (γ_1, …, γ_k); torch's betas[0] at k = 1
-    eps: float = Field(default=1e-30, ge=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    decoupled: bool = True
-    guard: bool = False
-    state_dtype: Literal["float32", "float64"] = "float32"
-    # Of W_Q and W_K; "tensor_mean" is Assumption 2: v_i averaged over each head's matrix.
-    query_key_second_moment: Literal["elementwise", "tensor_mean"] = "elementwise"
-    query_key: QueryKeySpec | None = None  # None: as all other parameters
-
-    @field_validator("betas", "gammas")
-    @classmethod
-    def _decays_in_range(cls, decays: tuple[float, ...]) -> tuple[float, ...]:
-        return tuple(map(checked_decay, decays))
-
-    @model_validator(mode="before")
-    @classmethod
-    def _canonical(cls, values: object) -> object:
-        # Without decay, coupled and decoupled are one run.
-        if not isinstance(values, dict) or values.get("weight_decay"):
-            return values
-        own = values.get("query_key")
-        decay = own.get("weight_decay") if isinstance(own, dict) else own and own.weight_decay
-        return values if decay else {**values, "decoupled": True}
-
-    @model_validator(mode="after")
-    def _levels_match(self) -> OptimizerSpec:
-        check_levels(self.betas, self.gammas)
         return self
 
 
@@ -223,38 +99,11 @@ ScheduleSpec = Annotated[
 class EvaluationSpec(Frozen):
     """Scores on the held-out splits, every ``every`` steps.
 
-    Text is scored over ``n_batches`` fixed batches; pictures over the whole of each split, once.
+    Text is scored over ``n_batches`` fixed batches; images over the whole of each split, once.
     """
 
     every: int = Field(ge=1)
     n_batches: int | None = Field(default=None, ge=1)
-
-
-# The functions of these names are in train/observables.py.
-Observable = Literal[
-    "train_loss",
-    "max_update",
-    "lr",
-    "head_squared_updates",
-    "head_mean_second_moments",
-    "head_squared_gradients",
-    "head_squared_turns",
-    "final_inner_products",
-    "head_squared_norms",
-    "query_key_sample",
-    "head_samples",
-    "sampled_parameters",
-    "continuous_sampled_parameters",
-    "displacement",
-    "continuous_displacement",
-    "continuous_gap",
-    "driven_gap",
-    "continuous_correlation",
-]
-
-
-OF_THE_TWIN = ("displacement", "driven_gap")  # beside those named continuous_…
-OF_THE_HEADS = ("query_key_sample", "final_inner_products")  # beside those named head_…
 
 
 class ContinuousSpec(Frozen):
@@ -293,7 +142,7 @@ class RunSpec(Frozen):
             "a tensor mean for v": optimizer.query_key_second_moment != "elementwise",
             "queries and keys on their own": optimizer.query_key is not None,
             f"a schedule of kind {self.schedule.kind!r}": self.schedule.kind != "constant",
-            f"dropout = {getattr(model, 'dropout', 0)}": getattr(model, "dropout", 0) > 0,
+            f"dropout = {self.dropout}": self.dropout > 0,
             "batch norm": getattr(model, "batch_norm", False),
         }
         if found := [what for what, is_outside in outside.items() if is_outside]:
@@ -305,24 +154,26 @@ class RunSpec(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _observables_have_what_they_look_at(self) -> RunSpec:
-        beside = [o for o in self.observe if o.startswith("continuous_") or o in OF_THE_TWIN]
-        if beside and self.continuous is None:
+    def _observables_have_what_they_need(self) -> RunSpec:
+        if self.continuous is None and (beside := self._needing("ode")):
             raise ValueError(
                 f"observe has {', '.join(beside)}, which look at Equation (4) beside the steps; "
                 "set continuous={scheme: exponential, n_substeps: 1}, or leave them out"
             )
-        heads: list[str] = [o for o in self.observe if o.startswith("head_") or o in OF_THE_HEADS]
+        heads = self._needing("heads")
         if self.optimizer.query_key is not None:
             heads.append("optimizer.query_key")
         if self.optimizer.query_key_second_moment != "elementwise":
             heads.append("optimizer.query_key_second_moment")
-        if heads and self.task.model.kind != "gpt":
+        if heads and not self.task.model.has_heads:
             raise ValueError(
                 f"{', '.join(heads)} with a model of kind {self.task.model.kind!r}: only a GPT has "
                 "query and key matrices; leave them out, or choose another task"
             )
         return self
+
+    def _needing(self, need: observables.Need) -> list[str]:
+        return [name for name in self.observe if need in observables.needs([name])]
 
     @model_validator(mode="after")
     def _evaluation_fits_data(self) -> RunSpec:
@@ -331,9 +182,19 @@ class RunSpec(Frozen):
             if (n_batches is None) != (kind == "images"):
                 raise ValueError(
                     f"evaluation.n_batches = {n_batches} for {kind}: text needs a number of "
-                    "batches, and pictures take none, since the whole split is scored"
+                    "batches, and images take none, since the whole split is scored"
                 )
         return self
+
+    @property
+    def needs(self) -> frozenset[observables.Need]:
+        """What the observables need of the run, together."""
+        return observables.needs(self.observe)
+
+    @property
+    def dropout(self) -> float:
+        """Of the model; 0 where it has none."""
+        return float(getattr(self.task.model, "dropout", 0.0))
 
     @property
     def run_id(self) -> str:

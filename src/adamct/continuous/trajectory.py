@@ -14,6 +14,7 @@ from torch import Tensor
 from adamct.continuous.equation import AdamEquation, Point
 from adamct.continuous.objective import Objective
 from adamct.continuous.schemes import SCHEMES
+from adamct.theory.domain import open_decay
 
 PSI0 = ("rest", "sign")
 
@@ -216,11 +217,7 @@ def _check_settings(
     if not (math.isfinite(lr) and lr > 0):
         raise ValueError(f"lr is {lr}; expected a finite number above 0")
     for name, value in (("beta", beta), ("gamma", gamma)):
-        if not 0 < value < 1:
-            raise ValueError(
-                f"{name} is {value}; expected it in (0, 1): the continuous-time averages of "
-                "Lemma 1 do not exist at 0 or 1"
-            )
+        open_decay(name, value, "Lemma 1", "take both from inside (0, 1)")
     if not (math.isfinite(weight_decay) and weight_decay >= 0):
         raise ValueError(f"weight_decay is {weight_decay}; expected a finite number, 0 or above")
     if isinstance(n_substeps, bool) or not isinstance(n_substeps, int) or n_substeps < 1:

@@ -1,6 +1,22 @@
-"""What is trained: the language model of Appendix H, and its convolutional network."""
+"""What is trained: the language model of Appendix H, and its convolutional network.
 
-from adamct.models.cnn import CNN, CNNConfig
-from adamct.models.gpt import GPT, GPTConfig
+- ``configs``: their shapes, checked, without torch.
+- ``network``: what training asks of each; ``gpt``, ``cnn``: the networks.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from adamct.models.configs import CNNConfig, GPTConfig
+
+if TYPE_CHECKING:
+    from adamct.models.cnn import CNN
+    from adamct.models.gpt import GPT
 
 __all__ = ["CNN", "GPT", "CNNConfig", "GPTConfig"]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("CNN", "GPT"):  # these alone need torch, which a specification does without
+        return getattr(import_module(f"adamct.models.{name.lower()}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

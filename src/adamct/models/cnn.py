@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -20,66 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
-# Output channels of the two convolutions of each block, and of the two hidden linear layers.
-BLOCKS = ((32, 64), (128, 128), (256, 256))
-HIDDEN = (1024, 512)
-
-
-@dataclass(frozen=True)
-class CNNConfig:
-    """Architecture of the CNN; the defaults are the paper's, for CIFAR-10.
-
-    Args:
-        image_size: height and width of the pictures in pixels, at least 8: the three poolings
-            each halve it, rounding down.
-        channels: 3 for colour, 1 for grey.
-        n_classes: number of logits.
-        width: factor on the channels of every hidden layer; ``32 * width`` is a whole number.
-        batch_norm: normalize between each convolution and its ReLU.
-
-    Raises:
-        ValueError: for a value outside these ranges.
-
-    Example:
-        >>> CNNConfig().n_features  # 256 channels of 4 x 4
-        4096
-        >>> CNNConfig(image_size=8, channels=1, width=0.25).n_features
-        64
-    """
-
-    image_size: int = 32
-    channels: int = 3
-    n_classes: int = 10
-    width: float = 1.0
-    batch_norm: bool = False
-
-    def __post_init__(self) -> None:
-        smallest = 2 ** len(BLOCKS)
-        if self.image_size < smallest:
-            raise ValueError(
-                f"image_size = {self.image_size}, expected at least {smallest}: "
-                f"{len(BLOCKS)} poolings halve it; enlarge or pad the pictures"
-            )
-        if self.channels < 1:
-            raise ValueError(f"channels = {self.channels}, expected 3 (colour) or 1 (grey)")
-        if self.n_classes < 2:
-            raise ValueError(f"n_classes = {self.n_classes}, expected at least 2")
-        if not (
-            self.width > 0 and math.isfinite(self.width) and self.scaled(32) == 32 * self.width
-        ):
-            raise ValueError(
-                f"width = {self.width}, expected a positive multiple of 1/32, such as 0.25 or 1, "
-                "so that every layer has a whole number of channels"
-            )
-
-    def scaled(self, channels: int) -> int:
-        """Return the number of channels of a hidden layer that has ``channels`` at width 1."""
-        return round(channels * self.width)
-
-    @property
-    def n_features(self) -> int:
-        """Size of the flattened output of the last block, which the first linear layer takes."""
-        return self.scaled(BLOCKS[-1][-1]) * (self.image_size // 2 ** len(BLOCKS)) ** 2
+from adamct.models.configs import BLOCKS, HIDDEN, CNNConfig
+from adamct.models.network import Network
 
 
 class Layer(NamedTuple):
@@ -87,11 +28,11 @@ class Layer(NamedTuple):
 
     name: str
     kind: str  # the module's class: "Conv2d", "ReLU", …
-    output_shape: tuple[int, ...]  # of a single picture, without the batch dimension
+    output_shape: tuple[int, ...]  # of a single image, without the batch dimension
     n_parameters: int
 
 
-class CNN(nn.Module):
+class CNN(Network):
     """Convolutional classifier with its loss.
 
     Weights and biases are drawn from torch's default distribution, U(−1/√fan_in, 1/√fan_in), in
@@ -148,13 +89,8 @@ class CNN(nn.Module):
         """Return the mean cross-entropy, in nats, of labels, shape (B,), given images."""
         return F.cross_entropy(self(images), labels)
 
-    @torch.no_grad()
-    def accuracy(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the share of images whose largest logit is their label's, on the device."""
-        return (self(images).argmax(dim=1) == labels).float().mean()
-
     def layer_table(self) -> list[Layer]:
-        """Return what Figure 10 draws: each layer in the order in which a picture meets it.
+        """Return what Figure 10 draws: each layer in the order in which an image meets it.
 
         The rows come from a forward pass through a copy without memory, so they show the module
         as it is, cost no arithmetic, and leave no trace in it.

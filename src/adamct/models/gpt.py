@@ -16,89 +16,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from adamct.models.configs import GPTConfig
+from adamct.models.network import Network
+
 INIT_STD = 0.02
 # Layer norm divides by √(var + eps), and any eps > 0 breaks the scale invariance by eps / var.
 # This one lies 18 orders of magnitude below the variances met (0.01 and more), beyond even
 # float64's rounding; unlike 0, it keeps 0/0 out, and float32 can hold it.
 QK_NORM_EPS = 1e-20
-
-
-@dataclass(frozen=True)
-class GPTConfig:
-    """Shape of a ``GPT``; the defaults are Appendix H's (30.02M parameters).
-
-    Args:
-        vocab_size: number of tokens; 50257 is GPT-2's vocabulary.
-        block_size: longest sequence, in tokens.
-        n_layer: number of blocks.
-        n_head: attention heads per block; divides ``d_model``.
-        d_model: width of the residual stream.
-        dropout: probability, in [0, 1), on embeddings, attention and both branches of a block.
-        bias: whether linear maps and layer norms carry biases.
-        tied: whether the output matrix is the token embedding.
-        qk_norm: layer norm over d_head on queries and keys, with a learnable gain per coordinate,
-            shared by the heads of a layer, and no bias. Excludes ``bias``.
-
-    Raises:
-        ValueError: for a shape or a combination that cannot work.
-
-    >>> GPTConfig().d_head
-    64
-    """
-
-    vocab_size: int = 50257
-    block_size: int = 256
-    n_layer: int = 6
-    n_head: int = 6
-    d_model: int = 384
-    dropout: float = 0.2
-    bias: bool = False
-    tied: bool = True
-    qk_norm: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("vocab_size", "block_size", "n_layer", "n_head", "d_model"):
-            value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"{name} is {value}, but must be at least 1")
-        if self.d_model % self.n_head:
-            raise ValueError(
-                f"d_model = {self.d_model} is not a multiple of n_head = {self.n_head}: "
-                "choose a width that the heads can share equally"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}, but must lie in [0, 1)")
-        if self.qk_norm and self.bias:
-            raise ValueError(
-                "qk_norm=True with bias=True: a biased query is not scale-invariant in W_Q; "
-                "set bias=False"
-            )
-        if self.qk_norm and self.d_head < 2:
-            raise ValueError(
-                f"qk_norm=True needs d_model / n_head >= 2, got {self.d_head}: "
-                "a layer norm over one coordinate is constant"
-            )
-
-    @property
-    def d_head(self) -> int:
-        """Width of one attention head."""
-        return self.d_model // self.n_head
-
-
-class HeadMatrix(NamedTuple):
-    """One head's query or key matrix, ``parameter[head]`` of shape (d_head, d_model)."""
-
-    name: str
-    parameter: nn.Parameter
-    head: int
 
 
 class Attention(nn.Module):
@@ -172,7 +103,7 @@ class Block(nn.Module):
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
-class GPT(nn.Module):
+class GPT(Network):
     """Decoder-only transformer with pre-norm blocks and learned positions (Appendix H).
 
     Weights start as N(0, 0.02²), those that write into the residual stream (W_O and W_2) as
@@ -191,8 +122,8 @@ class GPT(nn.Module):
     >>> tokens = torch.zeros(3, 8, dtype=torch.int64)
     >>> model(tokens).shape
     torch.Size([3, 8, 11])
-    >>> [name for name, _, _ in model.head_matrices()][:2]
-    ['blocks.0.attention.query[0]', 'blocks.0.attention.query[1]']
+    >>> [name for name, _ in model.query_key_parameters()]
+    ['blocks.0.attention.query', 'blocks.0.attention.key']
     """
 
     def __init__(self, config: GPTConfig, generator: torch.Generator | None = None) -> None:
@@ -236,17 +167,13 @@ class GPT(nn.Module):
         return F.cross_entropy(self(tokens).flatten(0, 1), targets.flatten())
 
     def query_key_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """W_Q and W_K of every layer, each (n_head, d_head, d_model), by name."""
+        """W_Q and W_K of every layer, each (n_head, d_head, d_model), by name.
+
+        Row h of the first dimension is one head's matrix, the weight that qk-norm makes
+        scale-invariant. There are 2 n_layer n_head, 72 at paper scale. The paper's "32 query/key
+        matrices" fits neither these nor the 12 whole matrices; per head is where the invariance
+        holds.
+        """
         for name, parameter in self.named_parameters():
             if name.endswith(("attention.query", "attention.key")):
                 yield name, parameter
-
-    def head_matrices(self) -> Iterator[HeadMatrix]:
-        """Every head's query and key matrix: the weights that qk-norm makes scale-invariant.
-
-        There are 2 n_layer n_head, 72 at paper scale. The paper's "32 query/key matrices" fits
-        neither these nor the 12 whole matrices; per head is where the invariance holds.
-        """
-        for name, parameter in self.query_key_parameters():
-            for head in range(self.config.n_head):
-                yield HeadMatrix(f"{name}[{head}]", parameter, head)

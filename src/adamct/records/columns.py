@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from adamct.config.spec import (
     AnnealedSchedule,
     ConstantSchedule,
-    OptimizerSpec,
+    ContinuousSpec,
     RunSpec,
     ScheduleSpec,
 )
 
 
-def spec_columns(spec: RunSpec) -> dict[str, object]:
-    """Return the columns of ``runs`` that a spec fills in."""
+def spec_columns(spec: RunSpec) -> dict[str, Any]:
+    """Return the columns of ``runs`` that a spec fills in.
+
+    Options of the optimizer and of Equation (4) stand under their own names, as do those of the
+    model; the levels' decays as ``beta_1 … gamma_k``.
+    """
+    optimizer, continuous = spec.optimizer, spec.continuous
+    own = optimizer.query_key or optimizer  # what W_Q and W_K are trained by
     return {
-        **{f"beta_{i}": beta for i, beta in enumerate(spec.optimizer.betas, start=1)},
-        **{f"gamma_{i}": gamma for i, gamma in enumerate(spec.optimizer.gammas, start=1)},
-        "lr": spec.optimizer.lr,
-        "weight_decay": spec.optimizer.weight_decay,
-        "decoupled": spec.optimizer.decoupled,
-        "guard": spec.optimizer.guard,
-        "state_dtype": spec.optimizer.state_dtype,
-        "query_key_second_moment": spec.optimizer.query_key_second_moment,
-        **_query_key_columns(spec.optimizer),
-        "qk_norm": getattr(spec.task.model, "qk_norm", False),
-        "scheme": spec.continuous and spec.continuous.scheme,
-        "n_substeps": spec.continuous and spec.continuous.n_substeps,
+        **{f"beta_{i}": beta for i, beta in enumerate(optimizer.betas, start=1)},
+        **{f"gamma_{i}": gamma for i, gamma in enumerate(optimizer.gammas, start=1)},
+        **optimizer.model_dump(exclude={"betas", "gammas", "query_key"}),
+        "query_key_k": len(own.betas),
+        "query_key_lr": own.lr,
+        "query_key_weight_decay": own.weight_decay,
+        "query_key_fixed_norm": getattr(own, "fixed_norm", False),
+        "qk_norm": False,  # of models that have no such option
+        **spec.task.model.model_dump(exclude={"kind"}),
+        **dict.fromkeys(ContinuousSpec.model_fields),
+        **(continuous.model_dump() if continuous else {}),
         "schedule": _schedule_name(spec.schedule),
         "n_steps": spec.n_steps,
         "corpus": spec.task.data.corpus,
@@ -39,14 +46,3 @@ def _schedule_name(schedule: ScheduleSpec) -> str:
         on_top = "" if isinstance(schedule.base, ConstantSchedule) else f"_{schedule.base.kind}"
         return schedule.kind + on_top
     return schedule.kind
-
-
-def _query_key_columns(optimizer: OptimizerSpec) -> dict[str, object]:
-    """What W_Q and W_K are trained by: their own hyperparameters, or those of all others."""
-    own = optimizer.query_key or optimizer
-    return {
-        "query_key_k": len(own.betas),
-        "query_key_lr": own.lr,
-        "query_key_weight_decay": own.weight_decay,
-        "query_key_fixed_norm": getattr(own, "fixed_norm", False),
-    }

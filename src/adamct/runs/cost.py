@@ -7,21 +7,26 @@ bound by memory, not by arithmetic, and are left out.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from adamct.config.spec import CNNSpec, GPTSpec, RunSpec, TaskSpec
+from adamct.config.architectures import TextModelSpec
+from adamct.config.spec import RunSpec, TaskSpec
 from adamct.continuous.schemes import SCHEMES
-from adamct.models import CNN, GPT, CNNConfig, GPTConfig
-from adamct.train.observables import LOOK_AHEAD
 
 # What a model must know of data that a specification may be composed without.
-VOCABULARY = {"c4": 50257, "shakespeare": 65, "pydoc_topics": 103}  # the last on Python 3.11
-PICTURES = {"cifar10": (32, 3, 10), "digits": (8, 1, 10)}  # size, channels, classes
-HELD_OUT = {"cifar10": (10_000, 50_000), "digits": (359, 1438)}  # pictures: test, train
+OF_DATA = {
+    "c4": {"vocab_size": 50257},
+    "shakespeare": {"vocab_size": 65},
+    "pydoc_topics": {"vocab_size": 103},  # on Python 3.11
+    "cifar10": {"image_size": 32, "channels": 3, "n_classes": 10},
+    "digits": {"image_size": 8, "channels": 1, "n_classes": 10},
+}
+HELD_OUT = {"cifar10": (10_000, 50_000), "digits": (359, 1438)}  # images: test, train
 
 
 def run_flops(spec: RunSpec) -> float:
@@ -42,7 +47,7 @@ def run_flops(spec: RunSpec) -> float:
     """
     forward, gradient = _task_flops(spec.task)
     gradients = spec.n_steps
-    if set(LOOK_AHEAD) & set(spec.observe):
+    if "heads_at_end" in spec.needs:  # trained once before
         gradients *= 2
     if spec.continuous is not None:
         a_substep = SCHEMES[spec.continuous.scheme].gradients
@@ -66,8 +71,11 @@ def _evaluations(spec: RunSpec) -> float:
 @lru_cache
 def _task_flops(task: TaskSpec) -> tuple[int, int]:
     """Return the operations of a batch: of its forward pass, and of its loss and gradient."""
-    model, batch = _model_and_batch(task)
-    model.to("meta")
+    of_data = OF_DATA[task.data.corpus]
+    if vocab_size := getattr(task.data, "vocab_size", None):
+        of_data = {"vocab_size": vocab_size}
+    model = task.model.build(**of_data).to("meta")
+    batch = _batch(task, of_data)
     with FlopCounterMode(display=False) as counter:
         loss = model.loss(*batch)
         forward = counter.get_total_flops()
@@ -75,14 +83,11 @@ def _task_flops(task: TaskSpec) -> tuple[int, int]:
     return forward, counter.get_total_flops()
 
 
-def _model_and_batch(task: TaskSpec) -> tuple[GPT | CNN, tuple[Tensor, Tensor]]:
-    if isinstance(task.model, GPTSpec):
-        vocabulary = getattr(task.data, "vocab_size", None) or VOCABULARY[task.data.corpus]
-        config = GPTConfig(vocab_size=vocabulary, **task.model.model_dump(exclude={"kind"}))
-        tokens = torch.zeros(task.batch_size, config.block_size, dtype=torch.int64, device="meta")
-        return GPT(config), (tokens, tokens)
-    assert isinstance(task.model, CNNSpec)
-    size, channels, n_classes = PICTURES[task.data.corpus]
-    shape = CNNConfig(size, channels, n_classes, **task.model.model_dump(exclude={"kind"}))
-    pictures = torch.zeros(task.batch_size, channels, size, size, device="meta")
-    return CNN(shape), (pictures, torch.zeros(task.batch_size, dtype=torch.int64, device="meta"))
+def _batch(task: TaskSpec, of_data: Mapping[str, int]) -> tuple[Tensor, Tensor]:
+    labels = partial(torch.zeros, dtype=torch.int64, device="meta")
+    if isinstance(task.model, TextModelSpec):
+        tokens = labels(task.batch_size, task.model.block_size)
+        return tokens, tokens
+    size, channels = of_data["image_size"], of_data["channels"]
+    images = torch.zeros(task.batch_size, channels, size, size, device="meta")
+    return images, labels(task.batch_size)

@@ -21,6 +21,7 @@ from adamct.data import DataError
 from adamct.files import FileError
 from adamct.runs.store import Outcome, RunFolder, StoreError
 from adamct.tracking.follow import tracked
+from adamct.train import check_device
 from adamct.train.checkpoint import CheckpointError
 
 # Faults whose message says all that there is to say: shown without a traceback.
@@ -52,6 +53,7 @@ def run_sweep(arguments: Sequence[str], launch: Callable[[], None]) -> int:
         print(_headline(sweep, len(folders), len(missing)), flush=True)
         with tracked(sweep, overrides):
             if missing:
+                check_device(sweep)
                 _check_room(sweep.runs_dir)
                 with watch(sweep), suppress(SystemExit):  # Hydra shows a job's error
                     launch()

@@ -1,6 +1,6 @@
-"""Training: the loop, schedules, observables and checkpoints."""
+"""Training: the loop, tasks, schedules, observables and checkpoints."""
 
-from adamct.train.loop import Training, build_optimizer, resolve_device
-from adamct.train.observables import OBSERVABLES, drain, observe
+from adamct.train.loop import Training, check_device, resolve_device
+from adamct.train.observables import drain, observe
 
-__all__ = ["OBSERVABLES", "Training", "build_optimizer", "drain", "observe", "resolve_device"]
+__all__ = ["Training", "check_device", "drain", "observe", "resolve_device"]

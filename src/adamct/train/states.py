@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from adamct.continuous import State
 from adamct.optim import KAdam
+from adamct.train.ode import ODETrajectories
 
 Value = float | Tensor
 
@@ -19,16 +19,12 @@ class ModelState:
     Attributes:
         n: step index.
         model: the model.
-        start: θ_0 as a flat vector, (P,), kept where Equation (4) is solved beside the steps.
-        twin: its solution at t_n = nη, likewise.
-        driven: θ(t_n) of its solution for the gradients of the steps, (P,), likewise.
+        ode: the solutions of Equation (4) at t_n = nη, where they are asked for.
     """
 
     n: int
     model: nn.Module
-    start: Tensor | None = None
-    twin: State | None = None
-    driven: Tensor | None = None
+    ode: ODETrajectories | None = None
 
 
 @dataclass(frozen=True)
@@ -41,9 +37,9 @@ class StepState:
         loss: of the step's batch at θ_n.
         model: the model, at θ_{n+1}; its gradients are those at θ_n.
         optimizer: after the step: its state is m_n and v_n.
-        final: W_N of every head's query and key matrix, (heads, d_head, d_model), where an
-            observable asks for them and the run was trained once before to know them.
-        before: W_n likewise, where an observable asks for it.
+        heads_before: W_n of every head's query and key matrix, (heads, d_head, d_model), where an
+            observable needs it.
+        heads_at_end: W_N likewise, known because the run was trained once before.
     """
 
     n: int
@@ -51,5 +47,5 @@ class StepState:
     loss: Tensor
     model: nn.Module
     optimizer: KAdam
-    final: Tensor | None = None
-    before: Tensor | None = None
+    heads_before: Tensor | None = None
+    heads_at_end: Tensor | None = None

@@ -1,6 +1,6 @@
-"""What is trained on what: a task builds its model, gives its batches and scores it.
+"""What is trained on: a task gives the batches of its data, and scores a model on it.
 
-The loop knows nothing of text or pictures; each task is here once.
+The loop knows nothing of text or images; each task is here once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from adamct.config.spec import CNNSpec, GPTSpec, ImageData, RunSpec, TextData
+from adamct.config.architectures import TextModelSpec
+from adamct.config.spec import ImageData, RunSpec, TextData
 from adamct.data import (
     Augmentation,
     ImageSet,
@@ -26,28 +27,30 @@ from adamct.data import (
     ordered_batches,
     text_batch,
 )
-from adamct.models import CNN, GPT, CNNConfig, GPTConfig
+from adamct.models.network import Network
 
 Batch = tuple[Tensor, Tensor]
-Model = GPT | CNN
 
-EVALUATION_BATCH = 1000  # pictures a forward pass; decides memory, and the last digits of a score
+EVALUATION_BATCH = 1000  # images a forward pass; decides memory, and the last digits of a score
 
 
 class Task(Protocol):
-    """A model's loss on some data."""
+    """Data to train and to score a model on.
 
-    def build(self, generator: torch.Generator) -> Model:
-        """Return the model, initialized from ``generator``, on the CPU."""
+    Attributes:
+        of_data: what a model must know of it (see ``ModelSpec.build``).
+    """
+
+    of_data: dict[str, int]
 
     def batch(self, n: int) -> Batch:
         """Return the training batch of step n, a function of (seed, n), on the device."""
 
-    def evaluate(self, model: Model) -> dict[str, Tensor]:
+    def evaluate(self, model: Network) -> dict[str, Tensor]:
         """Score the model, in evaluation mode, on the held-out splits.
 
         Returns:
-            ``test_loss``, and ``test_accuracy`` for pictures; where a validation split is held
+            ``test_loss``, and ``test_accuracy`` for images; where a validation split is held
             out, the same for ``validation``. On the device.
         """
 
@@ -72,33 +75,30 @@ def open_task(
 
 
 class TextTask:
-    """A GPT on windows of a corpus."""
+    """A model of token sequences on windows of a corpus."""
 
     def __init__(
         self, spec: RunSpec, device: torch.device, data_dir: Path | None, cache_dir: Path
     ) -> None:
         data, model = spec.task.data, spec.task.model
         assert isinstance(data, TextData)
-        assert isinstance(model, GPTSpec)
+        assert isinstance(model, TextModelSpec)
         corpus = open_corpus(data.corpus, source=data_dir, prepared=cache_dir)
         _check_identity(data.corpus, corpus.sha256, data.sha256)
         self._spec, self._device = spec, device
-        self._config = GPTConfig(vocab_size=corpus.vocab_size, **model.model_dump(exclude={"kind"}))
+        self._block_size = model.block_size
+        self.of_data = {"vocab_size": corpus.vocab_size}
         n_train = round(len(corpus.train) * (1 - data.validation_fraction))
         self._train = corpus.train[:n_train]
         self._held_out = {"test": corpus.validation}
         if data.validation_fraction:
             self._held_out["validation"] = corpus.train[n_train:]
 
-    def build(self, generator: torch.Generator) -> Model:
-        """Return the GPT."""
-        return GPT(self._config, generator=generator)
-
     def batch(self, n: int) -> Batch:
         """Return the windows of step n."""
         return self._batch(self._train, stream_seed(self._spec.seed, "batches"), n)
 
-    def evaluate(self, model: Model) -> dict[str, Tensor]:
+    def evaluate(self, model: Network) -> dict[str, Tensor]:
         """Return the mean loss over the fixed batches of each held-out split."""
         return {
             f"{name}_loss": torch.stack(
@@ -120,39 +120,33 @@ class TextTask:
             seed=seed,
             step=step,
             batch_size=self._spec.task.batch_size,
-            block_size=self._config.block_size,
+            block_size=self._block_size,
             device=self._device,
         )
 
 
 class ImageTask:
-    """A CNN on labelled pictures."""
+    """A classifier on labelled images."""
 
     def __init__(
         self, spec: RunSpec, device: torch.device, data_dir: Path | None, cache_dir: Path
     ) -> None:
-        data, model = spec.task.data, spec.task.model
+        data = spec.task.data
         assert isinstance(data, ImageData)
-        assert isinstance(model, CNNSpec)
         self._spec = spec
         self._images = _images(data.corpus, data.validation_fraction, device, data_dir, cache_dir)
         _check_identity(data.corpus, self._images.sha256, data.sha256)
-        channels, image_size = self._images.train.images.shape[1:3]
-        self._config = CNNConfig(
-            image_size=image_size,
-            channels=channels,
-            n_classes=self._images.n_classes,
-            **model.model_dump(exclude={"kind"}),
-        )
+        channels, size = self._images.train.images.shape[1:3]
+        self.of_data = {
+            "image_size": size,
+            "channels": channels,
+            "n_classes": self._images.n_classes,
+        }
         asked = data.augmentation
         self._augmentation = None if asked is None else Augmentation(asked.padding, asked.flip)
 
-    def build(self, generator: torch.Generator) -> Model:
-        """Return the CNN."""
-        return CNN(self._config, generator)
-
     def batch(self, n: int) -> Batch:
-        """Return the pictures and labels of step n."""
+        """Return the images and labels of step n."""
         return image_batch(
             self._images,
             batch_size=self._spec.task.batch_size,
@@ -161,20 +155,20 @@ class ImageTask:
             augmentation=self._augmentation,
         )
 
-    def evaluate(self, model: Model) -> dict[str, Tensor]:
+    def evaluate(self, model: Network) -> dict[str, Tensor]:
         """Return the mean loss and the accuracy over the whole of each held-out split."""
         scores = {}
         for name, split in (("test", self._images.test), ("validation", self._images.validation)):
             if split is None:
                 continue
             batches = list(ordered_batches(self._images, split, EVALUATION_BATCH))
-            logits = torch.cat([model(pictures) for pictures, _ in batches])
+            logits = torch.cat([model(images) for images, _ in batches])
             scores[f"{name}_loss"] = F.cross_entropy(logits, split.labels)
             scores[f"{name}_accuracy"] = (logits.argmax(dim=1) == split.labels).float().mean()
         return scores
 
 
-@lru_cache(maxsize=1)  # the runs of a sweep share their pictures
+@lru_cache(maxsize=1)  # the runs of a sweep share their images
 def _images(
     name: str, fraction: float, device: torch.device, data_dir: Path | None, cache_dir: Path
 ) -> ImageSet:

@@ -1,19 +1,18 @@
 """Observables of the query and key matrices, one head's matrix W at a time (Section 4.2).
 
-The heads are in the order of ``GPT.head_matrices()``; sums are taken in float64, since ‖W‖² grows
-by little a step.
+The heads are in the order of ``GPT.query_key_parameters()``; sums are taken in float64, since ‖W‖²
+grows by little a step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from adamct.models import GPT
+from adamct.train.observables.measure import observable, sample_indices
 from adamct.train.states import ModelState, StepState, Value
 
 N_SAMPLED = 256  # query and key parameters; Figure 9 draws the first 16
@@ -21,46 +20,54 @@ N_OF_HEAD = 32  # parameters of each head: enough for its angles, within some 15
 SAMPLED_EVERY = 20  # steps: all of them would be most of a record
 
 
+@observable
 def head_squared_norms(state: ModelState) -> Value:
     """‖W_n‖², (heads,)."""
     return squares(heads(state.model))
 
 
+@observable
 def head_squared_updates(state: StepState) -> Value:
     """‖u_W‖² of step n, without weight decay, (heads,)."""
     return squares(heads(state.model, state.optimizer.update_of))
 
 
+@observable
 def head_mean_second_moments(state: StepState) -> Value:
     """v̄_n, the mean of v_n over W, (heads,)."""
     v = [state.optimizer.state[W]["v"][-1] for W in query_key(state.model)]
     return torch.cat([v_W.double().mean((1, 2)) for v_W in v])
 
 
+@observable
 def head_squared_gradients(state: StepState) -> Value:
     """‖g_W‖² of step n, (heads,)."""
     return squares(heads(state.model, gradient))
 
 
+@observable
 def final_inner_products(state: StepState) -> Value:
     """⟨W_N, g_n⟩: the gradient of step n against the weight at the run's end, (heads,)."""
-    assert state.final is not None  # Training.look_ahead
-    return (state.final.double() * heads(state.model, gradient).double()).sum((1, 2))
+    assert state.heads_at_end is not None  # Training.look_ahead
+    return (state.heads_at_end.double() * heads(state.model, gradient).double()).sum((1, 2))
 
 
+@observable
 def query_key_sample(state: ModelState) -> Value:
     """256 parameters at θ_n, drawn at random from all query and key matrices, (256,)."""
     flat = torch.cat([W.detach().reshape(-1) for W in query_key(state.model)])
     return flat[sample_indices(len(flat), N_SAMPLED).to(flat.device)]
 
 
+@observable
 def head_squared_turns(state: StepState) -> Value:
     """‖Ŵ_{n+1} − Ŵ_n‖² with Ŵ = W/‖W‖, weight decay included, (heads,)."""
-    assert state.before is not None  # Training.step
-    old, new = state.before.double(), heads(state.model).double()
+    assert state.heads_before is not None  # Training.step
+    old, new = state.heads_before.double(), heads(state.model).double()
     return squares(new / norms(new) - old / norms(old))
 
 
+@observable
 def head_samples(state: ModelState) -> Value | None:
     """32 parameters of each head's matrix, the same of each, (heads · 32,), every 20 steps."""
     if state.n % SAMPLED_EVERY:
@@ -95,9 +102,9 @@ def norms(W: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def hold_norms(model: nn.Module, held: Tensor) -> None:
+def fix_norms(model: nn.Module, initial: Tensor) -> None:
     """Bring each head's matrix back to the norm that :func:`norms` gave of it, in place."""
-    for W, of_W in zip(query_key(model), held.chunk(len(query_key(model))), strict=True):
+    for W, of_W in zip(query_key(model), initial.chunk(len(query_key(model))), strict=True):
         W.mul_(of_W / norms(W))
 
 
@@ -105,14 +112,3 @@ def gradient(W: nn.Parameter) -> Tensor:
     """g_n, as the step has left it."""
     assert W.grad is not None
     return W.grad
-
-
-@lru_cache
-def sample_indices(n: int, size: int) -> Tensor:
-    """Distinct indices below n, drawn at random, the same in every run.
-
-    >>> sample_indices(10**6, 3).equal(sample_indices(10**6, 3))
-    True
-    """
-    drawn = np.random.default_rng(0).choice(n, size=min(n, size), replace=False)
-    return torch.from_numpy(drawn)

@@ -1,45 +1,56 @@
-"""What is observed beside training: head matrices, the run's end, and the continuous twin."""
-
-import itertools
+"""The observables: head matrices, the run's end, and Equation (4) beside the steps."""
 
 import numpy as np
 import pytest
 import torch
 
 from adamct.config.compose import compose_sweep
+from adamct.config.observables import OBSERVABLES
 from adamct.config.schema import ConfigurationError
 from adamct.continuous import solve
 from adamct.records import load
 from adamct.runs.runner import carry_out
 from adamct.theory import exact_squared_norm, squared_norm_growth, update_scale
-from adamct.train import Training, observe
-from adamct.train.observables import OF_MODEL, OF_STEP
-from adamct.train.twin import flat_parameters
+from adamct.train import observe
+from adamct.train.observables import FUNCTIONS
+from adamct.train.ode import flat_parameters
 
 HEADS = ["head_squared_norms", "head_squared_updates", "head_mean_second_moments"]
 NORMALIZED = ["scale=smoke", "task.model.qk_norm=true"]
-TWIN = ["scale=smoke", "continuous={scheme:exponential,n_substeps:1}"]
+BESIDE = ["scale=smoke", "continuous={scheme:exponential,n_substeps:1}"]
 
 
-def training(*overrides):
-    sweep = compose_sweep(list(overrides), sweep=False)
-    return Training(cell.spec, sweep.execution, data_dir=sweep.data_dir, cache_dir=sweep.cache_dir)
-
-
-def head_values(model, of):
-    return np.array([of(head).item() for head in model.head_matrices()])
+FIXED_NORM = "{lr:2.0e-3,betas:[0.999,0.98],gammas:[0.9,0.0],fixed_norm:true}"
+OF_MODEL = [name for name, declared in OBSERVABLES.items() if declared.at == "model"]
 
 
 def gradients(model):
-    return [h.parameter.grad[h.head].clone() for h in model.head_matrices()]
+    return [g.clone() for _, W in model.query_key_parameters() for g in W.grad]
 
 
 def weights(model):
-    return [h.parameter.detach()[h.head].clone() for h in model.head_matrices()]
+    return [W.clone() for _, Ws in model.query_key_parameters() for W in Ws.detach()]
+
+
+def test_every_declared_observable_has_its_function_and_no_other_has():
+    assert FUNCTIONS.keys() == OBSERVABLES.keys()
+    assert all(name == function.__name__ for name, function in FUNCTIONS.items())
+    assert all(function.__doc__ for function in FUNCTIONS.values())
+
+
+@pytest.mark.parametrize("name", OBSERVABLES)
+def test_every_observable_is_taken_with_what_it_declares_to_need(training, name):
+    """By the run that is asked for it alone, so that nothing else supplies its needs."""
+    needs = OBSERVABLES[name].needs
+    task = ["task=gpt_smoke"] if "heads" in needs else ["task=cnn_smoke"]
+    run = training(*BESIDE[: 1 + ("ode" in needs)], *task, f"observe=[{name}]", "n_steps=2")
+    run.look_ahead()
+    seen = [observe([name], state) for n in range(2) for state in (run.state(n), run.step(n))]
+    assert sum(name in values for values in seen) == (1 if name == "head_samples" else 2)
 
 
 @pytest.mark.parametrize("second_moment", ["elementwise", "tensor_mean"])
-def test_head_observables_are_those_of_the_steps_taken(second_moment):
+def test_head_observables_are_those_of_the_steps_taken(training, second_moment):
     run = training(*NORMALIZED, f"optimizer.query_key_second_moment={second_moment}")
     eta, beta = run.spec.optimizer.lr, run.spec.optimizer.betas[0]
     v = [torch.zeros_like(W, dtype=torch.float64) for W in weights(run.model)]
@@ -59,7 +70,7 @@ def test_head_observables_are_those_of_the_steps_taken(second_moment):
             assert values.numpy() == pytest.approx(np.array(expected), rel=tolerance)
 
 
-def test_coarse_graining_averages_over_each_head():
+def test_coarse_graining_averages_over_each_head(training):
     run = training(*NORMALIZED, "optimizer.query_key_second_moment=tensor_mean")
     run.step(0)
     for name, parameter in run.model.named_parameters():
@@ -74,7 +85,7 @@ def test_coarse_graining_averages_over_each_head():
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.5])
 def test_the_recursion_is_exact_for_a_coarse_grained_head_and_equation_8_is_not(
-    gamma, weight_decay
+    training, gamma, weight_decay
 ):
     run = training(
         *NORMALIZED,
@@ -105,9 +116,8 @@ def test_the_recursion_is_exact_for_a_coarse_grained_head_and_equation_8_is_not(
         assert ratio[-1].min() > {0.5: 2, 0.9: 5}[gamma]
 
 
-def test_queries_and_keys_go_their_own_way_on_a_held_norm():
-    own = "{lr:2.0e-3,betas:[0.999,0.98],gammas:[0.9,0.0],fixed_norm:true}"
-    run = training(*NORMALIZED, f"optimizer.query_key={own}")
+def test_queries_and_keys_go_their_own_way_at_a_fixed_norm(training):
+    run = training(*NORMALIZED, f"optimizer.query_key={FIXED_NORM}")
     plain = training(*NORMALIZED)
     norms = [W.norm().item() for W in weights(run.model)]
     before = weights(run.model)
@@ -126,7 +136,7 @@ def test_queries_and_keys_go_their_own_way_on_a_held_norm():
                 assert V.numpy() == pytest.approx(expected.numpy(), abs=1e-6)
 
 
-def test_weight_decay_of_queries_and_keys_alone():
+def test_weight_decay_of_queries_and_keys_alone(training):
     own = "{lr:1.0e-3,betas:[0.999],gammas:[0.9],weight_decay:10.0}"
     run, plain = training(*NORMALIZED, f"optimizer.query_key={own}"), training(*NORMALIZED)
     start = weights(run.model)
@@ -137,11 +147,10 @@ def test_weight_decay_of_queries_and_keys_alone():
     assert run.model.token_embedding.weight.equal(plain.model.token_embedding.weight)
 
 
-def test_queries_and_keys_on_a_held_norm_go_on_from_a_checkpoint_under_their_own_schedule():
-    own = "{lr:2.0e-3,betas:[0.999,0.98],gammas:[0.9,0.0],fixed_norm:true}"
+def test_queries_and_keys_at_a_fixed_norm_resume_under_their_own_schedule(training):
     overrides = [
         *NORMALIZED,
-        f"optimizer.query_key={own}",
+        f"optimizer.query_key={FIXED_NORM}",
         "schedule=warmup_cosine",
         "schedule.warmup_steps=4",
         "schedule.final_fraction=0.1",
@@ -163,7 +172,7 @@ def test_queries_and_keys_on_a_held_norm_go_on_from_a_checkpoint_under_their_own
     assert flat_parameters(whole.model).equal(flat_parameters(resumed.model))
 
 
-def test_head_samples_are_the_same_parameters_of_each_head():
+def test_head_samples_are_the_same_parameters_of_each_head(training):
     run = training(*NORMALIZED)
     W = torch.stack(weights(run.model)).flatten(1)
     samples = observe(["head_samples"], run.state(0))["head_samples"].view(len(W), -1)
@@ -173,7 +182,7 @@ def test_head_samples_are_the_same_parameters_of_each_head():
     assert observe(["head_samples"], run.state(1)) == {}  # every 20 steps
 
 
-def test_head_turns_are_the_steps_of_the_directions():
+def test_head_turns_are_the_steps_of_the_directions(training):
     run = training(*NORMALIZED, "observe=[head_squared_turns]")
     before = [W.double() / W.double().norm() for W in weights(run.model)]
     turns = observe(run.spec.observe, run.step(0))["head_squared_turns"]
@@ -182,7 +191,7 @@ def test_head_turns_are_the_steps_of_the_directions():
     assert turns.tolist() == pytest.approx(expected, rel=1e-9)
 
 
-def test_looking_ahead_gives_the_inner_products_with_the_weights_at_the_end():
+def test_looking_ahead_gives_the_inner_products_with_the_weights_at_the_end(training):
     overrides = ["scale=smoke", "n_steps=6", "observe=[final_inner_products]"]
     run, again = training(*overrides), training(*overrides)
     again.look_ahead()
@@ -199,8 +208,8 @@ def test_looking_ahead_gives_the_inner_products_with_the_weights_at_the_end():
     assert torch.stack(seen).numpy() == pytest.approx(np.array(expected), rel=1e-9, abs=1e-15)
 
 
-def test_the_twin_solves_equation_4_on_the_same_batches():
-    run = training(*TWIN, "optimizer.weight_decay=0.1")
+def test_equation_4_is_solved_on_the_same_batches(training):
+    run = training(*BESIDE, "optimizer.weight_decay=0.1")
     start = {name: p.detach().clone() for name, p in run.model.named_parameters()}
 
     def loss(params, batch):
@@ -214,7 +223,7 @@ def test_the_twin_solves_equation_4_on_the_same_batches():
     θ_0 = flat_parameters(run.model)
     gradients = []
     for n, expected in enumerate(states):
-        seen = observe(list(OF_MODEL), run.state(n))
+        seen = observe(OF_MODEL, run.state(n))
         moves = np.array(
             [(flat_parameters(run.model) - θ_0).numpy(), (expected.theta - θ_0).numpy()]
         )
@@ -227,8 +236,8 @@ def test_the_twin_solves_equation_4_on_the_same_batches():
         correlation = np.corrcoef(*moves)[0, 1] if n else 1.0
         assert seen["continuous_correlation"] == pytest.approx(correlation, rel=1e-4)
         assert set(seen["sampled_parameters"].tolist()) <= set(flat_parameters(run.model).tolist())
-        driven = list(solve(inner_product, start, gradients, **scheme, **settings))[-1]
-        gap = (driven.theta - flat_parameters(run.model)).norm().item()
+        forced = list(solve(inner_product, start, gradients, **scheme, **settings))[-1]
+        gap = (forced.theta - flat_parameters(run.model)).norm().item()
         assert seen["driven_gap"] == pytest.approx(gap, rel=1e-3, abs=1e-9)
         run.step(n)
         gradients.append({name: p.grad.clone() for name, p in run.model.named_parameters()})
@@ -239,8 +248,8 @@ def inner_product(params, gradients):
     return sum((params[name] * g).sum() for name, g in gradients.items())
 
 
-def test_a_twin_goes_on_from_a_checkpoint_bit_for_bit():
-    whole, stopped, resumed = (training(*TWIN) for _ in range(3))
+def test_the_trajectories_go_on_from_a_checkpoint_bit_for_bit(training):
+    whole, stopped, resumed = (training(*BESIDE) for _ in range(3))
     for n in range(2):
         whole.step(n)
         stopped.step(n)
@@ -248,18 +257,17 @@ def test_a_twin_goes_on_from_a_checkpoint_bit_for_bit():
     for n in range(2, 4):
         whole.step(n)
         resumed.step(n)
-    names = list(OF_MODEL)
-    one, other = (observe(names, run.state(4)) for run in (whole, resumed))
-    assert one.keys() == other.keys() == set(names) - {"head_samples"}  # due at every 20th step
+    one, other = (observe(OF_MODEL, run.state(4)) for run in (whole, resumed))
+    assert one.keys() == other.keys() == set(OF_MODEL) - {"head_samples"}  # due at every 20th step
     assert all(one[name].equal(other[name]) for name in one)
 
 
 def test_vectors_of_a_record_become_columns_and_come_back(tmp_path):
     overrides = [*NORMALIZED, "n_steps=4", f"observe=[{','.join(HEADS)},max_update]"]
-    cells = compose_sweep([*overrides, f"runs_dir={tmp_path}"], sweep=False)
-    carry_out(cells[0].spec, cells.execution, runs_dir=tmp_path)
-    records = load(cells)
-    run_id = cells[0].spec.run_id
+    sweep = compose_sweep([*overrides, f"runs_dir={tmp_path}"], sweep=False)
+    carry_out(sweep[0].spec, sweep.execution, runs_dir=tmp_path)
+    records = load(sweep)
+    run_id = sweep[0].spec.run_id
     n, norms = records.vectors(run_id, "head_squared_norms")
     assert (n.tolist(), norms.shape) == ([0, 1, 2, 3, 4], (5, 4))
     n, updates = records.vectors(run_id, "head_squared_updates")
@@ -304,11 +312,6 @@ def test_levels_of_queries_and_keys_come_in_pairs():
         (["continuous.n_substeps=0"], r"continuous\.n_substeps = 0"),
     ],
 )
-def test_a_twin_of_what_equation_4_does_not_cover_is_refused(overrides, message):
+def test_what_equation_4_does_not_cover_is_refused(overrides, message):
     with pytest.raises(ConfigurationError, match=message):
-        compose_sweep([*TWIN, *overrides], sweep=False)
-
-
-def test_no_observable_has_two_meanings():
-    assert not set(OF_MODEL) & set(OF_STEP)
-    assert all(f.__doc__ for f in itertools.chain(OF_MODEL.values(), OF_STEP.values()))
+        compose_sweep([*BESIDE, *overrides], sweep=False)

@@ -1,0 +1,108 @@
+"""The models that a task can name: a class for each, which builds it from ``adamct.models``.
+
+A spec holds what is chosen. What follows from the data (the vocabulary, the size of the images,
+the classes) is given to :meth:`ModelSpec.build`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from adamct.config.frozen import Frozen
+from adamct.models import CNNConfig, GPTConfig
+
+if TYPE_CHECKING:
+    from torch import Generator
+
+    from adamct.models.network import Network
+
+
+class ModelSpec(Frozen):
+    """A model's architecture.
+
+    Attributes:
+        takes: the kind of data that it is trained on.
+        has_heads: whether it has query and key matrices, by ``query_key_parameters()``.
+    """
+
+    takes: ClassVar[Literal["text", "images"]]
+    has_heads: ClassVar[bool] = False
+
+    def build(self, generator: Generator | None = None, /, **of_data: int) -> Network:
+        """Return the model, on the CPU.
+
+        Args:
+            generator: of the initial parameters; torch's global one by default.
+            of_data: ``vocab_size`` for text; ``image_size, channels, n_classes`` for images.
+        """
+        raise NotImplementedError
+
+
+class TextModelSpec(ModelSpec):
+    """A model of token sequences."""
+
+    takes = "text"
+    block_size: int = Field(ge=1)
+
+
+class ImageModelSpec(ModelSpec):
+    """A classifier of images."""
+
+    takes = "images"
+
+
+class GPTSpec(TextModelSpec):
+    """Architecture of the decoder-only transformer, in the words of ``GPTConfig``."""
+
+    has_heads = True
+    kind: Literal["gpt"]
+    n_layer: int
+    n_head: int
+    d_model: int
+    dropout: float
+    bias: bool = False
+    tied: bool = True
+    qk_norm: bool = False
+
+    @model_validator(mode="after")
+    def _possible(self) -> GPTSpec:
+        self.config()  # raises
+        return self
+
+    def config(self, **of_data: int) -> GPTConfig:
+        """Return the model's own configuration."""
+        return GPTConfig(**self.model_dump(exclude={"kind"}) | of_data)
+
+    def build(self, generator: Generator | None = None, /, **of_data: int) -> Network:
+        """Return the transformer for a ``vocab_size``."""
+        from adamct.models.gpt import GPT
+
+        return GPT(self.config(**of_data), generator)
+
+
+class CNNSpec(ImageModelSpec):
+    """Architecture of the CNN, in the words of ``CNNConfig``."""
+
+    kind: Literal["cnn"]
+    width: float = 1.0
+    batch_norm: bool = False
+
+    @model_validator(mode="after")
+    def _possible(self) -> CNNSpec:
+        self.config()  # raises
+        return self
+
+    def config(self, **of_data: int) -> CNNConfig:
+        """Return the model's own configuration."""
+        return CNNConfig(**self.model_dump(exclude={"kind"}) | of_data)
+
+    def build(self, generator: Generator | None = None, /, **of_data: int) -> Network:
+        """Return the CNN for an ``image_size``, ``channels`` and ``n_classes``."""
+        from adamct.models.cnn import CNN
+
+        return CNN(self.config(**of_data), generator)
+
+
+Architecture = Annotated[GPTSpec | CNNSpec, Field(discriminator="kind")]

@@ -1,0 +1,82 @@
+"""The observables: what each one looks at, and what it needs of a run.
+
+An observable is an entry here and a function of the same name in ``adamct.train.observables``. A
+spec refuses an observable whose needs it cannot meet; the loop supplies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+Need = Literal[
+    "heads",  # query and key matrices: the model is a GPT
+    "heads_before",  # those of θ_n, kept over the step
+    "heads_at_end",  # those of θ_N: the run is trained twice, once to know them
+    "ode",  # Equation (4), solved beside the steps: the spec's ``continuous``
+]
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What an observable looks at, and what it needs.
+
+    Attributes:
+        at: ``"model"``: θ_n before each step, and θ_N after the last; ``"step"``: the step from
+            θ_n, once it has been taken.
+        needs: beside what every run has.
+    """
+
+    at: Literal["model", "step"]
+    needs: frozenset[Need] = frozenset()
+
+
+def _at_model(*needs: Need) -> Declaration:
+    return Declaration("model", frozenset(needs))
+
+
+def _at_step(*needs: Need) -> Declaration:
+    return Declaration("step", frozenset(needs))
+
+
+OBSERVABLES = {
+    "train_loss": _at_step(),
+    "max_update": _at_step(),
+    "lr": _at_step(),
+    "head_squared_norms": _at_model("heads"),
+    "head_squared_updates": _at_step("heads"),
+    "head_mean_second_moments": _at_step("heads"),
+    "head_squared_gradients": _at_step("heads"),
+    "head_squared_turns": _at_step("heads", "heads_before"),
+    "head_samples": _at_model("heads"),
+    "query_key_sample": _at_model("heads"),
+    "final_inner_products": _at_step("heads", "heads_at_end"),
+    "sampled_parameters": _at_model(),
+    "continuous_sampled_parameters": _at_model("ode"),
+    "displacement": _at_model("ode"),
+    "continuous_displacement": _at_model("ode"),
+    "continuous_gap": _at_model("ode"),
+    "driven_gap": _at_model("ode"),
+    "continuous_correlation": _at_model("ode"),
+}
+
+
+def needs(names: Iterable[str]) -> frozenset[Need]:
+    """Return what some observables need, together.
+
+    >>> sorted(needs(["train_loss", "head_squared_turns"]))
+    ['heads', 'heads_before']
+    """
+    return frozenset().union(*(OBSERVABLES[name].needs for name in names))
+
+
+def _known(name: str) -> str:
+    if name not in OBSERVABLES:
+        raise ValueError(f"received {name!r}, expected one of {', '.join(OBSERVABLES)}")
+    return name
+
+
+Observable = Annotated[str, AfterValidator(_known)]

@@ -1,0 +1,129 @@
+"""The optimizer, as configured and in canonical form: each option is declared once, and built.
+
+An option of ``KAdam`` that is a field of :class:`KAdamOptions` can be configured, is part of the
+spec, is handed to ``KAdam`` and stands in the table of runs, under one name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from adamct.config.frozen import Beta, Frozen, Gamma, Lax
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from adamct.optim import KAdam
+
+Betas = Annotated[tuple[Beta, ...], Lax]  # (β_1, …, β_k); torch's betas[1] at k = 1
+Gammas = Annotated[tuple[Gamma, ...], Lax]  # (γ_1, …, γ_k); torch's betas[0] at k = 1
+
+
+class Levels(Frozen):
+    """The decays of every level i = 1…k; k = 1 is Adam."""
+
+    betas: Betas
+    gammas: Gammas
+
+    @model_validator(mode="after")
+    def _come_in_pairs(self) -> Levels:
+        if len(self.betas) != len(self.gammas) or not self.betas:
+            raise ValueError(
+                f"{len(self.betas)} betas and {len(self.gammas)} gammas; every level i = 1…k "
+                "(k ≥ 1) needs one β_i and one γ_i"
+            )
+        return self
+
+
+class QueryKeySpec(Levels):
+    """W_Q and W_K of every head, by hyperparameters of their own (Section 4.2).
+
+    With ``fixed_norm`` each head's matrix is brought back to its initial norm after every step:
+    under qk-norm that leaves the network as it is, and takes away what its norm does to its
+    updates.
+    """
+
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    fixed_norm: bool = False
+
+
+class KAdamOptions(Frozen):
+    """Options of ``KAdam``, under its own names."""
+
+    lr: float = Field(gt=0)
+    eps: float = Field(default=1e-30, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    decoupled: bool = True
+    guard: bool = False
+    state_dtype: Literal["float32", "float64"] = "float32"
+
+
+class OptimizerOptions(KAdamOptions):
+    """What the configured and the canonical form say alike."""
+
+    # Of W_Q and W_K; "tensor_mean" is Assumption 2: v_i averaged over each head's matrix.
+    query_key_second_moment: Literal["elementwise", "tensor_mean"] = "elementwise"
+    query_key: QueryKeySpec | None = None  # None: as all other parameters
+
+    def options(self) -> dict[str, Any]:
+        """Return the fields that both forms share."""
+        return {name: getattr(self, name) for name in OptimizerOptions.model_fields}
+
+
+class OptimizerConfig(OptimizerOptions):
+    """k-Adam as configured: a strategy and its pair, or explicit levels."""
+
+    k: int = Field(ge=1)
+    strategy: str | None
+    beta: Beta | None
+    gamma: Gamma | None
+    level_betas: Betas | None
+    level_gammas: Gammas | None
+
+
+class OptimizerSpec(Levels, OptimizerOptions):
+    """k-Adam in canonical form: the decays (β_1…β_k) and (γ_1…γ_k)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _canonical(cls, values: object) -> object:
+        # Without decay, coupled and decoupled are one run.
+        if not isinstance(values, dict) or values.get("weight_decay"):
+            return values
+        own = values.get("query_key")
+        decay = own.get("weight_decay") if isinstance(own, dict) else own and own.weight_decay
+        return values if decay else {**values, "decoupled": True}
+
+    def build(self, model: nn.Module, compiled: bool | None = False) -> KAdam:
+        """Return the optimizer of a model's parameters; it tracks the max-update."""
+        import torch
+
+        from adamct.optim import KAdam
+
+        options = {name: getattr(self, name) for name in KAdamOptions.model_fields}
+        return KAdam(
+            self._groups(model),
+            level_betas=self.betas,
+            level_gammas=self.gammas,
+            compiled=compiled,
+            track_max_update=True,
+            **options | {"state_dtype": getattr(torch, self.state_dtype)},
+        )
+
+    def _groups(self, model: Any) -> list[dict[str, Any]]:
+        if self.query_key_second_moment == "elementwise" and self.query_key is None:
+            return [{"params": list(model.parameters())}]
+        own = [W for _, W in model.query_key_parameters()]
+        others = [p for p in model.parameters() if not any(p is W for W in own)]
+        group: dict[str, Any] = {"params": own, "second_moment": self.query_key_second_moment}
+        if self.query_key is not None:
+            group |= {
+                "lr": self.query_key.lr,
+                "level_betas": self.query_key.betas,
+                "level_gammas": self.query_key.gammas,
+                "weight_decay": self.query_key.weight_decay,
+            }
+        return [{"params": others}, group]

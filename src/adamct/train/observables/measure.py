@@ -1,0 +1,82 @@
+"""Evaluate observables: named functions of a state, chosen in the spec.
+
+Each returns a number or a small tensor that stays on the device; :func:`drain` brings a whole
+interval of them to the host in one synchronization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adamct.config.observables import OBSERVABLES
+from adamct.train.states import ModelState, StepState, Value
+
+Function = TypeVar("Function", bound=Callable[[Any], "Value | None"])
+
+FUNCTIONS: dict[str, Callable[[Any], Value | None]] = {}
+
+
+def observable(function: Function) -> Function:
+    """Enter a function under its name, which ``config.observables`` declares.
+
+    It takes a :class:`ModelState` or a :class:`StepState`, as declared, and returns a value, or
+    ``None`` for a step at which it is not taken.
+    """
+    FUNCTIONS[function.__name__] = function
+    return function
+
+
+def observe(names: Sequence[str], state: ModelState | StepState) -> dict[str, Value]:
+    """Evaluate those of the named observables that look at such a state.
+
+    Tensors are detached and stay where they are.
+    """
+    at = "model" if isinstance(state, ModelState) else "step"
+    values = {name: FUNCTIONS[name](state) for name in names if OBSERVABLES[name].at == at}
+    return {
+        # Cloned: the next step may write into the same memory.
+        name: value.detach().clone() if isinstance(value, Tensor) else value
+        for name, value in values.items()
+        if value is not None  # not taken at this step
+    }
+
+
+def drain(steps: Sequence[Mapping[str, Value]]) -> list[dict[str, Any]]:
+    """Bring the values of several steps to the host, in one transfer.
+
+    Returns:
+        One mapping a step: floats for scalars, lists of floats for vectors.
+    """
+    tensors = [v for step in steps for v in step.values() if isinstance(v, Tensor)]
+    if not tensors:
+        return [dict(step) for step in steps]
+    flat = torch.cat([t.reshape(-1).to(torch.float64) for t in tensors]).tolist()
+    lines, at = [], 0
+    for step in steps:
+        line: dict[str, Any] = {}
+        for name, value in step.items():
+            if isinstance(value, Tensor):
+                part = flat[at : at + value.numel()]
+                at += value.numel()
+                line[name] = part[0] if value.dim() == 0 else part
+            else:
+                line[name] = value
+        lines.append(line)
+    return lines
+
+
+@lru_cache
+def sample_indices(n: int, size: int) -> Tensor:
+    """Distinct indices below n, drawn at random, the same in every run.
+
+    >>> sample_indices(10**6, 3).equal(sample_indices(10**6, 3))
+    True
+    """
+    drawn = np.random.default_rng(0).choice(n, size=min(n, size), replace=False)
+    return torch.from_numpy(drawn)
