@@ -8,7 +8,10 @@ to every command that it starts.
 import os
 
 _backend = os.environ.pop("MPLBACKEND", None)
-import matplotlib as matplotlib  # noqa: E402
+import matplotlib  # noqa: E402
+import matplotlib.figure  # noqa: E402
 
 if _backend is not None:
     os.environ["MPLBACKEND"] = _backend
+
+__all__ = ["matplotlib"]

@@ -6,7 +6,6 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
@@ -17,14 +16,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from adamct import files
 from adamct import records as store_records
 from adamct.claims import CLAIMS, Verdict, judge
-from adamct.config.compose import compose_sweep
-from adamct.config.execution import Sweep, WandbTracker
+from adamct.config.execution import Sweep
 from adamct.plotting import no_backend as no_backend  # before all that imports matplotlib
 from adamct.plotting import registry
+from adamct.plotting.source import Source
 from adamct.plotting.style import save, style
-from adamct.records import Records, archive, training_command
+from adamct.records import Records, training_command
 
-REFERENCE_DIR = registry.FIGURES_DIR / "reference"
 # What a reader of "what was run" wants to know of the specs, and how much of it in full.
 SETTINGS = (
     *("beta", "gamma", "k", "strategy", "lr", "weight_decay", "schedule"),
@@ -32,52 +30,6 @@ SETTINGS = (
 )
 MOST_VALUES = 6
 PICTURE_DPI = 150  # 1,050 pixels across: sharp in a page, small in a repository
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where figures get their records: each experiment is read once, however many show it.
-
-    Attributes:
-        scale: smoke, laptop or paper.
-        overrides: of the configuration, such as ``seed=1``.
-        reference: the folder of reference records to read; ``None`` reads the runs themselves.
-    """
-
-    scale: str
-    overrides: tuple[str, ...] = ()
-    reference: Path | None = None
-    _known: dict[str, tuple[Sweep, Records]] = field(default_factory=dict, init=False, repr=False)
-
-    def read(self, experiment: str) -> Records:
-        """Return an experiment's records; as :meth:`open`."""
-        return self.open(experiment)[1]
-
-    def open(self, experiment: str) -> tuple[Sweep, Records]:
-        """Return an experiment's sweep and its records.
-
-        Raises:
-            StoreError: if they are missing or torn, with the command that makes them.
-            ConfigurationError: for an override that cannot work.
-        """
-        if experiment not in self._known:
-            asked = [f"experiment={experiment}", f"scale={self.scale}", *self.overrides]
-            if self.reference is None:
-                sweep = compose_sweep(asked)
-                self._known[experiment] = sweep, store_records.load(sweep, self.overrides)
-            else:
-                sweep = compose_sweep(asked, with_data=False)
-                self._known[experiment] = sweep, archive.load(sweep, self.reference)
-        return self._known[experiment]
-
-    def tracker(self) -> WandbTracker | None:
-        """Return where figures are to be shown in W&B, if anywhere, as the overrides say."""
-        named = {override: override.lstrip("+") for override in self.overrides}
-        if not any(name.startswith("tracker") for name in named.values()):
-            return None
-        # The others are of the experiments: ranges, or keys that only some configurations have.
-        asked = [o for o, name in named.items() if name.startswith(("tracker", "runs_dir"))]
-        return compose_sweep(asked, sweep=False, with_data=False).tracker
 
 
 class ExperimentRuns(BaseModel):

@@ -38,6 +38,7 @@ from adamct.records import END_COLUMNS, Records, runs_table, training_command
 from adamct.runs.store import RunFolder, StoreError
 
 PROVENANCE = "provenance.json"
+VERDICTS = "verdicts.md"
 # Sums over matrices of float32, taken in float64 and kept here as float32: to 6e-8 of themselves,
 # where no claim is about less. Their last 29 bits would be most of the reference.
 ROUNDED = ("direction", "gradient_orthogonality", "norm_equilibrium")
