@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adamct.plotting.registry import short_name
-from adamct.plotting.render import Rendered
+from adamct.plotting.rendered import Rendered
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TIMES = "times.json"

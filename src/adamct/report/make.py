@@ -20,7 +20,7 @@ from adamct.plotting.registry import FIGURES_DIR, FigureError, chosen, figure_fi
 from adamct.runs.exits import INTERRUPTED, complain
 
 if TYPE_CHECKING:
-    from adamct.plotting.render import Rendered
+    from adamct.plotting.rendered import Rendered
     from adamct.plotting.source import Source
 
 ROOT = FIGURES_DIR.parent

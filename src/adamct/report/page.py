@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from adamct.plotting import registry
-from adamct.plotting.render import ExperimentRuns
+from adamct.plotting.rendered import ExperimentRuns
 from adamct.report import format, summary, topics
 from adamct.report.collect import ReportError, Shown, Times
 
