@@ -15,7 +15,7 @@ REPRODUCE = $(PY) scripts/reproduce.py --scale $(SCALE) --launcher $(LAUNCHER) \
   --records $(RECORDS) $(if $(filter-out none,$(TRACKER)),tracker=$(TRACKER)) $(OVERRIDES)
 
 .DEFAULT_GOAL := help
-.PHONY: help all smoke figures report dashboards test lint format clean $(SHORT)
+.PHONY: help all smoke figures report verdicts dashboards check test lint format clean $(SHORT)
 
 help: ## list the targets
 	@echo "make fig3 [SCALE=smoke|laptop|paper] [LAUNCHER=local|slurm] [TRACKER=none|wandb]"
@@ -41,10 +41,16 @@ figures: $(READY) ## every figure; RECORDS=reference trains nothing
 report: $(READY) ## one page of what was drawn; RECORDS=reference draws it first
 	@$(if $(filter reference,$(RECORDS)),$(REPRODUCE) --report,$(PY) scripts/report.py --scale $(SCALE))
 
+verdicts: $(READY) ## renew verdicts.md and the README's numbers from the reference records
+	@$(PY) scripts/verdicts.py
+
 dashboards: $(READY) ## save a W&B dashboard for every figure, in your project
 	@$(PY) scripts/dashboards.py --scale $(SCALE)
 
-test: $(READY) ## run the tests (at most 10 minutes on two cores)
+check: $(READY) ## run the fast tests (under a minute on two cores)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal -m "not slow"
+
+test: $(READY) ## run all tests (at most 6 minutes on two cores)
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal
 
 lint: $(READY) ## check style and types

@@ -13,9 +13,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from adamct.report.make import ROOT, add_scale
+from adamct.runs.exits import exit_code
+
 SUSTAINED = 25.0  # Tflop/s: somewhat above a third of an H100's peak in fp32
 
 
@@ -25,7 +26,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("words", nargs="*", metavar="experiment", help="and Hydra overrides")
-    parser.add_argument("--scale", choices=("smoke", "laptop", "paper"), default="paper")
+    add_scale(parser, default="paper")
     parser.add_argument(
         "--tflops", type=float, default=SUSTAINED, help="sustained by the device (default: 25)"
     )
@@ -33,8 +34,12 @@ def main() -> int:
     if not arguments.tflops > 0:
         parser.error(f"--tflops {arguments.tflops}: expected a number above 0")
     os.chdir(ROOT)
+    return exit_code(lambda: count(arguments))
+
+
+def count(arguments: argparse.Namespace) -> int:
+    """Print a row for every experiment, and the sum."""
     from adamct.config.compose import compose_sweep, experiment_names
-    from adamct.config.schema import ConfigurationError
     from adamct.runs.cost import run_flops
 
     overrides = [word for word in arguments.words if "=" in word]
@@ -43,12 +48,8 @@ def main() -> int:
     total = 0.0
     counted: set[str] = set()  # a run that several experiments share is counted with the first
     for name in names:
-        try:
-            sweep = compose_sweep(
-                [f"experiment={name}", f"scale={arguments.scale}", *overrides], with_data=False
-            )
-        except ConfigurationError as error:
-            raise SystemExit(f"error: {error}") from error
+        asked = [f"experiment={name}", f"scale={arguments.scale}", *overrides]
+        sweep = compose_sweep(asked, with_data=False)
         of_each = {point.spec.canonical_json(): point.spec for point in sweep}
         specs = [spec for key, spec in of_each.items() if key not in counted]
         counted |= of_each.keys()

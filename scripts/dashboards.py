@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from plot import ROOT, SCALES
-
+from adamct.config.schema import SCALES
 from adamct.dashboards import Dashboard, dashboard
 from adamct.plotting.registry import figure_files, reads
+from adamct.report.make import ROOT
 
 if TYPE_CHECKING:
     from adamct.config.execution import Point

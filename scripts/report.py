@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-SCALES = ("smoke", "laptop", "paper")
+from adamct.report.make import OUT, ROOT, add_scale
+from adamct.runs.exits import exit_code
+
 NAMED = ("adamct", "torch", "numpy", "scipy", "pandas", "matplotlib", "hydra-core")
 
 
@@ -26,36 +27,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--scale", choices=SCALES, default="laptop")
+    add_scale(parser)
     parser.add_argument(
-        "--out",
-        type=Path,
-        default=ROOT / "figures" / "out",
-        help="folder of the pictures, as given to scripts/plot.py",
+        "--out", type=Path, default=OUT, help="folder of the pictures, as given to scripts/plot.py"
     )
     arguments = parser.parse_args(argv)
-
-    from adamct import files
-    from adamct.report import contents, markdown, page
-
     folder = arguments.out.resolve() / arguments.scale
-    known = contents.known_figures(ROOT / "figures")
-    try:
-        shown = contents.read_figures(folder, known, scale=arguments.scale)
-        html = page.render(
-            shown,
-            known,
-            scale=arguments.scale,
-            ambiguities=markdown.read_body(ROOT / "docs" / "AMBIGUITIES.md"),
-            times=contents.read_times(folder),
-            versions=versions(),
-        )
-        target = folder / "report.html"
-        files.replace(target, html)
-    except (ValueError, files.FileError) as error:
-        raise SystemExit(f"error: {error}") from error
+    from adamct.report.collect import ReportError
+
+    return exit_code(lambda: write(folder, arguments.scale), ReportError)
+
+
+def write(folder: Path, scale: str) -> int:
+    """Read the figures in a folder, and write the page beside them."""
+    from adamct import files
+    from adamct.plotting.registry import figure_files
+    from adamct.report import collect, document, page
+
+    figures = figure_files()
+    shown = collect.read_figures(folder, figures.values(), scale=scale)
+    html = page.render_page(
+        shown,
+        figures,
+        scale=scale,
+        ambiguities=document.read_body(ROOT / "docs" / "AMBIGUITIES.md"),
+        times=collect.read_times(folder),
+        versions=versions(),
+    )
+    target = folder / "report.html"
+    files.replace(target, html)
     where = target.relative_to(Path.cwd()) if target.is_relative_to(Path.cwd()) else target
-    print(f"{where}: {len(shown)} of {len(known)} figures, {len(html.encode()) / 1e6:.1f} MB")
+    print(f"{where}: {len(shown)} of {len(figures)} figures, {len(html.encode()) / 1e6:.1f} MB")
     return 0
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from adamct.files import FileError, writing
+from adamct.runs.exits import exit_code
 from adamct.theory import discrete_max_update_bound
 from adamct.theory.diagnosis import PairDiagnosis, align, diagnose
 
@@ -58,13 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--picture {picture}: expected a name ending in {', '.join(PICTURES)}")
 
     print(as_json(diagnosis, n) if arguments.json else as_text(diagnosis, n))
-    if picture is not None:
-        try:
-            draw(diagnosis, picture)
-        except OSError as error:
-            raise SystemExit(f"error: {picture} cannot be written: {error}") from error
-        print(f"drawn in {picture}", file=sys.stderr)
-    return 0
+    if picture is None:
+        return 0
+    return exit_code(lambda: draw(diagnosis, picture), ImportError, FileError)
 
 
 def as_text(diagnosis: PairDiagnosis, n: int | None) -> str:
@@ -88,17 +86,17 @@ def as_json(diagnosis: PairDiagnosis, n: int | None) -> str:
     return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def draw(diagnosis: PairDiagnosis, path: Path) -> None:
-    """Draw the pair in the (β, γ) square, on axes that are logarithmic in 1 − β and 1 − γ."""
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise SystemExit(
-            "error: --picture needs matplotlib; pip install matplotlib, or leave --picture out"
-        ) from error
-    mpl.use("Agg")
-    from matplotlib.figure import Figure
+def draw(diagnosis: PairDiagnosis, path: Path) -> int:
+    """Draw the pair in the (β, γ) square, on axes that are logarithmic in 1 − β and 1 − γ.
 
+    Raises:
+        ImportError: without matplotlib.
+        FileError: if the picture cannot be written.
+    """
+    try:
+        from adamct.plotting.no_backend import matplotlib as mpl  # before what imports matplotlib
+    except ImportError as error:
+        raise ImportError("--picture needs matplotlib: install it, or leave it out") from error
     from adamct.plotting.plane import boundaries, near_one, strip
     from adamct.plotting.style import style
 
@@ -106,7 +104,7 @@ def draw(diagnosis: PairDiagnosis, path: Path) -> None:
     closest = min(1e-4, *(x / 10 for x in at))
     β = 1 - np.geomspace(closest, 1, 400)
     with style(), mpl.rc_context({"svg.hashsalt": "adamct"}):
-        figure = Figure(figsize=(4.4, 3.9))
+        figure = mpl.figure.Figure(figsize=(4.4, 3.9))
         axes = figure.add_subplot()
         strip(axes, β, distances=True)
         boundaries(axes, β, distances=True)
@@ -121,10 +119,13 @@ def draw(diagnosis: PairDiagnosis, path: Path) -> None:
         for x, y, side in ((0.04, 0.93, "unstable"), (0.5, 0.3, "stable")):
             axes.text(x, y, side, transform=axes.transAxes, color="0.4")
         figure.legend(loc="outside lower center", ncols=3)
-        path.parent.mkdir(parents=True, exist_ok=True)
         # Without dates, so that the same pair gives the same bytes.
         date = {".pdf": "CreationDate", ".svg": "Date"}.get(path.suffix.lower())
-        figure.savefig(path, metadata={date: None} if date else None)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, metadata={date: None} if date else None)
+    print(f"drawn in {path}", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":

@@ -6,14 +6,10 @@ import zlib
 
 import pytest
 
-from adamct.report import contents, markdown, page
+from adamct.plotting.registry import figure_files
+from adamct.report import collect, document, page
 
-KNOWN = (
-    contents.Known("fig2", "fig02_level_curves", "Level curves"),
-    contents.Known("fig3", "fig03_max_update", "The max-update"),
-    contents.Known("figE1", "figE1_instability", "Where it grows"),
-    contents.Known("figE4", "figE4_learning_rates", "Each at its best"),
-)
+FIGURES = {name: figure_files()[name] for name in ("fig2", "fig3", "figE1", "figE4")}
 
 
 def png(width=1540, height=800):
@@ -26,7 +22,7 @@ def png(width=1540, height=800):
     rows = zlib.compress((b"\0" + b"\xff" * width) * height)
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"".join(
-        [contents.PNG, chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")]
+        [collect.PNG, chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")]
     )
 
 
@@ -34,6 +30,7 @@ def verdict(name, **changes):
     values = {
         "name": name,
         "figure": "fig03",
+        "kind": "paper",
         "reference": "Section 3.2, Fig. 3b",
         "statement": f"what {name} says",
         "criterion": "the interval lies below 1",
@@ -56,7 +53,7 @@ def experiment(name, **changes):
         "experiment": name,
         "question": "Does the max-update obey its bound?",
         "command": f"python scripts/run.py -m experiment={name}",
-        "cells": 64,
+        "points": 64,
         "runs": 64,
         "seeds": [0, 1],
         "n_steps": [1010],
@@ -73,18 +70,19 @@ def experiment(name, **changes):
     return values | changes
 
 
-def figure(known, **changes):
+def figure(name, **changes):
     values = {
-        "figure": known.name,
-        "stem": known.stem,
-        "title": f"Figure {known.name.removeprefix('fig')}: {known.title.lower()}.",
-        "caption": f"How to read {known.title.lower()}.",
-        "alt": f"A picture of {known.title.lower()}.",
+        "figure": name,
+        "stem": FIGURES[name].stem,
+        "title": f"Title of {name}",
+        "caption": f"How to read {name}.",
+        "alt": f"A picture of {name}.",
         "scale": "laptop",
         "source": "runs",
         "drawn": "2026-11-24T13:02:11+00:00",
         "seconds": 3.21,
-        "verdicts": [verdict(f"claim-of-{known.name}")],
+        "files": [f"{FIGURES[name].stem}.png"],
+        "verdicts": [verdict(f"claim-of-{name}")],
         "experiments": [experiment("max_update_normal_curve")],
     }
     return values | changes
@@ -95,9 +93,8 @@ def leave(tmp_path):
     """Return a function that leaves a figure's files in a folder, with changes to its JSON."""
 
     def leave(name, *, table=None, **changes):
-        (known,) = (k for k in KNOWN if k.name == name)
-        path = tmp_path / f"{known.stem}.json"
-        path.write_text(json.dumps(figure(known, **changes)))
+        path = tmp_path / f"{FIGURES[name].stem}.json"
+        path.write_text(json.dumps(figure(name, **changes)))
         path.with_suffix(".png").write_bytes(png())
         if table is not None:
             path.with_suffix(".csv").write_text(table)
@@ -111,10 +108,10 @@ def report(tmp_path):
     """Return a function that renders what was left in the folder."""
 
     def report(*, scale="laptop", ambiguities="| # | open |\n|---|---|\n| 1 | seeds |", **changes):
-        shown = contents.read_figures(tmp_path, KNOWN, scale=scale)
+        shown = collect.read_figures(tmp_path, FIGURES.values(), scale=scale)
         changes = {"versions": {"Python": "3.11.7"}, **changes}
-        html = markdown.to_html(ambiguities)
-        return page.render(shown, KNOWN, scale=scale, ambiguities=html, **changes)
+        html = document.to_html(ambiguities)
+        return page.render_page(shown, FIGURES, scale=scale, ambiguities=html, **changes)
 
     return report
 

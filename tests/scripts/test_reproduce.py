@@ -1,7 +1,6 @@
 """The commands that make, and save, what a reader sees: scripts/reproduce.py and its neighbours."""
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -19,7 +18,9 @@ from adamct.plotting.registry import (
     import_file,
     reads,
 )
-from adamct.plotting.render import Source
+from adamct.plotting.source import Source
+from adamct.report import make
+from adamct.report.collect import Times
 from adamct.tracking.login import TrackingError
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,6 @@ def call(*command):
 def command(monkeypatch):
     """Return a function that imports a script and calls its main in this process."""
     monkeypatch.chdir(ROOT)
-    monkeypatch.syspath_prepend(ROOT / "scripts")
 
     def imported(name):
         module = import_file(ROOT / "scripts" / f"{name}.py")
@@ -63,6 +63,7 @@ def test_a_figure_that_fails_keeps_no_other_from_being_drawn(
         called.append(words)
         return words[0] == "report.py"
 
+    monkeypatch.setattr(make, "script", script)
     monkeypatch.setattr(reproduce, "script", script)
     words = ["figE1", "figE5", "fig2", "--scale", "smoke", "--launcher", "basic", "--report"]
     assert main(*words, "--out", tmp_path, "seed=1") == 1
@@ -74,19 +75,19 @@ def test_a_figure_that_fails_keeps_no_other_from_being_drawn(
     out, err = capsys.readouterr()
     assert err == "error: failed, as said above: figE1, figE5\n"
     assert (tmp_path / "smoke" / "fig02_level_curves.png").exists()
-    times = json.loads((tmp_path / "smoke" / "times.json").read_text())
-    assert times["records"] == "runs"
-    assert list(times["figures"]) == ["figE1", "figE5", "fig2"]
-    assert times["report"] == 0.0
-    assert times["total"] == pytest.approx(sum(times["figures"].values()))
+    times = Times.model_validate_json((tmp_path / "smoke" / "times.json").read_text())
+    assert times.records == "runs"
+    assert list(times.figures) == ["figE1", "figE5", "fig2"]
+    assert times.report == 0.0
+    assert times.total == pytest.approx(sum(times.figures.values()))
     table = [row.split()[0] for row in out.splitlines()[-5:]]
     assert table == ["figE1", "figE5", "fig2", "report", "total"]
 
 
 def test_an_interrupted_sweep_ends_it_all(command, monkeypatch, tmp_path, capsys):
-    reproduce, main = command("reproduce")
+    _, main = command("reproduce")
     (tmp_path / "run.py").write_text("raise SystemExit(130)")
-    monkeypatch.setattr(reproduce, "SCRIPTS", tmp_path)
+    monkeypatch.setattr(make, "SCRIPTS", tmp_path)
     assert main("figE5", "fig2", "--scale", "smoke", "--out", tmp_path / "out") == 130
     assert "interrupted; start again" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -106,11 +107,10 @@ time.sleep(60)
 INTERRUPTING = """
 import pathlib, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.path.insert(0, sys.argv[1])
-import reproduce
-reproduce.SCRIPTS = pathlib.Path.cwd()
+from adamct.report import make
+make.SCRIPTS = pathlib.Path.cwd()
 try:
-    reproduce.script("run.py")
+    make.script("run.py")
 except KeyboardInterrupt:
     assert pathlib.Path("ended").exists()
 else:
@@ -121,7 +121,7 @@ else:
 def test_an_interrupted_script_is_left_to_end_in_order(tmp_path):
     (tmp_path / "run.py").write_text(INTERRUPTED)
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTING, ROOT / "scripts"],
+        [sys.executable, "-c", INTERRUPTING],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
@@ -140,18 +140,15 @@ def test_a_tracker_is_found_among_overrides_of_the_experiments(tmp_path):
     assert tracker.folder == tmp_path / ".wandb"
 
 
-def test_what_is_said_to_a_launcher_does_not_reach_the_records(command, monkeypatch):
+def test_what_is_said_to_a_launcher_does_not_reach_the_records(monkeypatch):
     """``make fig3 LAUNCHER=slurm OVERRIDES=hydra.launcher.partition=gpu`` trains, then draws."""
-    plot, _ = command("plot")
-    said = ["fig3", "--scale", "smoke", "hydra.launcher.partition=gpu"]
-    said += ["+hydra.launcher.additional_parameters.nice=10", "seed=1"]
-    of_the_sweep = "hydra.sweeper.params.point='0,1'"
-    said.append(of_the_sweep)
-    monkeypatch.setattr(sys, "argv", ["plot", *said])
+    said = ["hydra.launcher.partition=gpu", "+hydra.launcher.additional_parameters.nice=10"]
+    kept = ["seed=1", "hydra.sweeper.params.point='0,1'"]
+    monkeypatch.setattr(sys, "argv", ["plot", "fig3", "--scale", "smoke", *said, *kept])
+    monkeypatch.chdir(ROOT)
     parser = argparse.ArgumentParser()
-    plot.add_arguments(parser)
-    arguments = plot.parse(parser)
-    assert plot.source_of(arguments).overrides == ("seed=1", of_the_sweep)
+    make.add_arguments(parser)
+    assert make.Figures(make.parse(parser)).source.overrides == tuple(kept)
 
 
 @pytest.mark.parametrize("name", ["plot", "reproduce"])
@@ -265,7 +262,17 @@ def test_make_hands_its_variables_on():
 def test_make_lists_its_targets_and_figures():
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = {line.split()[0] for line in done.stdout.splitlines() if line}
-    assert {"all", "smoke", "figures", "report", "test", "lint", "clean"} <= listed
+    assert {
+        "all",
+        "smoke",
+        "figures",
+        "report",
+        "verdicts",
+        "check",
+        "test",
+        "lint",
+        "clean",
+    } <= listed
     assert set(figure_files()) <= listed
 
 

@@ -13,7 +13,7 @@ from adamct.claims import (
     norm,
     regions,
 )
-from adamct.claims.verdict import Claim, Finding, Verdict, judge
+from adamct.claims.verdict import Claim, Finding, Status, Verdict, judge
 
 CLAIMS: tuple[Claim, ...] = (
     *regions.CLAIMS,
@@ -29,4 +29,4 @@ CLAIMS: tuple[Claim, ...] = (
     *direction.CLAIMS,
 )
 
-__all__ = ["CLAIMS", "Claim", "Finding", "Verdict", "judge"]
+__all__ = ["CLAIMS", "Claim", "Finding", "Status", "Verdict", "judge"]

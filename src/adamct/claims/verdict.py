@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import textwrap
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Concatenate, Literal, ParamSpec
+
+from pydantic import BaseModel, ConfigDict
 
 from adamct.analysis.statistics import Interval
 from adamct.records import Records
 
 Status = Literal["reproduced", "not reproduced", "inconclusive"]
+Kind = Literal["paper", "extension"]
 P = ParamSpec("P")
 
 
@@ -57,34 +60,47 @@ class Claim:
     evaluate: Callable[[Records], Finding]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """A claim's finding, with everything that it rests on."""
+class Verdict(BaseModel):
+    """A claim, its finding, and what that rests on: plain values, in a file as here.
 
-    claim: Claim
-    finding: Finding
+    Attributes:
+        kind: whether the paper makes the claim, or this project beyond the paper.
+        statistic: ``None`` where the records cannot decide.
+        interval: 95 %, where the statistic has one.
+        n: how many points or steps it rests on.
+        detail: the numbers in words.
+        scale: of the runs; ``"theory"`` without any.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    figure: str
+    kind: Kind
+    reference: str
+    statement: str
+    criterion: str
+    reads: tuple[str, ...]
+    status: Status
+    statistic: int | float | None
+    interval: tuple[float, float] | None
+    n: int
+    detail: str
     scale: str
     seeds: tuple[int, ...]
     corpora: tuple[str, ...]
     devices: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for a file."""
-        claim = {k: v for k, v in asdict(self.claim).items() if k != "evaluate"}
-        basis = {"scale": self.scale, "seeds": list(self.seeds)}
-        basis |= {"corpora": list(self.corpora), "devices": list(self.devices)}
-        return {**claim, **asdict(self.finding), **basis}
-
     def as_text(self, width: int = 96) -> str:
         """Return a paragraph for the terminal."""
-        head = f"{self.finding.status.upper():<15} {self.claim.statement} ({self.claim.reference})"
+        head = f"{self.status.upper():<15} {self.statement} ({self.reference})"
         indent = " " * 16
         return "\n".join(
             textwrap.fill(text, width, initial_indent=first, subsequent_indent=indent)
             for text, first in (
                 (head, ""),
-                (self.finding.detail, indent),
-                (f"criterion: {self.claim.criterion}", indent),
+                (self.detail, indent),
+                (f"criterion: {self.criterion}", indent),
             )
         )
 
@@ -96,9 +112,11 @@ def judge(claim: Claim, records: Records) -> Verdict:
     def distinct(column: str) -> tuple[Any, ...]:
         return tuple(sorted(set(own.runs[column].tolist()))) if claim.reads else ()
 
+    values = {k: v for k, v in vars(claim).items() if k != "evaluate"}
     return Verdict(
-        claim=claim,
-        finding=claim.evaluate(own),
+        **values,
+        **vars(claim.evaluate(own)),
+        kind="extension" if claim.reference.startswith("beyond the paper") else "paper",
         scale="".join(distinct("scale")) or "theory",
         seeds=distinct("seed"),
         corpora=distinct("corpus"),

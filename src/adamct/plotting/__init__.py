@@ -1,1 +1,1 @@
-"""The look of the figures, and the panels that they share."""
+"""The look of the figures, the panels that they share, and what draws them."""

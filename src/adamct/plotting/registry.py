@@ -1,6 +1,7 @@
-"""The figures there are: their names, their files, and the experiments they read.
+"""The figures there are: their names, their files, their titles, the experiments they read.
 
-Looked up without importing a figure, so that a list of them costs no time.
+A figure's file ``figures/fig03_max_update.py`` is looked at without importing it, so that a list of
+figures costs no time. On the command line it is ``fig3``, in print Figure 3.
 """
 
 from __future__ import annotations
@@ -19,13 +20,29 @@ class FigureError(ValueError):
     """A figure is unknown, or its file is not made as figures are."""
 
 
+def short_name(stem: str) -> str:
+    """Return the name on the command line, of a file's stem or of a claim's figure.
+
+    Example:
+        >>> short_name("fig03_max_update"), short_name("fig16"), short_name("figE1_instability")
+        ('fig3', 'fig16', 'figE1')
+    """
+    return stem.partition("_")[0].replace("fig0", "fig")
+
+
+def label(name: str) -> str:
+    """Return a figure's number in print.
+
+    Example:
+        >>> label("fig3"), label("fig03_max_update"), label("figE1")
+        ('3', '3', 'E1')
+    """
+    return short_name(name).removeprefix("fig")
+
+
 def figure_files(folder: Path = FIGURES_DIR) -> dict[str, Path]:
     """Map the short names ("fig3", "figE1") to the files, in the paper's order."""
-    files = {}
-    for path in sorted(folder.glob("fig[0-9E]*_*.py")):
-        label = path.stem.split("_")[0].removeprefix("fig")
-        files[f"fig{label.lstrip('0')}"] = path
-    return files
+    return {short_name(path.stem): path for path in sorted(folder.glob("fig[0-9E]*_*.py"))}
 
 
 def chosen(names: list[str]) -> dict[str, Path]:
@@ -52,19 +69,32 @@ def reads(path: Path) -> tuple[str, ...]:
     raise FigureError(f"{path.name} has no line READS = (…), the experiments it reads")
 
 
+def title(path: Path) -> str:
+    """Return what a figure shows: the first line of its file, without its number."""
+    first = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n")[0]
+    return bare_title(first)
+
+
+def bare_title(first_line: str) -> str:
+    """Return a title without ``Figure 3:`` and the full stop, and with a capital.
+
+    Example:
+        >>> bare_title("Figure E2: growth against γ."), bare_title("η falls.")
+        ('Growth against γ', 'η falls')
+    """
+    words = re.sub(r"^Figure \w+: ", "", first_line).removesuffix(".")
+    return words[:1].upper() + words[1:] if words[:1].isascii() else words
+
+
 @lru_cache
 def fed_by(experiment: str) -> tuple[str, ...]:
     """Return the labels of the figures that read an experiment, in the paper's order.
 
     Example:
         >>> fed_by("max_update_normal_curve")
-        ('3', '11', '14', 'E3')
+        ('3', '11', 'E3')
     """
-    return tuple(
-        name.removeprefix("fig")
-        for name, path in figure_files().items()
-        if experiment in reads(path)
-    )
+    return tuple(label(name) for name, path in figure_files().items() if experiment in reads(path))
 
 
 def import_file(path: Path) -> ModuleType:

@@ -3,13 +3,15 @@
 A folder holds, for every experiment of one scale,
 
 - ``<experiment>.runs.parquet``: per run its spec, and how it ended;
-- ``<experiment>.scalars.parquet``: per run and step what was recorded, to the last bit but for the
-  sums of a few experiments (``ROUNDED``), less what no figure and no claim reads (``ONLY_IN``);
+- ``<experiment>.scalars.parquet``: per run and step what was recorded, less what the experiment's
+  ``reference_omits`` names, and to the last bit but for the sums of a few experiments
+  (``ROUNDED``). Where every run has one level, ``max_update`` is ``max_update_1`` and left out;
 - ``provenance.json``: which code made them, when, on what, what was left out or rounded, and the
   hashes of both files;
-- ``verdicts.md``: what all claims come to on these records, for a reader.
+- ``verdicts.md``: the verdicts of all claims on these records.
 
-What is read back is checked against its hashes, and against the experiment as it is defined today.
+The tables are plain parquet, for any reader. What is read back here is checked against its hashes,
+and against the experiment as it is defined today.
 """
 
 from __future__ import annotations
@@ -36,20 +38,7 @@ from adamct.records import END_COLUMNS, Records, runs_table, training_command
 from adamct.runs.store import RunFolder, StoreError
 
 PROVENANCE = "provenance.json"
-# These are read in some experiments alone, and left out of the others' reference.
-ONLY_IN = {
-    "train_loss": ("coarse_graining",),
-    "lr": ("annealed_unstable",),
-    "max_update": (
-        "annealed_unstable",
-        "instability_map",
-        "instability_strip",
-        "max_update_boundary",
-        "max_update_float64",
-        "max_update_levels",
-        "max_update_normal_curve",
-    ),
-}
+VERDICTS = "verdicts.md"
 # Sums over matrices of float32, taken in float64 and kept here as float32: to 6e-8 of themselves,
 # where no claim is about less. Their last 29 bits would be most of the reference.
 ROUNDED = ("direction", "gradient_orthogonality", "norm_equilibrium")
@@ -71,14 +60,10 @@ def save(sweep: Sweep, records: Records, folder: Path) -> dict[str, Any]:
         FileError: if a file cannot be written.
     """
     experiment = sweep.experiment
-    left_out = [n for n in records.scalars.columns if not _is_read(n, experiment)]
-    scalars = records.scalars.drop(columns=left_out)
-    if experiment in ROUNDED:
-        sums = scalars.columns.drop(["run_id", "n"])
-        scalars = scalars.astype(dict.fromkeys(sums, np.float32))
+    scalars, left_out = _scalars_to_save(sweep, records.scalars)
     contents = {
-        f"{experiment}.runs.parquet": _to_bytes(_pack_runs(sweep, records.runs)),
-        f"{experiment}.scalars.parquet": _to_bytes(pack_scalars(scalars)),
+        f"{experiment}.runs.parquet": to_parquet(_runs_to_save(sweep, records.runs)),
+        f"{experiment}.scalars.parquet": to_parquet(scalars),
     }
     with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +115,7 @@ def load(sweep: Sweep, folder: Path) -> Records:
     points = [replace(point, spec=specs[point.spec]) for point in sweep]
     ends = {_spec(row).run_id: {name: row[name] for name in END_COLUMNS} for row in saved}
     wanted = list(dict.fromkeys(point.spec.run_id for point in points))
-    scalars = unpack_scalars(_read(scalars_path, entry, renew), wanted)
+    scalars = _restored(_read(scalars_path, entry, renew).to_pandas(), wanted)
     return Records(runs_table(points, ends), scalars)
 
 
@@ -155,107 +140,58 @@ def read_provenance(folder: Path) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------ tables
 
 
-def _pack_runs(sweep: Sweep, runs: pd.DataFrame) -> pa.Table:
+def _runs_to_save(sweep: Sweep, runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row a run: its spec, and how it ended."""
     specs = {name: spec.canonical_json() for name, spec in sweep.runs.items()}
-    once = runs.drop_duplicates("run_id")[["run_id", *END_COLUMNS]]
-    once = once.assign(run_id=once.run_id.map(specs)).rename(columns={"run_id": "spec"})
-    return pa.Table.from_pandas(once, preserve_index=False)
+    once = runs.drop_duplicates("run_id")
+    return once[list(END_COLUMNS)].assign(spec=once.run_id.map(specs))
 
 
-def _is_read(column: str, experiment: str) -> bool:
-    name = re.sub(r"_\d+$", "", column)
-    return experiment in ONLY_IN.get(name, (experiment,))
+def _scalars_to_save(sweep: Sweep, scalars: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the scalars that are kept, and the names of those that the experiment omits."""
+    left_out = [c for c in scalars if re.sub(r"_\d+$", "", c) in sweep.reference_omits]
+    kept = scalars.drop(columns=left_out)
+    if _of_one_level(kept) and kept.max_update.equals(kept.max_update_1):
+        kept = kept.drop(columns="max_update")
+    if sweep.experiment in ROUNDED:
+        kept = kept.astype(dict.fromkeys(kept.columns.drop(["run_id", "n"]), np.float32))
+    return kept, left_out
 
 
-def pack_scalars(scalars: pd.DataFrame) -> pa.Table:
-    """Return the table that :func:`unpack_scalars` takes: no bit is lost, and none kept twice."""
-    columns: dict[str, pa.Array] = {}
-    same_as: dict[str, str] = {}
-    differences: dict[str, int] = {}
-    first: dict[bytes, str] = {}
-    for name in scalars.columns.drop(["run_id", "n"]):
-        values = scalars[name].to_numpy(float)
-        twin = first.setdefault(values.tobytes(), name)
-        if twin != name:
-            same_as[name] = twin
-            continue
-        columns[name], order = _packed(values)
-        if order:
-            differences[name] = order
-    columns["n"] = pa.array(scalars.n, pa.int32())
-    columns["run_id"] = pa.array(scalars.run_id)
-    layout = {"columns": list(scalars), "same_as": same_as, "differences": differences}
-    return pa.table(columns).replace_schema_metadata({"layout": json.dumps(layout)})
+def _restored(saved: pd.DataFrame, run_ids: Sequence[str]) -> pd.DataFrame:
+    """Return the scalars of some runs, in their order, as :func:`adamct.records.load` would."""
+    rank = {name: position for position, name in enumerate(run_ids)}
+    ranks = saved.run_id.map(rank).dropna().sort_values(kind="stable")
+    scalars = saved.loc[ranks.index].reset_index(drop=True)
+    scalars = scalars.astype(dict.fromkeys(scalars.select_dtypes(np.float32), np.float64))
+    if _of_one_level(scalars) and "max_update" not in scalars:
+        scalars.insert(
+            scalars.columns.get_loc("max_update_1") + 1, "max_update", scalars.max_update_1
+        )
+    return scalars
 
 
-def _packed(values: np.ndarray) -> tuple[pa.Array, int]:
-    """Return a column's values, or the differences of their bits, whichever is smallest.
+def _of_one_level(scalars: pd.DataFrame) -> bool:
+    return "max_update_1" in scalars and "max_update_2" not in scalars
 
-    Float32 where that loses nothing. A smooth column of float64 has nearly equal bits from step to
-    step: of their differences (of their differences) most leading bytes are zero.
+
+def to_parquet(table: pd.DataFrame) -> bytes:
+    """Return a table as plain parquet: floats split into streams of bytes, then zstd.
+
+    The leading bytes of neighbouring floats are alike, and so compress once they stand together.
     """
-    with np.errstate(over="ignore"):
-        narrow = values.astype(np.float32)
-    if np.array_equal(narrow.astype(float), values, equal_nan=True):
-        return pa.array(narrow, from_pandas=True), 0
-    choices = [pa.array(values, from_pandas=True)]
-    bits = values.view(np.int64)
-    for _ in range(2):
-        bits = np.diff(bits, prepend=0)  # modulo 2⁶⁴
-        choices.append(pa.array((bits << 1) ^ (bits >> 63)))  # the sign last: small is small
-    order = min(range(3), key=lambda i: len(_to_bytes(pa.table({"values": choices[i]}))))
-    return choices[order], order
-
-
-def _unpacked(column: pa.ChunkedArray, order: int) -> np.ndarray:
-    values = column.to_numpy()
-    if order == 0:
-        return values.astype(np.float64)
-    bits = values.view(np.uint64)
-    bits = (bits >> 1).view(np.int64) ^ -(bits & 1).view(np.int64)
-    for _ in range(order):
-        bits = np.cumsum(bits)
-    return bits.view(np.float64)
-
-
-def unpack_scalars(table: pa.Table, wanted: Sequence[str]) -> pd.DataFrame:
-    """Return the scalars of the wanted runs, in this order, as they were before packing."""
-    layout = json.loads(table.schema.metadata[b"layout"])
-    run_ids = table["run_id"].combine_chunks().dictionary_encode()
-    rank = {name: position for position, name in enumerate(wanted)}
-    ranks = np.array([rank.get(name, -1) for name in run_ids.dictionary.to_pylist()])
-    ranks = ranks[run_ids.indices.to_numpy()]
-    rows = np.argsort(ranks, kind="stable")
-    rows = rows[ranks[rows] >= 0]
-    stored: dict[str, Any] = {
-        name: _unpacked(table[name], layout["differences"].get(name, 0))[rows]
-        for name in table.column_names
-        if name not in ("run_id", "n")
-    }
-    stored["n"] = table["n"].to_numpy()[rows].astype(np.int64)
-    stored["run_id"] = pd.Index(list(wanted)).take(ranks[rows])
-    return pd.DataFrame(
-        {name: stored[layout["same_as"].get(name, name)] for name in layout["columns"]}
-    )
-
-
-def _to_bytes(table: pa.Table) -> bytes:
-    wide = (pa.float32(), pa.float64(), pa.int64())
-    numbers = [column.name for column in table.schema if column.type in wide]
     buffer = io.BytesIO()
-    with pq.ParquetWriter(
+    numbers = list(table.select_dtypes("number"))
+    pq.write_table(
+        pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None),
         buffer,
-        table.schema,
         compression="zstd",
         compression_level=19,
-        use_dictionary=[name for name in table.column_names if name not in numbers],
+        use_dictionary=[name for name in table if name not in numbers],
         use_byte_stream_split=numbers,
         write_statistics=False,
         store_schema=False,  # it would repeat, in Arrow's own words, what the file says
-    ) as writer:
-        writer.write_table(table)
-        writer.add_key_value_metadata(table.schema.metadata or {})
+    )
     return buffer.getvalue()
 
 

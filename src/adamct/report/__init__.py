@@ -1,9 +1,9 @@
-"""The report: what ``scripts/plot.py`` leaves behind, as one self-contained HTML page.
+"""The report: what was drawn at one scale, as one self-contained HTML page.
 
-- ``contents``: what a drawn figure consists of, read and checked.
-- ``wording``: numbers, intervals, durations and commands as a reader meets them.
-- ``markdown``: the little Markdown that the project's documents need.
+- ``collect``: the rendered figures of a folder, read back and checked.
+- ``summary``: verdicts counted and grouped; as Markdown, and as the README's numbers.
 - ``topics``: the results beyond the paper, and the verdicts that bear on them.
-- ``page``: all of it through the template, by :func:`~adamct.report.page.render`.
-- ``verdicts``: the verdicts alone, as a page of Markdown.
+- ``document``: the project's Markdown as HTML.
+- ``format``: numbers, intervals, durations and commands as text.
+- ``page``: all of it through the template, by :func:`~adamct.report.page.render_page`.
 """

@@ -7,28 +7,23 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from adamct.report import topics, wording
-from adamct.report.contents import Known, Shown, Status, Times, Trained, bare_title
-from adamct.report.topics import Verdict
+from adamct.plotting import registry
+from adamct.plotting.rendered import ExperimentRuns
+from adamct.report import format, summary, topics
+from adamct.report.collect import ReportError, Shown, Times
 
-STATUSES: tuple[Status, ...] = ("reproduced", "not reproduced", "inconclusive")
-WORDINGS = (
-    "capital",
-    "cell",
-    "count",
-    "duration",
-    "formula",
-    "integers",
-    "interval",
-    "label",
-    "number",
+FILTERS = (
+    *(format.capital, format.cell, format.count, format.duration, format.formula),
+    *(format.integers, format.interval, format.label, format.number),
+    *(registry.bare_title, registry.short_name, registry.title, summary.counts, summary.where),
 )
-SCALES = {
+SCALE_NOTES = {
     "smoke": "Smoke scale takes seconds and proves that the path from configuration to verdict "
     "works. Its runs are far too short to judge a claim: the verdicts mean nothing.",
     "laptop": "Laptop scale takes about an hour on two CPU cores, on data that comes with Python "
@@ -40,17 +35,17 @@ SCALES = {
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Listed:
     """One experiment's runs, and the figures that were drawn from these very runs."""
 
-    trained: Trained
+    runs: ExperimentRuns
     figures: tuple[str, ...]
     anchor: str
 
 
-def render(
+def render_page(
     shown: Sequence[Shown],
-    known: Sequence[Known],
+    figures: Mapping[str, Path],
     *,
     scale: str,
     ambiguities: Markup,
@@ -63,9 +58,9 @@ def render(
 
     Args:
         shown: the figures that have been drawn.
-        known: all figures that there are; what is missing is listed with its command.
+        figures: all that there are; what is missing is listed with its command.
         scale: smoke, laptop or paper.
-        ambiguities: what the paper leaves open, of :func:`adamct.report.markdown.read_body`.
+        ambiguities: what the paper leaves open, of :func:`adamct.report.document.read_body`.
         times: what the last ``make`` of several figures took, if there was one.
         versions: what the page was made with, name → version.
 
@@ -73,15 +68,15 @@ def render(
         One HTML page that needs no other file.
 
     Raises:
-        ValueError: if there is nothing to show.
+        ReportError: if there is nothing to show.
     """
     if not shown:
-        raise ValueError(
-            f"no figure has been drawn at {scale} scale; {wording.make_command('fig3', scale)} "
+        raise ReportError(
+            f"no figure has been drawn at {scale} scale; {format.make_command('fig3', scale)} "
             "trains and draws one"
         )
-    verdicts = [Verdict(judged, s.drawn.figure) for s in shown for judged in s.drawn.verdicts]
-    names = {s.drawn.figure for s in shown}
+    verdicts = [verdict for s in shown for verdict in s.rendered.verdicts]
+    names = {s.rendered.figure for s in shown}
     environment = Environment(
         loader=PackageLoader("adamct.report"),
         autoescape=True,
@@ -89,78 +84,59 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {name: getattr(wording, name) for name in WORDINGS}
-    environment.filters |= {"bare_title": bare_title, "data_uri": data_uri, "slug": slug}
-    sweeps = distinct_sweeps(shown)
+    environment.filters |= {function.__name__: function for function in FILTERS}
+    environment.filters |= {"data_uri": data_uri, "slug": slug}
+    listed = list_runs(shown)
     return environment.get_template("report.html.jinja").render(
         scale=scale,
-        scale_note=SCALES[scale],
+        scale_note=SCALE_NOTES[scale],
         shown=shown,
-        missing=[figure for figure in known if figure.name not in names],
-        groups=grouped(verdicts),
+        missing={name: path for name, path in figures.items() if name not in names},
+        groups=summary.grouped(verdicts),
         evidence=topics.evidence(verdicts, names),
-        sweeps=sweeps,
-        anchors={
-            (sweep.trained.experiment, sweep.trained.run_ids_sha256): sweep.anchor
-            for sweep in sweeps
-        },
-        basis=basis(shown, sweeps),
-        tally=tally(verdicts),
+        listed=listed,
+        anchors={(one.runs.experiment, one.runs.run_ids_sha256): one.anchor for one in listed},
+        basis=basis(shown, listed),
+        tally=summary.tally(verdicts),
         ambiguities=ambiguities,
         times=times,
         versions=versions,
-        make=lambda name: wording.make_command(name, scale),
+        make=lambda name: format.make_command(name, scale),
     )
 
 
-def grouped(verdicts: Iterable[Verdict]) -> list[tuple[str, str, list[Verdict], dict[Status, int]]]:
-    """Return (key, heading, verdicts, tally): the paper's claims first, each in figures' order."""
-    paper: list[Verdict] = []
-    beyond: list[Verdict] = []
-    for verdict in verdicts:
-        (beyond if verdict.judged.beyond else paper).append(verdict)
-    headings = (("paper", "The paper’s claims", paper), ("beyond", "Beyond the paper", beyond))
-    return [(key, words, group, tally(group)) for key, words, group in headings if group]
-
-
-def tally(verdicts: Iterable[Verdict]) -> dict[Status, int]:
-    """Return how many verdicts there are of each kind."""
-    counts = Counter(verdict.judged.status for verdict in verdicts)
-    return {status: counts[status] for status in STATUSES}
-
-
-def distinct_sweeps(shown: Iterable[Shown]) -> list[Sweep]:
+def list_runs(shown: Iterable[Shown]) -> list[Listed]:
     """Return every experiment once, or once for each set of runs that figures were drawn from."""
-    found: dict[tuple[str, str], tuple[Trained, list[str]]] = {}
+    found: dict[tuple[str, str], tuple[ExperimentRuns, list[str]]] = {}
     for s in shown:
-        for trained in s.drawn.experiments:
-            key = trained.experiment, trained.run_ids_sha256
-            found.setdefault(key, (trained, []))[1].append(s.drawn.figure)
+        for runs in s.rendered.experiments:
+            key = runs.experiment, runs.run_ids_sha256
+            found.setdefault(key, (runs, []))[1].append(s.rendered.figure)
     repeats: Counter[str] = Counter()
-    sweeps = []
-    for trained, figures in found.values():
-        repeats[trained.experiment] += 1
-        nth = repeats[trained.experiment]
-        anchor = f"run-{trained.experiment}" + (f"-{nth}" if nth > 1 else "")
-        sweeps.append(Sweep(trained, tuple(dict.fromkeys(figures)), anchor))
-    return sweeps
+    listed = []
+    for runs, figures in found.values():
+        repeats[runs.experiment] += 1
+        nth = repeats[runs.experiment]
+        anchor = f"run-{runs.experiment}" + (f"-{nth}" if nth > 1 else "")
+        listed.append(Listed(runs, tuple(dict.fromkeys(figures)), anchor))
+    return listed
 
 
-def basis(shown: Sequence[Shown], sweeps: Sequence[Sweep]) -> dict[str, Any]:
+def basis(shown: Sequence[Shown], listed: Sequence[Listed]) -> dict[str, Any]:
     """Return what the whole page rests on: data, devices, commits, seeds, date, totals."""
-    trained = [sweep.trained for sweep in sweeps]
+    runs = [one.runs for one in listed]
 
     def distinct(name: str) -> list[Any]:
-        return sorted(set(itertools.chain.from_iterable(getattr(t, name) for t in trained)))
+        return sorted(set(itertools.chain.from_iterable(getattr(of, name) for of in runs)))
 
     return {
         **{name: distinct(name) for name in ("corpora", "devices", "commits", "seeds")},
-        "dirty": any(t.dirty for t in trained),
-        "sources": sorted({s.drawn.source for s in shown}),
-        "drawn": max(s.drawn.drawn for s in shown),
-        "runs": sum(t.runs for t in trained),
-        "wall_s": sum(t.wall_s for t in trained),
-        "drawing_s": sum(s.drawn.seconds for s in shown),
+        "dirty": any(of.dirty for of in runs),
+        "sources": sorted({s.rendered.source for s in shown}),
+        "drawn": max(s.rendered.drawn for s in shown),
+        "runs": sum(of.runs for of in runs),
+        "wall_s": sum(of.wall_s for of in runs),
+        "drawing_s": sum(s.rendered.seconds for s in shown),
     }
 
 

@@ -1,4 +1,4 @@
-"""Numbers, intervals, durations and commands as a reader meets them."""
+"""Numbers, intervals, durations and commands as text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection
 
 from markupsafe import Markup, escape
+
+from adamct.plotting import registry
 
 MINUS = "\N{MINUS SIGN}"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -119,10 +121,10 @@ def label(name: str) -> str:
     """Return a figure's number in words.
 
     Example:
-        >>> label("figE3") == "Figure\N{NO-BREAK SPACE}E3"
+        >>> label("figE3") == label("figE3_slopes") == "Figure\N{NO-BREAK SPACE}E3"
         True
     """
-    return f"Figure\N{NO-BREAK SPACE}{name.removeprefix('fig')}"
+    return f"Figure\N{NO-BREAK SPACE}{registry.label(name)}"
 
 
 def make_command(name: str, scale: str) -> str:

@@ -1,0 +1,70 @@
+"""Write the verdicts and the README's numbers from the reference records; nothing is trained.
+
+python scripts/verdicts.py             # figures/reference/laptop/verdicts.md and README.md
+python scripts/verdicts.py --check     # fails where they are of other claims or records
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SCALE = "laptop"
+
+
+def main() -> int:
+    """Parse the command line; write, or compare."""
+    from adamct.runs.exits import exit_code
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; compare")
+    arguments = parser.parse_args()
+    os.chdir(ROOT)
+    return exit_code(lambda: check() if arguments.check else write())
+
+
+def texts() -> dict[Path, str]:
+    """Return what the two files should say."""
+    from adamct.plotting.registry import figure_files
+    from adamct.plotting.source import judge_all, reference_source
+    from adamct.records.archive import VERDICTS, read_provenance
+    from adamct.report import readme, summary
+
+    source = reference_source(SCALE)
+    assert source.reference is not None
+    verdicts = judge_all(source)
+    blocks = readme.blocks(verdicts, read_provenance(source.reference), figure_files())
+    path = ROOT / "README.md"
+    return {
+        source.reference / VERDICTS: summary.to_markdown(verdicts, SCALE),
+        path: readme.fill(path.read_text("utf-8"), blocks),
+    }
+
+
+def write() -> int:
+    """Write both files."""
+    from adamct import files
+
+    for path, text in texts().items():
+        files.replace(path, text)
+        print(f"wrote {path.relative_to(ROOT)}")
+    return 0
+
+
+def check() -> int:
+    """Compare both files with what they should say."""
+    from adamct.report.readme import differs
+
+    stale = [path for path, text in texts().items() if differs(path.read_text("utf-8"), text)]
+    for path in stale:
+        print(f"error: {path.relative_to(ROOT)} is stale: make verdicts", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Where figures and verdicts get their records: the runs themselves, or the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adamct import records as store_records
+from adamct.claims import CLAIMS, Verdict, judge
+from adamct.config.compose import compose_sweep
+from adamct.config.execution import Sweep, WandbTracker
+from adamct.plotting.registry import FIGURES_DIR, figure_files, reads
+from adamct.records import Records, archive
+
+REFERENCE_DIR = FIGURES_DIR / "reference"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where figures get their records: each experiment is read once, however many show it.
+
+    Attributes:
+        scale: smoke, laptop or paper.
+        overrides: of the configuration, such as ``seed=1``.
+        reference: the folder of reference records to read; ``None`` reads the runs themselves.
+    """
+
+    scale: str
+    overrides: tuple[str, ...] = ()
+    reference: Path | None = None
+    _known: dict[str, tuple[Sweep, Records]] = field(default_factory=dict, init=False, repr=False)
+
+    def read(self, experiment: str) -> Records:
+        """Return an experiment's records; as :meth:`open`."""
+        return self.open(experiment)[1]
+
+    def open(self, experiment: str) -> tuple[Sweep, Records]:
+        """Return an experiment's sweep and its records.
+
+        Raises:
+            StoreError: if they are missing or torn, with the command that makes them.
+            ConfigurationError: for an override that cannot work.
+        """
+        if experiment not in self._known:
+            asked = [f"experiment={experiment}", f"scale={self.scale}", *self.overrides]
+            if self.reference is None:
+                sweep = compose_sweep(asked)
+                self._known[experiment] = sweep, store_records.load(sweep, self.overrides)
+            else:
+                sweep = compose_sweep(asked, with_data=False)
+                self._known[experiment] = sweep, archive.load(sweep, self.reference)
+        return self._known[experiment]
+
+    def tracker(self) -> WandbTracker | None:
+        """Return where figures are to be shown in W&B, if anywhere, as the overrides say."""
+        named = {override: override.lstrip("+") for override in self.overrides}
+        if not any(name.startswith("tracker") for name in named.values()):
+            return None
+        # The others are of the experiments: ranges, or keys that only some configurations have.
+        asked = [o for o, name in named.items() if name.startswith(("tracker", "runs_dir"))]
+        return compose_sweep(asked, sweep=False, with_data=False).tracker
+
+
+def reference_source(scale: str, folder: Path = REFERENCE_DIR) -> Source:
+    """Return the source that reads the reference records of a scale."""
+    return Source(scale, reference=folder / scale)
+
+
+def covered(names: Sequence[str], source: Source) -> bool:
+    """Return whether a reference holds all of some experiments."""
+    assert source.reference is not None
+    return set(archive.read_provenance(source.reference)).issuperset(names)
+
+
+def covered_figures(source: Source) -> dict[str, Path]:
+    """Return the files of the figures that can be drawn from a reference."""
+    return {name: path for name, path in figure_files().items() if covered(reads(path), source)}
+
+
+def judge_all(source: Source) -> list[Verdict]:
+    """Judge every claim whose records a reference holds, figure by figure."""
+    return [
+        judge(claim, store_records.join([source.read(name) for name in claim.reads]))
+        for claim in sorted(CLAIMS, key=lambda claim: claim.figure)
+        if covered(claim.reads, source)
+    ]

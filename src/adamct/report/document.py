@@ -1,0 +1,82 @@
+"""The project's Markdown documents as HTML, for a page that has headings of its own."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from adamct.report.format import formula
+
+ROLES = {"thead": "rowgroup", "tbody": "rowgroup", "tr": "row"}
+
+
+def read_body(path: Path) -> Markup:
+    """Return a document as HTML, without its ``# title``."""
+    return to_html(re.sub(r"\A# .*", "", path.read_text("utf-8")))
+
+
+def to_html(text: str, *, top: int = 2) -> Markup:
+    r"""Return Markdown as HTML: CommonMark and tables; raw HTML stays text.
+
+    Subscripts and minus signs are set as in captions, and a link that leads into the repository
+    becomes its text. A table's cells name their column, for screens on which a row is a card.
+
+    Args:
+        text: Markdown.
+        top: the level of its ``#`` headings on the page.
+
+    Example:
+        >>> to_html("A *b* of θ_n\n\n- c `d|e`")
+        Markup('<p>A <em>b</em> of θ<sub>n</sub></p>\n<ul>\n<li>c <code>d|e</code></li>\n</ul>\n')
+    """
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(text)
+    for token in tokens:
+        token.children = list(_adapted(token.children or ()))
+        if token.type.startswith("heading"):
+            token.tag = f"h{min(6, int(token.tag[1]) + top - 1)}"
+    _describe_tables(tokens)
+    return Markup(markdown.renderer.render(tokens, markdown.options, {}))
+
+
+def _adapted(marks: Iterable[Token]) -> Iterator[Token]:
+    """Yield what stands in a line: text set as a formula, and of links those that lead outside."""
+    outside = True
+    for mark in marks:
+        if mark.type == "link_open":
+            outside = str(mark.attrs["href"]).startswith(("http://", "https://"))
+        if mark.type == "text":
+            yield _html(formula(mark.content))
+        elif outside or not mark.type.startswith("link"):
+            yield mark
+
+
+def _describe_tables(tokens: Sequence[Token]) -> None:
+    """Give the parts of tables their roles, and each cell the name of its column."""
+    names: list[str] = []
+    column = 0
+    for token, inline in itertools.pairwise(tokens):
+        if token.type in {f"{tag}_open" for tag in ROLES}:
+            token.attrs, column = {"role": ROLES[token.tag]}, 0
+        elif token.type == "table_open":
+            token.attrs, names = {"role": "table", "class": "cards"}, []
+        elif token.type == "th_open":
+            token.attrs = {"role": "columnheader", "scope": "col"}
+            names.append(
+                "".join(Markup(mark.content).striptags() for mark in inline.children or ())
+            )
+        elif token.type == "td_open":
+            token.attrs = {"role": "cell", "data-label": names[column]}
+            column += 1
+            if inline.children:
+                inline.children = [_html("<span>"), *inline.children, _html("</span>")]
+
+
+def _html(markup: str) -> Token:
+    return Token("html_inline", "", 0, content=str(markup))
