@@ -191,6 +191,8 @@ def test_only_options_may_have_defaults_never_what_tells_kinds_apart():
 
 def test_an_option_at_its_default_leaves_the_name_alone():
     assert optimizer(eps=1e-30, state_dtype="float32").run_id == optimizer().run_id
+    assert optimizer(query_key_second_moment="elementwise").run_id == optimizer().run_id
+    assert spec(continuous=None).run_id == spec().run_id
     assert optimizer(state_dtype="float64").run_id != optimizer().run_id
 
 

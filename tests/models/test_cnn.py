@@ -160,7 +160,7 @@ def test_first_linear_layer_takes_its_size_from_the_input() -> None:
         assert config.n_features == 8 * math.floor(image_size / 8) ** 2
 
 
-def test_a_picture_alone_decides_its_logits() -> None:
+def test_an_image_alone_decides_its_logits() -> None:
     model = small()
     images, _ = batch()
     images.requires_grad_()

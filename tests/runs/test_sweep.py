@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from adamct.config.compose import compose_sweep
 from adamct.runs.store import RunFolder
@@ -77,7 +78,7 @@ def test_help_does_not_import_torch():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["optimizer.gamma=1"], "error: optimizer.gamma: received 1.0"),
+        (["optimizer.gamma=1"], "error: optimizer.gamma: gamma = 1.0"),
         (["-m", *SWEEP, "optimizer.guard=maybe"], "optimizer.guard = 'maybe'"),
         (["optimizer.betta=1"], "Could not override 'optimizer.betta'"),
         (["task=gpt_huge"], "Could not find 'task/gpt_huge'"),
@@ -186,10 +187,17 @@ def test_a_run_that_fails_keeps_no_later_array_from_being_launched(tmp_path):
     assert statuses == {0: "failed", 1: "finished", 2: "finished"}
 
 
-def test_a_run_that_fails_is_reported_with_its_reason(tmp_path):
+def test_a_device_that_is_missing_is_refused_before_anything_is_launched(tmp_path):
     code, _, err = call("scale=smoke", "execution.device=cuda:7", f"runs_dir={tmp_path}")
-    assert code == 1
-    assert "execution.device" in err
+    assert code == 2
     assert "set execution.device=cpu" in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="trains where there is such a device")
+def test_a_run_that_fails_is_reported_with_its_reason(tmp_path):
+    code, _, err = call("scale=smoke", "execution.device=mps", f"runs_dir={tmp_path}")
+    assert code == 1
+    assert "mps" in err
     (outcome,) = tmp_path.glob("*/outcome.json")
     assert json.loads(outcome.read_text())["status"] == "failed"

@@ -280,22 +280,6 @@ def test_vectors_of_a_record_become_columns_and_come_back(tmp_path):
         records.vectors(run_id, "head_names")
 
 
-def test_new_options_at_their_defaults_leave_names_alone():
-    plain, spelled = (
-        compose_sweep(["scale=smoke", *overrides], sweep=False)[0].spec.canonical_json()
-        for overrides in ([], ["continuous=null", "optimizer.query_key_second_moment=elementwise"])
-    )
-    assert plain == spelled
-    assert "continuous" not in plain
-    assert "query_key" not in plain
-
-
-def test_levels_of_queries_and_keys_come_in_pairs():
-    own = "optimizer.query_key={lr:1.0e-3,betas:[0.9,0.9],gammas:[0.9]}"
-    with pytest.raises(ConfigurationError, match="2 betas and 1 gammas"):
-        compose_sweep(["scale=smoke", own], sweep=False)
-
-
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -309,6 +293,7 @@ def test_levels_of_queries_and_keys_come_in_pairs():
             ["optimizer.query_key={lr:1.0e-3,betas:[0.9],gammas:[0.9]}"],
             "queries and keys on their own",
         ),
+        (["optimizer.query_key={lr:1.0e-3,betas:[0.9,0.9],gammas:[0.9]}"], "2 betas and 1 gammas"),
         (["continuous.n_substeps=0"], r"continuous\.n_substeps = 0"),
     ],
 )

@@ -6,7 +6,8 @@ the classes) is given to :meth:`ModelSpec.build`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,10 +26,21 @@ class ModelSpec(Frozen):
     Attributes:
         takes: the kind of data that it is trained on.
         has_heads: whether it has query and key matrices, by ``query_key_parameters()``.
+        shape: the model's own configuration, which checks it; a model may do without.
     """
 
     takes: ClassVar[Literal["text", "images"]]
     has_heads: ClassVar[bool] = False
+    shape: ClassVar[Callable[..., Any]] = dict
+
+    @model_validator(mode="after")
+    def _possible(self) -> ModelSpec:
+        self.config()  # raises
+        return self
+
+    def config(self, **of_data: int) -> Any:
+        """Return the model's own configuration, or refuse a shape that cannot work."""
+        return self.shape(**self.model_dump(exclude={"kind"}) | of_data)
 
     def build(self, generator: Generator | None = None, /, **of_data: int) -> Network:
         """Return the model, on the CPU.
@@ -57,6 +69,7 @@ class GPTSpec(TextModelSpec):
     """Architecture of the decoder-only transformer, in the words of ``GPTConfig``."""
 
     has_heads = True
+    shape = GPTConfig
     kind: Literal["gpt"]
     n_layer: int
     n_head: int
@@ -65,15 +78,6 @@ class GPTSpec(TextModelSpec):
     bias: bool = False
     tied: bool = True
     qk_norm: bool = False
-
-    @model_validator(mode="after")
-    def _possible(self) -> GPTSpec:
-        self.config()  # raises
-        return self
-
-    def config(self, **of_data: int) -> GPTConfig:
-        """Return the model's own configuration."""
-        return GPTConfig(**self.model_dump(exclude={"kind"}) | of_data)
 
     def build(self, generator: Generator | None = None, /, **of_data: int) -> Network:
         """Return the transformer for a ``vocab_size``."""
@@ -85,18 +89,10 @@ class GPTSpec(TextModelSpec):
 class CNNSpec(ImageModelSpec):
     """Architecture of the CNN, in the words of ``CNNConfig``."""
 
+    shape = CNNConfig
     kind: Literal["cnn"]
     width: float = 1.0
     batch_norm: bool = False
-
-    @model_validator(mode="after")
-    def _possible(self) -> CNNSpec:
-        self.config()  # raises
-        return self
-
-    def config(self, **of_data: int) -> CNNConfig:
-        """Return the model's own configuration."""
-        return CNNConfig(**self.model_dump(exclude={"kind"}) | of_data)
 
     def build(self, generator: Generator | None = None, /, **of_data: int) -> Network:
         """Return the CNN for an ``image_size``, ``channels`` and ``n_classes``."""

@@ -74,7 +74,7 @@ class Config(Frozen):
 
 
 def explain(error: ValidationError) -> str:
-    """One line a fault: the key as it is written in YAML, what it held, what would do."""
+    """One line a fault: the key as it is written in YAML, its value, what would do."""
     lines = []
     for fault in error.errors():
         # Where one of several kinds is meant, pydantic names the kind as if it were a key.
