@@ -15,13 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from adamct.config.spec import CNNSpec, GPTSpec, RunSpec, TaskSpec
 from adamct.continuous.schemes import SCHEMES
+from adamct.data.catalogue import IMAGE_SETS, VOCABULARIES, known
 from adamct.models import CNN, GPT, CNNConfig, GPTConfig
 from adamct.train.observables import LOOK_AHEAD
-
-# What a model must know of data that a specification may be composed without.
-VOCABULARY = {"c4": 50257, "shakespeare": 65, "pydoc_topics": 103}  # the last on Python 3.11
-PICTURES = {"cifar10": (32, 3, 10), "digits": (8, 1, 10)}  # size, channels, classes
-HELD_OUT = {"cifar10": (10_000, 50_000), "digits": (359, 1438)}  # pictures: test, train
 
 
 def run_flops(spec: RunSpec) -> float:
@@ -58,8 +54,8 @@ def _evaluations(spec: RunSpec) -> float:
     if spec.evaluation.n_batches is not None:
         each = float(spec.evaluation.n_batches * (1 + (share > 0)))
     else:
-        test, train = HELD_OUT[spec.task.data.corpus]
-        each = (test + share * train) / spec.task.batch_size
+        images = known(IMAGE_SETS, spec.task.data.corpus)
+        each = (images.n_test + share * images.n_train) / spec.task.batch_size
     return each * (-(-spec.n_steps // spec.evaluation.every) + 1)
 
 
@@ -77,12 +73,15 @@ def _task_flops(task: TaskSpec) -> tuple[int, int]:
 
 def _model_and_batch(task: TaskSpec) -> tuple[GPT | CNN, tuple[Tensor, Tensor]]:
     if isinstance(task.model, GPTSpec):
-        vocabulary = getattr(task.data, "vocab_size", None) or VOCABULARY[task.data.corpus]
+        told = getattr(task.data, "vocab_size", None)
+        vocabulary = told or known(VOCABULARIES, task.data.corpus)
         config = GPTConfig(vocab_size=vocabulary, **task.model.model_dump(exclude={"kind"}))
         tokens = torch.zeros(task.batch_size, config.block_size, dtype=torch.int64, device="meta")
         return GPT(config), (tokens, tokens)
     assert isinstance(task.model, CNNSpec)
-    size, channels, n_classes = PICTURES[task.data.corpus]
-    shape = CNNConfig(size, channels, n_classes, **task.model.model_dump(exclude={"kind"}))
-    pictures = torch.zeros(task.batch_size, channels, size, size, device="meta")
-    return CNN(shape), (pictures, torch.zeros(task.batch_size, dtype=torch.int64, device="meta"))
+    data = known(IMAGE_SETS, task.data.corpus)
+    config = CNNConfig(
+        data.size, data.channels, data.n_classes, **task.model.model_dump(exclude={"kind"})
+    )
+    images = torch.zeros(task.batch_size, data.channels, data.size, data.size, device="meta")
+    return CNN(config), (images, torch.zeros(task.batch_size, dtype=torch.int64, device="meta"))

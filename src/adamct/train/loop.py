@@ -10,17 +10,17 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from adamct.config.spec import Execution, GPTSpec, OptimizerSpec, RunSpec
+from adamct.data.rng import dropout_seed, stream_seed
 from adamct.optim import KAdam
 from adamct.train.heads import heads, hold_norms, norms, query_key
 from adamct.train.observables import LOOK_AHEAD
 from adamct.train.schedules import lr_factor
 from adamct.train.states import ModelState, StepState
-from adamct.train.tasks import Batch, Model, open_task, stream_seed
+from adamct.train.tasks import Batch, Model, open_task
 from adamct.train.twin import ContinuousTwin, DrivenTwin, flat_gradients, flat_parameters
 
 
@@ -47,8 +47,7 @@ class Training:
         own = spec.optimizer.query_key
         self._norms = norms(heads(self.model)) if own and own.fixed_norm else None
         model = spec.task.model
-        drops = isinstance(model, GPTSpec) and model.dropout
-        self._dropout_seed = stream_seed(spec.seed, "dropout") if drops else None
+        self._drops = isinstance(model, GPTSpec) and model.dropout > 0
         self._start: Tensor | None = None
         self._twin: ContinuousTwin | None = None
         self._driven: DrivenTwin | None = None
@@ -100,8 +99,8 @@ class Training:
         factor = lr_factor(spec.schedule, n, spec.n_steps)
         for group, lr in zip(self.optimizer.param_groups, self._lrs, strict=True):
             group["lr"] = lr * factor
-        if self._dropout_seed is not None:
-            torch.manual_seed(_mix(self._dropout_seed, n))
+        if self._drops:
+            torch.manual_seed(dropout_seed(spec.seed, n))
         self.model.train()
         # Not after the step: observables look at the gradients.
         self.optimizer.zero_grad(set_to_none=True)
@@ -192,7 +191,3 @@ def resolve_device(name: str) -> torch.device:
             "set execution.device=cpu (or auto)"
         )
     return device
-
-
-def _mix(seed: int, n: int) -> int:
-    return int(np.random.SeedSequence([seed, n]).generate_state(1, np.uint64)[0])

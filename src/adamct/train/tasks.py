@@ -1,11 +1,10 @@
 """What is trained on what: a task builds its model, gives its batches and scores it.
 
-The loop knows nothing of text or pictures; each task is here once.
+The loop knows nothing of text or images; each task is here once.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -17,21 +16,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from adamct.config.spec import CNNSpec, GPTSpec, ImageData, RunSpec, TextData
-from adamct.data import (
-    Augmentation,
-    ImageSet,
-    image_batch,
-    open_corpus,
-    open_images,
-    ordered_batches,
-    text_batch,
-)
+from adamct.data.batches import Augmentation, image_batch, ordered_batches, text_batch
+from adamct.data.image_set import ImageSet
+from adamct.data.rng import stream_seed
 from adamct.models import CNN, GPT, CNNConfig, GPTConfig
 
 Batch = tuple[Tensor, Tensor]
 Model = GPT | CNN
 
-EVALUATION_BATCH = 1000  # pictures a forward pass; decides memory, and the last digits of a score
+EVALUATION_BATCH = 1000  # images a forward pass; decides memory, and the last digits of a score
 
 
 class Task(Protocol):
@@ -47,19 +40,9 @@ class Task(Protocol):
         """Score the model, in evaluation mode, on the held-out splits.
 
         Returns:
-            ``test_loss``, and ``test_accuracy`` for pictures; where a validation split is held
+            ``test_loss``, and ``test_accuracy`` for images; where a validation split is held
             out, the same for ``validation``. On the device.
         """
-
-
-def stream_seed(seed: int, stream: str) -> int:
-    """Derive the seed of one stream of randomness, so that no two share their numbers.
-
-    Example:
-        >>> stream_seed(0, "batches") != stream_seed(0, "initialization")
-        True
-    """
-    return int.from_bytes(hashlib.sha256(f"{seed}/{stream}".encode()).digest()[:8], "big")
 
 
 def open_task(
@@ -80,7 +63,7 @@ class TextTask:
         data, model = spec.task.data, spec.task.model
         assert isinstance(data, TextData)
         assert isinstance(model, GPTSpec)
-        corpus = open_corpus(data.corpus, source=data_dir, prepared=cache_dir)
+        corpus = data.open(data_dir, cache_dir)
         _check_identity(data.corpus, corpus.sha256, data.sha256)
         self._spec, self._device = spec, device
         self._config = GPTConfig(vocab_size=corpus.vocab_size, **model.model_dump(exclude={"kind"}))
@@ -126,7 +109,7 @@ class TextTask:
 
 
 class ImageTask:
-    """A CNN on labelled pictures."""
+    """A CNN on labelled images."""
 
     def __init__(
         self, spec: RunSpec, device: torch.device, data_dir: Path | None, cache_dir: Path
@@ -135,7 +118,7 @@ class ImageTask:
         assert isinstance(data, ImageData)
         assert isinstance(model, CNNSpec)
         self._spec = spec
-        self._images = _images(data.corpus, data.validation_fraction, device, data_dir, cache_dir)
+        self._images = _images(data, device, data_dir, cache_dir)
         _check_identity(data.corpus, self._images.sha256, data.sha256)
         channels, image_size = self._images.train.images.shape[1:3]
         self._config = CNNConfig(
@@ -152,7 +135,7 @@ class ImageTask:
         return CNN(self._config, generator)
 
     def batch(self, n: int) -> Batch:
-        """Return the pictures and labels of step n."""
+        """Return the images and labels of step n."""
         return image_batch(
             self._images,
             batch_size=self._spec.task.batch_size,
@@ -168,17 +151,17 @@ class ImageTask:
             if split is None:
                 continue
             batches = list(ordered_batches(self._images, split, EVALUATION_BATCH))
-            logits = torch.cat([model(pictures) for pictures, _ in batches])
+            logits = torch.cat([model(x) for x, _ in batches])
             scores[f"{name}_loss"] = F.cross_entropy(logits, split.labels)
             scores[f"{name}_accuracy"] = (logits.argmax(dim=1) == split.labels).float().mean()
         return scores
 
 
-@lru_cache(maxsize=1)  # the runs of a sweep share their pictures
+@lru_cache(maxsize=1)  # the runs of a sweep share their images
 def _images(
-    name: str, fraction: float, device: torch.device, data_dir: Path | None, cache_dir: Path
+    data: ImageData, device: torch.device, data_dir: Path | None, cache_dir: Path
 ) -> ImageSet:
-    return open_images(name, source=data_dir, prepared=cache_dir, held_out=fraction).to(device)
+    return data.open(data_dir, cache_dir).to(device)
 
 
 def _check_identity(name: str, found: str, expected: str | None) -> None:
