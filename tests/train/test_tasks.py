@@ -1,4 +1,4 @@
-"""What a task trains on and is scored on, for text and for pictures."""
+"""What a task trains on and is scored on, for text and for images."""
 
 import pytest
 import torch
@@ -6,9 +6,11 @@ import torch
 from adamct.config.compose import compose_cells
 from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
-from adamct.data import Augmentation, image_batch, open_corpus, open_images
+from adamct.data import DataError, open_corpus
+from adamct.data.batches import Augmentation, image_batch
+from adamct.data.images import open_images
+from adamct.data.rng import stream_seed
 from adamct.train import Training
-from adamct.train.tasks import stream_seed
 
 EVALUATED = "evaluation={every:10}"
 
@@ -46,7 +48,7 @@ def test_a_few_epochs_learn_the_digits():
     assert ours.evaluate()["test_accuracy"] > 0.8
 
 
-def test_pictures_depend_on_seed_and_step_and_are_augmented_as_the_task_says():
+def test_images_depend_on_seed_and_step_and_are_augmented_as_the_task_says():
     augmented = "task.data.augmentation={padding: 2, flip: true}"
     ours = training("task=cnn_smoke", f"+{augmented}")
     digits = open_images("digits").hold_out(0.2)
@@ -91,17 +93,22 @@ def test_held_out_text_is_the_end_of_the_train_split():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["task=cnn_smoke", "evaluation={every:5,n_batches:2}"], "pictures take none"),
+        (["task=cnn_smoke", "evaluation={every:5,n_batches:2}"], "images take none"),
         (["evaluation={every:5}"], "text needs a number of batches"),
         (["task=cnn_smoke", "task.model={kind:gpt}"], r"task\.model\.n_layer"),
         (["task=cnn_smoke", "task.data.validation_fraction=1"], r"validation_fraction = 1"),
-        (["task=cnn_smoke", "task.data.corpus=mnist"], r"task\.data\.corpus = 'mnist'"),
+        (["task=cnn_smoke", "task.data.corpus=a/../b"], r"task\.data\.corpus = 'a/\.\./b'"),
         (["task=cnn_smoke", "+task.model.n_layer=2"], r"task\.model\.n_layer: unknown key"),
     ],
 )
 def test_what_cannot_work_is_refused_at_composition(overrides, message):
     with pytest.raises(ConfigurationError, match=message):
         compose_cells(overrides, sweep=False)
+
+
+def test_data_that_are_not_there_are_refused_at_composition():
+    with pytest.raises(DataError, match=r"no images 'mnist' in .*: expected mnist/"):
+        compose_cells(["task=cnn_smoke", "task.data.corpus=mnist"], sweep=False)
 
 
 def test_a_model_refuses_the_other_kind_of_data():

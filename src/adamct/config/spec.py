@@ -256,7 +256,7 @@ ScheduleSpec = Annotated[
 class EvaluationSpec(Frozen):
     """Scores on the held-out splits, every ``every`` steps.
 
-    Text is scored over ``n_batches`` fixed batches; pictures over the whole of each split, once.
+    Text is scored over ``n_batches`` fixed batches; images over the whole of each split, once.
     """
 
     every: int = Field(ge=1)

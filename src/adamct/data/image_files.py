@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,6 +48,9 @@ class Columns:
     n_classes: int | None = None
 
 
+HUB_COLUMNS = Columns()
+
+
 @dataclass(frozen=True)
 class RawImages:
     """Raw files, how they are read, and what else decides the result."""
@@ -76,7 +80,8 @@ def find_raw(
                 return RawImages(paths, partial(_read_torchvision, folder))
         if any((root / name).rglob("*.parquet")):
             shards = [_find_shards(root / name, split) for split in SPLITS]
-            return RawImages(sum(shards, []), partial(_read_parquet, name, shards, columns), columns)
+            read = partial(_read_parquet, name, shards, columns)
+            return RawImages([*itertools.chain(*shards)], read, columns)
     return None
 
 
@@ -95,7 +100,7 @@ def download(folder: Path) -> None:
         for split in SPLITS:
             images = datasets.load_dataset(CIFAR10_ON_THE_HUB, split=split)
             # As they are, without decoding and encoding them again.
-            encoded = images.cast_column(Columns.image, datasets.Image(decode=False))
+            encoded = images.cast_column(HUB_COLUMNS.image, datasets.Image(decode=False))
             encoded.to_parquet(str(unfinished / f"{split}-00000-of-00001.parquet"))
     except Exception as error:  # whatever it was, the remedy is the same
         raise DataError(
@@ -191,10 +196,12 @@ def _read_parquet(name: str, shards: list[list[Path]], columns: Columns) -> Imag
             raise DataError(f"{paths[0]} holds no images; {_replace(paths[0])}")
         n_classes = n_classes or 1 + max(labels)
         splits.append(Split(torch.from_numpy(np.stack(pixels)), torch.tensor(labels)))
-    return ImageSet.from_splits(name, *splits, n_classes)
+    assert n_classes is not None
+    train, test = splits
+    return ImageSet.from_splits(name, train, test, n_classes)
 
 
-def _rows(path: Path, columns: Columns) -> Iterator[tuple[bytes, object]]:
+def _rows(path: Path, columns: Columns) -> Iterator[tuple[bytes | None, object]]:
     """Yield the encoded image and the label of each row of a parquet file."""
     import datasets
     from tqdm import tqdm
@@ -221,11 +228,11 @@ def _rows(path: Path, columns: Columns) -> Iterator[tuple[bytes, object]]:
     )
 
 
-def _decode(encoded: bytes, shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
+def _decode(encoded: bytes | None, shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
     """Return the image in a PNG or JPEG file, (C, H, W); without a shape, grey or colour as is."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(encoded)) as image:
+    with Image.open(io.BytesIO(encoded or b"")) as image:
         grey = shape[0] == 1 if shape else image.mode in ("1", "L")
         array = np.asarray(image.convert("L" if grey else "RGB"))
     pixels = array[None] if grey else array.transpose(2, 0, 1)

@@ -15,7 +15,15 @@ import numpy as np
 import torch
 
 from adamct import files
-from adamct.data.image_files import SPLITS, Columns, RawImages, download, find_raw, missing
+from adamct.data.image_files import (
+    HUB_COLUMNS,
+    SPLITS,
+    Columns,
+    RawImages,
+    download,
+    find_raw,
+    missing,
+)
 from adamct.data.image_set import ImageSet, Split, stratified_split
 from adamct.data.locations import DataError
 
@@ -26,7 +34,7 @@ def open_images(
     source: Path | None = None,
     prepared: Path | None = None,
     held_out: float = 0.0,
-    columns: Columns = Columns(),
+    columns: Columns = HUB_COLUMNS,
 ) -> ImageSet:
     """Open a set of images, on the CPU; nothing is ever downloaded here.
 
@@ -58,7 +66,7 @@ def open_images(
 
 
 def prepare_images(
-    name: str, source: Path | None, prepared: Path, *, columns: Columns = Columns()
+    name: str, source: Path | None, prepared: Path, *, columns: Columns = HUB_COLUMNS
 ) -> ImageSet:
     """Make a set of images ready to open: download CIFAR-10 unless it is there, and decode.
 
@@ -114,7 +122,11 @@ def _decoded_once(name: str, raw: RawImages | None, prepared: Path | None) -> Im
 
 
 def _keep(images: ImageSet, path: Path, origin: str | None) -> None:
-    content = {"origin": origin, "sha256": images.sha256, "n_classes": images.n_classes}
+    content: dict[str, object] = {
+        "origin": origin,
+        "sha256": images.sha256,
+        "n_classes": images.n_classes,
+    }
     for name, split in zip(SPLITS, (images.train, images.test), strict=True):
         content |= {f"{name}_images": split.images, f"{name}_labels": split.labels}
     buffer = io.BytesIO()
@@ -134,13 +146,14 @@ def _open_kept(name: str, path: Path, origin: str | None) -> ImageSet | None:
         kept = torch.load(path, mmap=True, weights_only=True)
         if origin is not None and kept["origin"] != origin:
             return None
-        splits = (Split(kept[f"{split}_images"], kept[f"{split}_labels"]) for split in SPLITS)
-        images = ImageSet.from_splits(name, *splits, kept["n_classes"])
+        train, test = (Split(kept[f"{split}_images"], kept[f"{split}_labels"]) for split in SPLITS)
+        images = ImageSet.from_splits(name, train, test, kept["n_classes"])
         if images.sha256 != kept["sha256"]:
             raise ValueError(f"sha256 {images.sha256}, expected {kept['sha256']}")
     except Exception as error:  # torch, zip and pickle each raise their own
+        reason = str(error).partition(". ")[0]  # torch goes on to advise trusting the file
         raise DataError(
-            f"{path} cannot be used ({type(error).__name__}: {error}); delete it: it is decoded "
+            f"{path} cannot be used ({type(error).__name__}: {reason}); delete it: it is decoded "
             "again from the raw files"
         ) from error
     return images

@@ -93,29 +93,28 @@ class Shard:
         the first ones, and makes dates of texts that look like dates.
         """
         url = str(self.path or f"{C4_ON_THE_HUB}/{self.name}")
-        row: object = None
         index = 0
         # Errors of gzip, JSON, fsspec and the network all end here: each spoils this one file.
         try:
             for index, line in enumerate(line["text"] for line in stream("text", url)):
                 row = json.loads(line)
                 if column not in row:
-                    break
+                    raise DataError(
+                        f"{url}, document {index}, has columns {', '.join(row)}, expected "
+                        f"{column}: name the one that holds the text by text_column of the task's "
+                        "data (--text-column)"
+                    )
                 if not isinstance(row[column], str):
                     raise TypeError(f"{column!r} is {row[column]!r}, expected a text")
                 yield row[column]
-            else:
-                return
+        except DataError:
+            raise
         except Exception as error:
             reason = " ".join(str(error).split())  # arrow's messages run over many lines
             raise DataError(
                 f"{url} cannot be read from document {index} on "
                 f"({type(error).__name__}: {reason}): {CONNECT if self.path is None else AGAIN}"
             ) from error
-        raise DataError(
-            f"{url}, document {index}, has columns {', '.join(row)}, expected {column}: name the "
-            "one that holds the text by text_column of the task's data (--text-column)"
-        )
 
 
 def prepare_corpus(
@@ -267,7 +266,9 @@ def _prepare_split(
         files.writing(path),
         path.open("wb") as joined,
     ):
-        for shard in itertools.takewhile(lambda _: room > 0, shards):
+        for shard in shards:
+            if room <= 0:
+                break
             sha256 = None if shard.path is None else sha256_of_file(shard.path)
             depends_on = (shard.name, sha256, encoder.name, request.text_column, room)
             key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:16]

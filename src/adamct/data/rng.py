@@ -9,9 +9,9 @@ goes on as if it had never stopped.
 | initialization | torch's generator | ``stream_seed(seed, "initialization")`` | |
 | dropout | torch's generator | ``dropout_seed(seed, n)`` | step n |
 | windows of text | :func:`window_starts` | ``stream_seed(seed, "batches")`` | step n |
-| order of images | :func:`permutation`, ``Purpose.ORDER`` | ``stream_seed(seed, "batches")`` | epoch |
+| order of images | :func:`permutation`, ``ORDER`` | ``stream_seed(seed, "batches")`` | epoch |
 | crops and flips | :func:`uniform_integers`, ``AUGMENTATION`` | likewise | step n |
-| validation split | :func:`permutation`, ``Purpose.HOLD_OUT`` | 0 | 0 |
+| validation split | :func:`permutation`, ``HOLD_OUT`` | 0 | 0 |
 | evaluation on text | :func:`window_starts` | ``stream_seed(0, "evaluation")`` | batch |
 
 Data are drawn on the CPU whatever the device, from raw words of the counter-based generator

@@ -80,8 +80,7 @@ def _model_and_batch(task: TaskSpec) -> tuple[GPT | CNN, tuple[Tensor, Tensor]]:
         return GPT(config), (tokens, tokens)
     assert isinstance(task.model, CNNSpec)
     data = known(IMAGE_SETS, task.data.corpus)
-    config = CNNConfig(
-        data.size, data.channels, data.n_classes, **task.model.model_dump(exclude={"kind"})
-    )
+    options = task.model.model_dump(exclude={"kind"})
+    model = CNN(CNNConfig(data.size, data.channels, data.n_classes, **options))
     images = torch.zeros(task.batch_size, data.channels, data.size, data.size, device="meta")
-    return CNN(config), (images, torch.zeros(task.batch_size, dtype=torch.int64, device="meta"))
+    return model, (images, torch.zeros(task.batch_size, dtype=torch.int64, device="meta"))
