@@ -21,8 +21,8 @@ def bench_images(args: argparse.Namespace) -> None:
     from PIL import Image
     from torch.utils.data import DataLoader, Dataset
 
-    from adamct.data.image_batches import Augmentation, image_batch, steps_per_epoch
-    from adamct.data.images import ImageSet, Split
+    from adamct.data.batches import Augmentation, image_batch, steps_per_epoch
+    from adamct.data.image_set import ImageSet, Split
 
     torch.set_num_threads(args.threads)
     generator = torch.Generator().manual_seed(0)
@@ -95,7 +95,8 @@ def bench_continuous(args: argparse.Namespace) -> None:
     import torch
 
     from adamct.continuous import SCHEMES, solve
-    from adamct.data import open_corpus, text_batch
+    from adamct.data import open_corpus
+    from adamct.data.batches import text_batch
     from adamct.models import GPT, GPTConfig
 
     torch.set_num_threads(1)

@@ -1,8 +1,9 @@
-"""Prepare the data that runs share, once; and verify it.
+"""Prepare the data that runs share, once; or verify what is prepared.
 
-    python scripts/prepare_data.py c4 --source DIR    # from c4/en/*.json.gz in DIR, or the hub
-    python scripts/prepare_data.py cifar10            # from cifar10/*.parquet in DIR, or the hub
-    python scripts/prepare_data.py verify
+    python scripts/prepare_data.py c4           # from c4/en/*.json.gz of the source, or the hub
+    python scripts/prepare_data.py cifar10      # from cifar10/ of the source, or the hub
+    python scripts/prepare_data.py my_corpus    # any folder of the source, in either layout
+    python scripts/prepare_data.py c4 --verify  # compare every byte with its hash
 
 Stop it at any time: the same command goes on from there.
 """
@@ -13,44 +14,55 @@ import argparse
 import sys
 from pathlib import Path
 
-from adamct.data.c4 import TRAIN_TOKENS, VALIDATION_TOKENS, prepare_c4
-from adamct.data.locations import DataError, default_prepared, default_source
-from adamct.data.tokens import Manifest, verify_tokens
+from adamct.data import DataError, default_prepared, default_source
+from adamct.data.catalogue import IMAGE_SETS
+from adamct.data.preparation import TRAIN_TOKENS, VALIDATION_TOKENS, prepare_corpus
+from adamct.data.tokens import verify_tokens
 from adamct.files import FileError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 on success."""
+    """Prepare or verify one data set; 0 on success."""
     options = _parser().parse_args(arguments)
+    source = options.source
+    images = source is not None and any((source / options.name).rglob("*.parquet"))
     try:
-        if options.command == "cifar10":
-            return _cifar10(options)
-        if options.command == "c4":
-            manifest = prepare_c4(
-                options.source,
-                options.prepared,
-                train_tokens=options.train_tokens,
-                validation_tokens=options.validation_tokens,
-            )
+        if images or options.name in IMAGE_SETS:
+            _images(options)
         else:
-            manifest = verify_tokens(options.prepared / "c4")
+            _text(options)
     except (DataError, FileError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    _report(options.prepared / "c4", manifest)
     return 0
 
 
-def _cifar10(options: argparse.Namespace) -> int:
-    from adamct.data.image_cifar10 import prepare_cifar10  # loads torch: not for --help
+def _images(options: argparse.Namespace) -> None:
+    from adamct.data.image_files import Columns  # loads torch: not for --help
+    from adamct.data.images import open_images, prepare_images
 
-    images = prepare_cifar10(options.source, options.prepared, origin=options.origin)
-    print(f"CIFAR-10: {len(images.train.labels):,} train and {len(images.test.labels):,} test")
+    columns = Columns(options.image_column, options.label_column, options.n_classes)
+    prepare = open_images if options.verify else prepare_images
+    images = prepare(
+        options.name, source=options.source, prepared=options.prepared, columns=columns
+    )
+    print(f"{options.name}: {len(images.train):,} train and {len(images.test):,} test images")
     print(f"  sha256 {images.sha256}")
-    return 0
 
 
-def _report(folder: Path, manifest: Manifest) -> None:
+def _text(options: argparse.Namespace) -> None:
+    folder = options.prepared / options.name
+    if options.verify:
+        manifest = verify_tokens(folder)
+    else:
+        manifest = prepare_corpus(
+            options.name,
+            options.source,
+            options.prepared,
+            train_tokens=options.train_tokens,
+            validation_tokens=options.validation_tokens,
+            text_column=options.text_column,
+        )
     print(f"{folder}: prepared and verified")
     for split, record in manifest.splits.items():
         asked = manifest.request.tokens[split]
@@ -65,65 +77,36 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--prepared",
-        type=Path,
-        default=default_prepared(),
-        metavar="DIR",
-        help="folder of prepared data (default: $ADAMCT_CACHE, or data/ in the project)",
-    )
-    raw = argparse.ArgumentParser(add_help=False)
-    raw.add_argument(
-        "--source",
-        type=Path,
-        default=default_source(),
-        metavar="DIR",
-        help="folder of raw data, never written (default: $ADAMCT_DATA, or none)",
-    )
-    c4 = commands.add_parser(
-        "c4",
-        parents=[common, raw],
-        help="tokenize C4 with GPT-2's encoding",
-        description="Tokenize C4 into PREPARED/c4. Raw files are read from SOURCE/c4/en where "
-        "that exists, else from the Hugging Face hub.",
-    )
+    add = parser.add_argument
+    add("name", help="the data set: c4, cifar10, or the name of its folder in the source")
+    add("--verify", action="store_true", help="compare what is prepared with its hashes, only")
+    for option, default, meaning in (
+        ("--source", default_source(), "raw data, never written (default: $ADAMCT_DATA, or none)"),
+        ("--prepared", default_prepared(), "prepared data (default: $ADAMCT_CACHE, or data/)"),
+    ):
+        add(option, type=Path, default=default, metavar="DIR", help=f"folder of {meaning}")
+    text = parser.add_argument_group("a text corpus")
     for split, count in (("train", TRAIN_TOKENS), ("validation", VALIDATION_TOKENS)):
-        c4.add_argument(
+        text.add_argument(
             f"--{split}-tokens",
-            type=_token_count,
+            type=_count,
             default=count,
             metavar="N",
             help=f"tokens to take for the {split} split, up to whole documents; all there are "
             f"where there are fewer (default: {count:,})",
         )
-    cifar10 = commands.add_parser(
-        "cifar10",
-        parents=[common, raw],
-        help="decode CIFAR-10's pictures",
-        description="Decode CIFAR-10 into PREPARED, from SOURCE/cifar10 where that exists, else "
-        "downloaded.",
-    )
-    cifar10.add_argument(
-        "--origin",
-        choices=("hub", "torchvision"),
-        default="hub",
-        help="where to download from (default: hub; torchvision's host can take an hour)",
-    )
-    commands.add_parser(
-        "verify",
-        parents=[common],
-        help="compare every byte of the prepared data with its hash",
-        description="Compare every byte of PREPARED/c4 with the hashes in its manifest.",
-    )
+    text.add_argument("--text-column", default="text", metavar="KEY", help="default: text")
+    images = parser.add_argument_group("a set of images")
+    images.add_argument("--image-column", default="img", metavar="NAME", help="default: img")
+    images.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
+    images.add_argument("--n-classes", type=_count, metavar="N", help="default: as labels show")
     return parser
 
 
-def _token_count(text: str) -> int:
+def _count(text: str) -> int:
     value = int(text.replace(",", ""))
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number of tokens")
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from adamct.config.compose import compose_sweep
-from adamct.data import steps_per_epoch
+from adamct.data.batches import steps_per_epoch
 from adamct.data.images import open_images
 
 CIFAR10 = ["experiment=kadam_cifar10", "scale=paper"]

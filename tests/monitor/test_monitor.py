@@ -13,7 +13,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from adamct import KAdam, monitor
-from adamct.data import open_corpus, text_batch
+from adamct.data import open_corpus
+from adamct.data.batches import text_batch
 from adamct.models import GPT, GPTConfig
 from adamct.monitor.group_statistics import N_SLOPES, TOLERANCE, Window, fit_of
 from adamct.monitor.reading import _BLOCK, Moments, max_updates

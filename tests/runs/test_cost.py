@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adamct.config.compose import compose_sweep
-from adamct.data import open_corpus, open_images
+from adamct.data import DataError
 from adamct.models import CNN, CNNConfig
 from adamct.runs import cost
 
@@ -46,15 +46,9 @@ def test_evaluations_and_equation_4_are_counted():
     assert cost.run_flops(beside) == 100 * 11 * gradient
 
 
-def test_what_it_assumes_of_data_is_what_they_are():
-    if sys.version_info[:2] == (3, 11):
-        corpus = open_corpus("pydoc_topics", source=None, prepared=Path("data"))
-        assert cost.OF_DATA["pydoc_topics"] == {"vocab_size": corpus.vocab_size}
-    digits = open_images("digits", source=None, prepared=Path("data"), held_out=0.0)
-    channels, size = digits.train.images.shape[1:3]
-    of_data = {"image_size": size, "channels": channels, "n_classes": digits.n_classes}
-    assert cost.OF_DATA["digits"] == of_data
-    assert (len(digits.test.images), len(digits.train.images)) == cost.HELD_OUT["digits"]
+def test_a_set_of_images_without_known_size_is_named():
+    with pytest.raises(DataError, match=r"'mnist' is not known without its data.*catalogue\.py"):
+        cost.run_flops(spec_of("task=cnn_smoke", "task.data.corpus=mnist"))
 
 
 def test_the_command_prints_a_table():

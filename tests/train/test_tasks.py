@@ -6,9 +6,11 @@ import torch
 from adamct.config.compose import compose_sweep
 from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
-from adamct.data import Augmentation, image_batch, open_corpus, open_images
+from adamct.data import DataError, open_corpus
+from adamct.data.batches import Augmentation, image_batch
+from adamct.data.images import open_images
+from adamct.data.rng import stream_seed
 from adamct.train import Training
-from adamct.train.tasks import stream_seed
 
 EVALUATED = "evaluation={every:10}"
 
@@ -92,13 +94,18 @@ def test_held_out_text_is_the_end_of_the_train_split(training):
         (["evaluation={every:5}"], "text needs a number of batches"),
         (["task=cnn_smoke", "task.model={kind:gpt}"], r"task\.model\.n_layer"),
         (["task=cnn_smoke", "task.data.validation_fraction=1"], r"validation_fraction = 1"),
-        (["task=cnn_smoke", "task.data.corpus=mnist"], r"task\.data\.corpus = 'mnist'"),
+        (["task=cnn_smoke", "task.data.corpus=a/../b"], r"task\.data\.corpus = 'a/\.\./b'"),
         (["task=cnn_smoke", "+task.model.n_layer=2"], r"task\.model\.n_layer: unknown key"),
     ],
 )
 def test_what_cannot_work_is_refused_at_composition(overrides, message):
     with pytest.raises(ConfigurationError, match=message):
         compose_sweep(overrides, sweep=False)
+
+
+def test_data_that_are_not_there_are_refused_at_composition():
+    with pytest.raises(DataError, match=r"no images 'mnist' in .*: expected mnist/"):
+        compose_sweep(["task=cnn_smoke", "task.data.corpus=mnist"], sweep=False)
 
 
 def test_a_model_refuses_the_other_kind_of_data():

@@ -19,7 +19,6 @@ from adamct.config.spec import (
     TaskSpec,
     TextData,
 )
-from adamct.data import open_corpus, open_images
 from adamct.optim import strategy_hyperparameters
 from adamct.theory import Curve, growth_rate, level_curve, normal_curve, stability_coefficient
 
@@ -156,11 +155,8 @@ def _identity(
 ) -> dict[str, int | str]:
     """Return what a spec says of its data beyond their name."""
     if isinstance(data, ImageData):
-        images = open_images(
-            data.corpus, source=data_dir, prepared=cache_dir, held_out=data.validation_fraction
-        )
-        return {"sha256": images.sha256}
-    corpus = open_corpus(data.corpus, source=data_dir, prepared=cache_dir)
+        return {"sha256": data.open(data_dir, cache_dir).sha256}
+    corpus = data.open(data_dir, cache_dir)
     return {"vocab_size": corpus.vocab_size, "sha256": corpus.sha256}
 
 

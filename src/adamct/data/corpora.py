@@ -3,25 +3,26 @@
 | name | what | characters or tokens |
 |---|---|---|
 | ``pydoc_topics`` | Python's reference manual, part of every Python | characters |
-| ``shakespeare`` | tiny Shakespeare, 1,115,394 characters | characters |
-| ``c4`` | C4 as prepared by ``scripts/prepare_data.py c4`` | GPT-2's tokens |
+| any with ``<name>/input.txt``, as ``shakespeare`` | plain text | characters |
+| any with ``<name>/*.json.gz``, as ``c4`` | documents in C4's layout | GPT-2's tokens |
 
-Character corpora hold out their last tenth, in one piece, for validation; C4 has a validation
-split of its own.
+A plain text holds out its last tenth, in one piece, for validation; documents have a validation
+split of their own. They are tokenized when they are first opened, or before by
+``scripts/prepare_data.py``, which downloads C4 too.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adamct.data.locations import DataError, default_source
+from adamct.data.locations import DataError
+from adamct.data.preparation import has_shards, prepare_corpus
 from adamct.data.tokens import TOKEN_DTYPE, open_tokens
 
 
@@ -47,41 +48,37 @@ class Corpus:
     sha256: str
     characters: str = field(default="", repr=False)
 
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The text of some tokens, for a reader's eyes."""
-        if self.encoding == "char":
-            return "".join(self.characters[token] for token in tokens)
-        from adamct.data.c4 import load_gpt2
 
-        return load_gpt2(default_source()).decode([int(token) for token in tokens])
-
-
-def open_corpus(name: str, *, source: Path | None, prepared: Path) -> Corpus:
+def open_corpus(
+    name: str, *, source: Path | None, prepared: Path, text_column: str = "text"
+) -> Corpus:
     """Open a corpus by its name.
 
     Args:
-        name: ``pydoc_topics``, ``shakespeare`` or ``c4``.
-        source: folder of raw data (``adamct.data.default_source``); ``shakespeare`` reads it.
-        prepared: folder of prepared data (``adamct.data.default_prepared``); ``c4`` reads it.
+        name: ``pydoc_topics``, or a folder of ``source`` or of ``prepared``.
+        source: folder of raw data (``adamct.data.default_source``), only read.
+        prepared: folder of prepared data (``adamct.data.default_prepared``).
+        text_column: the key that holds the text, in C4's layout.
 
     Raises:
-        ValueError: if there is no corpus of that name.
         DataError: if its data is missing, truncated or foreign.
 
     >>> corpus = open_corpus("pydoc_topics", source=None, prepared=Path("data"))
-    >>> len(corpus.train) > 8 * len(corpus.validation), corpus.decode(corpus.train[:13])
-    (True, 'The "assert" ')
+    >>> len(corpus.train) > 8 * len(corpus.validation), corpus.characters[corpus.train[0]]
+    (True, 'T')
     """
     if name == "pydoc_topics":
-        return _character_corpus(name, _pydoc_topics())
-    if name == "shakespeare":
-        return _character_corpus(name, _shakespeare(source))
-    if name == "c4":
-        return _c4(prepared / "c4")
-    raise ValueError(f"no corpus is named {name!r}: choose pydoc_topics, shakespeare or c4")
+        return _characters(name, _pydoc_topics())
+    if source is not None and (source / name / "input.txt").is_file():
+        return _characters(name, _plain_text(source / name / "input.txt"))
+    if not (prepared / name).is_dir():
+        if not has_shards(name, source):
+            raise DataError(_missing(name, source, prepared))
+        prepare_corpus(name, source, prepared, text_column=text_column)
+    return _tokens(name, prepared / name, text_column)
 
 
-def _character_corpus(name: str, text: str) -> Corpus:
+def _characters(name: str, text: str) -> Corpus:
     characters = sorted(set(text))
     code = {character: token for token, character in enumerate(characters)}
     tokens = np.array([code[character] for character in text], dtype=TOKEN_DTYPE)
@@ -112,35 +109,32 @@ def _pydoc_topics() -> str:
     return "\n\n".join(topics[topic] for topic in sorted(topics))
 
 
-def _shakespeare(source: Path | None) -> str:
-    path = (source or Path("source")) / "shakespeare" / "input.txt"
-    if not path.is_file():
-        raise DataError(
-            f"{path if source else 'shakespeare/input.txt'} does not exist, expected the text of "
-            "tiny Shakespeare: put it into shakespeare/ of the folder of raw data, and name that "
-            "folder with ADAMCT_DATA"
-        )
+def _plain_text(path: Path) -> str:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no UTF-8 text ({error}): put the plain text there") from error
     if not text.strip():
-        raise DataError(f"{path} is empty, expected the text of tiny Shakespeare: put it there")
+        raise DataError(f"{path} is empty, expected a plain text: put it there")
     return text
 
 
-def _c4(folder: Path) -> Corpus:
+def _tokens(name: str, folder: Path, text_column: str) -> Corpus:
     manifest, splits = open_tokens(folder)
-    encoding = manifest.request.encoding
+    request = manifest.request
+    if request.text_column != text_column:
+        raise DataError(
+            f"{folder} was prepared from the column {request.text_column!r}, but asked is "
+            f"{text_column!r}: delete {folder}, and it is prepared again"
+        )
+    digests = (manifest.splits[split].sha256 for split in ("train", "validation"))
     return Corpus(
-        name="c4",
-        encoding=encoding,
-        vocab_size=manifest.request.vocab_size,
+        name=name,
+        encoding=request.encoding,
+        vocab_size=request.vocab_size,
         train=splits["train"],
         validation=splits["validation"],
-        sha256=_sha256(
-            encoding, "", manifest.splits["train"].sha256, manifest.splits["validation"].sha256
-        ),
+        sha256=_sha256(request.encoding, "", *digests),
     )
 
 
@@ -148,3 +142,14 @@ def _sha256(encoding: str, characters: str, train: str, validation: str) -> str:
     return hashlib.sha256(
         json.dumps([encoding, characters, train, validation]).encode()
     ).hexdigest()
+
+
+def _missing(name: str, source: Path | None, prepared: Path) -> str:
+    raw = "" if source is None else f"{source}/"
+    download = " run scripts/prepare_data.py c4, which downloads it, or" if name == "c4" else ""
+    return (
+        f"{prepared / name} does not exist, and neither {raw}{name}/input.txt, a plain text, nor "
+        f"{raw}{name}/*-train.*json.gz in C4's layout:{download} put the one or the other into the "
+        "folder of raw data and name that with ADAMCT_DATA; task.data.corpus=pydoc_topics needs "
+        "none"
+    )

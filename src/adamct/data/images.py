@@ -1,136 +1,31 @@
-"""Image data: what a set of pictures is, and how each named one is opened.
+"""The image sets, by name; each is decoded once and then shared.
 
-``digits`` is scikit-learn's (1,797 grey pictures of 8 × 8), on every machine; ``cifar10`` is read
-by :mod:`adamct.data.image_cifar10`.
+``digits`` is scikit-learn's (1,797 grey images of 8 × 8), on every machine. All others are read
+from raw files by :mod:`adamct.data.image_files`, once, into ``<name>.images.pt`` of the prepared
+folder: uint8 pixels and labels with their hash, which all processes of a sweep map into memory, and
+which do without the raw files from then on.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from adamct.data.image_batches import Purpose, permutation
+from adamct import files
+from adamct.data.image_files import (
+    HUB_COLUMNS,
+    SPLITS,
+    Columns,
+    RawImages,
+    download,
+    find_raw,
+    missing,
+)
+from adamct.data.image_set import ImageSet, Split, stratified_split
 from adamct.data.locations import DataError
-
-IMAGE_SETS = ("digits", "cifar10")
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Pictures with their labels: uint8 of shape (N, C, H, W), int64 of shape (N,)."""
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, index: Tensor) -> Split:
-        """Return the pictures at ``index``, in its order."""
-        return Split(self.images[index], self.labels[index])
-
-    def to(self, device: torch.device | str) -> Split:
-        """Return the split on ``device``."""
-        return Split(self.images.to(device), self.labels.to(device))
-
-
-@dataclass(frozen=True, eq=False)
-class ImageSet:
-    """Pictures and labels in splits, with the statistics that normalize them.
-
-    Attributes:
-        name: one of :data:`IMAGE_SETS`.
-        train: what is trained on.
-        test: the test split, as published.
-        n_classes: labels lie in 0…n_classes−1.
-        mean: per channel over the train split, of pixels in [0, 1]; float32 of shape (C,).
-        std: likewise.
-        sha256: hash of the pixels and labels of all splits; names the data in a run's spec.
-        validation: held out of ``train`` by :meth:`hold_out`, or ``None``.
-    """
-
-    name: str
-    train: Split
-    test: Split
-    n_classes: int
-    mean: Tensor
-    std: Tensor
-    sha256: str
-    validation: Split | None = None
-
-    @classmethod
-    def from_splits(
-        cls,
-        name: str,
-        train: Split,
-        test: Split,
-        n_classes: int,
-        validation: Split | None = None,
-    ) -> ImageSet:
-        """Check the splits, measure the train split, and hash them all.
-
-        Raises:
-            DataError: for a wrong dtype or shape, a label out of range, or a channel that is
-                constant over the train split.
-        """
-        splits = {"train": train, "test": test}
-        if validation is not None:
-            splits["validation"] = validation
-        for split_name, split in splits.items():
-            _check(f"{name}, {split_name} split", split, train.images.shape[1:], n_classes)
-        mean, std = channel_statistics(train.images)
-        if not bool((std > 0).all()):
-            raise DataError(
-                f"{name}: a channel has one value in the whole train split (std {std.tolist()}), "
-                "so it cannot be normalized; drop the channel or check the source"
-            )
-        return cls(name, train, test, n_classes, mean, std, _sha256(splits), validation)
-
-    def hold_out(self, fraction: float, seed: int = 0) -> ImageSet:
-        """Move a share of every class from the train split to a validation split.
-
-        The paper selects its best hyperparameters on the test split; with this one can select on
-        validation beside it. The rest of the train split sets mean and std anew, and the hash
-        differs, since runs on it are other runs. To be called on the CPU, before :meth:`to`.
-
-        Args:
-            fraction: share of each class, in (0, 1), rounded to whole pictures.
-            seed: decides which pictures.
-
-        Raises:
-            ValueError: if a validation split exists already, or a split would be empty.
-
-        Example:
-            >>> digits = open_images("digits").hold_out(0.25)
-            >>> len(digits.train), len(digits.validation), len(digits.test)
-            (1079, 359, 359)
-        """
-        if self.validation is not None:
-            raise ValueError(f"{self.name} has a validation split; hold out of the original set")
-        kept, held = stratified_split(self.train.labels, fraction, seed)
-        return self.from_splits(
-            self.name,
-            self.train.take(kept),
-            self.test,
-            self.n_classes,
-            validation=self.train.take(held),
-        )
-
-    def to(self, device: torch.device | str) -> ImageSet:
-        """Return the set with all its tensors on ``device``."""
-        return replace(
-            self,
-            train=self.train.to(device),
-            test=self.test.to(device),
-            mean=self.mean.to(device),
-            std=self.std.to(device),
-            validation=None if self.validation is None else self.validation.to(device),
-        )
 
 
 def open_images(
@@ -139,18 +34,19 @@ def open_images(
     source: Path | None = None,
     prepared: Path | None = None,
     held_out: float = 0.0,
+    columns: Columns = HUB_COLUMNS,
 ) -> ImageSet:
-    """Open a named set of pictures, on the CPU; nothing is ever downloaded here.
+    """Open a set of images, on the CPU; nothing is ever downloaded here.
 
     Args:
-        name: ``"digits"`` or ``"cifar10"``.
+        name: ``"digits"``, ``"cifar10"``, or a folder of the hub's parquet files in ``source``.
         source: folder of raw data (``adamct.data.default_source``), only read.
-        prepared: folder of prepared data (``adamct.data.default_prepared``), where decoded
-            pictures are kept.
+        prepared: folder of prepared data (``adamct.data.default_prepared``), where decoded images
+            are kept; ``None`` keeps none.
         held_out: share of the train split for a validation split (:meth:`ImageSet.hold_out`).
+        columns: of the parquet files.
 
     Raises:
-        ValueError: for an unknown name.
         DataError: if the data is missing, truncated or foreign.
 
     Example:
@@ -160,75 +56,39 @@ def open_images(
     """
     if name == "digits":
         images = _digits()
-    elif name == "cifar10":
-        from adamct.data.image_cifar10 import open_cifar10
-
-        images = open_cifar10(source=source, prepared=prepared)
     else:
-        raise ValueError(f"received image data {name!r}, expected one of {', '.join(IMAGE_SETS)}")
+        raw = find_raw(name, source, prepared, columns)
+        kept = raw.read() if raw and prepared is None else _decoded_once(name, raw, prepared)
+        if kept is None:
+            raise DataError(missing(name, source, prepared))
+        images = kept
     return images.hold_out(held_out) if held_out else images
 
 
-def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Split indices in two, class by class.
+def prepare_images(
+    name: str, source: Path | None, prepared: Path, *, columns: Columns = HUB_COLUMNS
+) -> ImageSet:
+    """Make a set of images ready to open: download CIFAR-10 unless it is there, and decode.
 
     Args:
-        labels: int64 of shape (N,).
-        fraction: share of each class that goes to the second part, rounded to whole pictures.
-        seed: decides which.
+        name: as for :func:`open_images`.
+        source: folder of raw data, only read; what it holds is not downloaded again.
+        prepared: folder for what is downloaded and decoded.
+        columns: of the parquet files.
 
     Returns:
-        Two int64 tensors of increasing indices that together are 0…N−1.
+        The data, as :func:`open_images` gives them from now on.
 
     Raises:
-        ValueError: if one of them would be empty.
-
-    Example:
-        >>> kept, held = stratified_split(torch.tensor([0, 0, 1, 1, 1, 1]), 0.5, seed=0)
-        >>> len(kept), len(held)
-        (3, 3)
+        DataError: if the download fails, or a file its checks.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction = {fraction}, expected a share in (0, 1) of every class")
-    order = permutation(len(labels), seed, Purpose.HOLD_OUT, 0)
-    shuffled = labels.numpy()[order]
-    is_held = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(shuffled):
-        members = order[shuffled == label]
-        is_held[members[: round(fraction * len(members))]] = True
-    if not 0 < is_held.sum() < len(labels):
-        raise ValueError(
-            f"fraction = {fraction} holds {is_held.sum()} of {len(labels)} pictures out, expected "
-            "some but not all: choose one that rounds to some pictures of a class"
-        )
-    kept, held = np.flatnonzero(~is_held), np.flatnonzero(is_held)
-    return torch.from_numpy(kept), torch.from_numpy(held)
-
-
-def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of each channel, of pixels in [0, 1].
-
-    From counts of the 256 values, which are exact: the result does not depend on the number of
-    threads, and no picture is copied to float.
-
-    Args:
-        images: uint8 of shape (N, C, H, W).
-
-    Returns:
-        Two float32 tensors of shape (C,).
-
-    Example:
-        >>> mean, std = channel_statistics(torch.tensor([[[[0, 255]]]], dtype=torch.uint8))
-        >>> mean.item(), std.item()
-        (0.5, 0.5)
-    """
-    channels = images.unbind(dim=1)
-    counts = torch.stack([torch.bincount(c.flatten(), minlength=256) for c in channels]).double()
-    values = torch.arange(256, dtype=torch.float64) / 255
-    share = counts / counts.sum(dim=1, keepdim=True)
-    mean = share @ values
-    variance = (share * (values - mean[:, None]) ** 2).sum(dim=1)
-    return mean.float(), variance.sqrt().float()
+    if name == "cifar10":
+        with files.writing(prepared):
+            prepared.mkdir(parents=True, exist_ok=True)
+        with files.exclusive(prepared / "cifar10.lock", wait=True):
+            if find_raw(name, source, prepared, columns) is None:
+                download(prepared / "cifar10")
+    return open_images(name, source=source, prepared=prepared, columns=columns)
 
 
 def _digits() -> ImageSet:
@@ -237,36 +97,63 @@ def _digits() -> ImageSet:
     bunch = load_digits()
     grey = np.rint(bunch.images * 255 / 16).astype(np.uint8)  # 17 levels, 0 to 16
     whole = Split(torch.from_numpy(grey[:, None]), torch.from_numpy(bunch.target.astype(np.int64)))
-    # scikit-learn publishes no split: a fifth of every class, always the same pictures.
+    # scikit-learn publishes no split: a fifth of every class, always the same images.
     kept, held = stratified_split(whole.labels, 0.2, seed=0)
     return ImageSet.from_splits("digits", whole.take(kept), whole.take(held), n_classes=10)
 
 
-def _check(where: str, split: Split, shape: torch.Size, n_classes: int) -> None:
-    images, labels = split.images, split.labels
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1:] != shape:
-        raise DataError(
-            f"{where}: received {images.dtype} pictures of shape {tuple(images.shape)}, expected "
-            f"torch.uint8 of shape (N, C, H, W) with (C, H, W) = {tuple(shape)} in every split"
-        )
-    if labels.dtype != torch.int64 or labels.shape != images.shape[:1] or not len(labels):
-        raise DataError(
-            f"{where}: received {labels.dtype} labels of shape {tuple(labels.shape)} for "
-            f"{len(images)} pictures, expected torch.int64, one a picture, and at least one"
-        )
-    wrong = ((labels < 0) | (labels >= n_classes)).nonzero()
-    if len(wrong):
-        row = int(wrong[0])
-        raise DataError(
-            f"{where}: label {int(labels[row])} of picture {row}, expected 0 to {n_classes - 1}; "
-            "check n_classes, or fetch the source again"
-        )
+def _decoded_once(name: str, raw: RawImages | None, prepared: Path | None) -> ImageSet | None:
+    """Open what is kept of raw files, decoded now if need be; without any, what is kept at all."""
+    if prepared is None:
+        return None
+    path = prepared / f"{name}.images.pt"
+    origin = None if raw is None else raw.fingerprint()
+    kept = _open_kept(name, path, origin)
+    if kept is not None or raw is None:
+        return kept
+    with files.writing(prepared):
+        prepared.mkdir(parents=True, exist_ok=True)
+    with files.exclusive(path.with_suffix(".lock"), wait=True):
+        kept = _open_kept(name, path, origin)  # another process may have been first
+        if kept is None:
+            _keep(raw.read(), path, origin)
+            kept = _open_kept(name, path, origin)
+    return kept
 
 
-def _sha256(splits: dict[str, Split]) -> str:
-    digest = hashlib.sha256()
-    for name, split in splits.items():
-        for tensor in (split.images, split.labels):
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-            digest.update(tensor.contiguous().numpy().data)
-    return digest.hexdigest()
+def _keep(images: ImageSet, path: Path, origin: str | None) -> None:
+    content: dict[str, object] = {
+        "origin": origin,
+        "sha256": images.sha256,
+        "n_classes": images.n_classes,
+    }
+    for name, split in zip(SPLITS, (images.train, images.test), strict=True):
+        content |= {f"{name}_images": split.images, f"{name}_labels": split.labels}
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    files.replace(path, buffer.getvalue())
+
+
+def _open_kept(name: str, path: Path, origin: str | None) -> ImageSet | None:
+    """Map kept images into memory and verify their hash; None where there are none of ``origin``.
+
+    Raises:
+        DataError: if the file is truncated, changed or foreign.
+    """
+    if not path.is_file():
+        return None
+    try:
+        kept = torch.load(path, mmap=True, weights_only=True)
+        if origin is not None and kept["origin"] != origin:
+            return None
+        train, test = (Split(kept[f"{split}_images"], kept[f"{split}_labels"]) for split in SPLITS)
+        images = ImageSet.from_splits(name, train, test, kept["n_classes"])
+        if images.sha256 != kept["sha256"]:
+            raise ValueError(f"sha256 {images.sha256}, expected {kept['sha256']}")
+    except Exception as error:  # torch, zip and pickle each raise their own
+        reason = str(error).partition(". ")[0]  # torch goes on to advise trusting the file
+        raise DataError(
+            f"{path} cannot be used ({type(error).__name__}: {reason}); delete it: it is decoded "
+            "again from the raw files"
+        ) from error
+    return images

@@ -1,4 +1,4 @@
-"""Where data lies, and what is said when it does not.
+"""Where data lies, how a raw file is read, and what is raised when it cannot be.
 
 Two folders, kept apart because they belong to different owners:
 
@@ -11,8 +11,14 @@ Two folders, kept apart because they belong to different owners:
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import datasets
 
 
 class DataError(RuntimeError):
@@ -36,3 +42,31 @@ def default_prepared() -> Path:
         return Path(value)
     root = Path(__file__).parents[3]
     return (root if (root / "pyproject.toml").is_file() else Path.cwd()) / "data"
+
+
+def stream(layout: Literal["text", "parquet"], url: str) -> datasets.IterableDataset:
+    """Read the rows of one file by ``datasets``, from the disk or the hub, without a copy of it.
+
+    Args:
+        layout: ``text`` gives one row a line, decompressed, under ``text``; ``parquet`` its rows.
+        url: a path, or ``hf://…`` for a file on the hub.
+    """
+    if "://" not in url:
+        # ``datasets`` reports every load to the hub unless told, before its import, that it is
+        # offline; without a connection that costs a timeout.
+        os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+    import datasets
+
+    with tempfile.TemporaryDirectory() as cache_dir:  # streaming leaves only lock files there
+        return datasets.load_dataset(
+            layout, data_files=[url], split="train", streaming=True, cache_dir=cache_dir
+        )
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hash of a file's bytes, in hexadecimal, whatever its size."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

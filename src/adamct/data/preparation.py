@@ -1,41 +1,63 @@
-"""Documents to token files, once: resumable, atomic, locked, and the same to the last bit.
+"""Any text corpus in C4's layout as GPT-2 tokens: resumable, atomic, the same to the last bit.
 
-While it works, everything lies in ``<folder>.partial``: per split the tokens so far, and a
-journal of how far into which shard they reach. A chunk of documents is on the disk before the
-journal claims it; a restart cuts the tokens back to the journal and goes on. When all is done
-the folder gets its manifest, and then its name in one rename.
+Raw files are ``<corpus>/*-{train,validation}.*json.gz`` of the source folder (C4's own lie in
+``c4/en``), one JSON object a line with the text in one column. C4 is streamed from the Hugging Face
+hub, at a pinned revision, where there is no local copy. A corpus is tokenized once and shared by
+all runs, since many jobs that stream at once are refused (HTTP 429), and a stream does not resume.
+
+While it works, everything lies in ``<corpus>.partial``: the tokens of each raw file, in a file that
+gets its name when it is whole, and whose name says all that it depends on. So whatever is killed
+goes on after the last whole file. When all is done they are joined, the folder gets its manifest,
+and then its own name in one rename.
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import itertools
+import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import platform
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import ValidationError
 from tqdm import tqdm
 
 from adamct import files
-from adamct.data.locations import DataError
+from adamct.data.locations import DataError, sha256_of_file, stream
 from adamct.data.tokens import (
     MANIFEST,
     TOKEN_DTYPE,
     Manifest,
-    Record,
     Request,
     ShardRecord,
     SplitRecord,
-    sha256_of_file,
     token_file,
     verify_tokens,
 )
 
-JOURNAL = "journal.json"
+if TYPE_CHECKING:
+    import tiktoken
+
+# What 20,000 steps of 64 windows of 256 tokens read, the longest run of Appendix H.
+TRAIN_TOKENS = 20_000 * 64 * 256
+# Three times what one evaluation reads: 200 batches of 64 windows of 256 tokens.
+VALIDATION_TOKENS = 10_000_000
+
+C4_ON_THE_HUB = "hf://datasets/allenai/c4@1588ec454efa1a09f29cd18ddd04fe05fc8653a2/en"
+CHUNK = 1024  # documents encoded at once
+C4_SHARDS = {"train": 1024, "validation": 8}
+
+AGAIN = "download it again, then run the same command, which goes on from there"
+CONNECT = (
+    "run the same command where there is a connection (it goes on from there), or put C4's files "
+    "into c4/en of a source folder and name that with --source or ADAMCT_DATA"
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +66,7 @@ class Encoder:
 
     name: str
     vocab_size: int
-    end_token: int
+    end_token: int  # never the id of a piece of text
     encode: Callable[[list[str]], list[list[int]]]
 
     def __post_init__(self) -> None:
@@ -52,192 +74,246 @@ class Encoder:
             raise ValueError(f"{self.name} has {self.vocab_size} tokens, but uint16 holds 65536")
 
 
-class Shard(Protocol):
-    """A raw file of documents, here or elsewhere."""
+@dataclass(frozen=True)
+class Shard:
+    """A json.gz file of documents, on the disk or, without a path, C4's on the hub."""
 
-    @property
-    def name(self) -> str:
-        """File name, unique within its split."""
+    name: str
+    path: Path | None = None
 
     @property
     def size(self) -> int | None:
-        """Bytes of the file; None where that cannot be known without a connection."""
+        """Bytes of the file; on the hub the name and the pinned revision say which file it is."""
+        return None if self.path is None else self.path.stat().st_size
 
-    def identity(self) -> tuple[int, str]:
-        """Size in bytes and sha256: what must not change between a start and a resumption."""
+    def texts(self, column: str) -> Iterator[str]:
+        """Yield the text of each document, in the file's order.
 
-    def documents(self, start: int) -> Iterator[str]:
-        """Texts from document ``start`` on, in the file's order."""
+        Lines are parsed here, since ``datasets`` fits all rows of a JSON file to the columns of
+        the first ones, and makes dates of texts that look like dates.
+        """
+        url = str(self.path or f"{C4_ON_THE_HUB}/{self.name}")
+        index = 0
+        # Errors of gzip, JSON, fsspec and the network all end here: each spoils this one file.
+        try:
+            for index, line in enumerate(line["text"] for line in stream("text", url)):
+                row = json.loads(line)
+                if column not in row:
+                    raise DataError(
+                        f"{url}, document {index}, has columns {', '.join(row)}, expected "
+                        f"{column}: name the one that holds the text by text_column of the task's "
+                        "data (--text-column)"
+                    )
+                if not isinstance(row[column], str):
+                    raise TypeError(f"{column!r} is {row[column]!r}, expected a text")
+                yield row[column]
+        except DataError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())  # arrow's messages run over many lines
+            raise DataError(
+                f"{url} cannot be read from document {index} on "
+                f"({type(error).__name__}: {reason}): {CONNECT if self.path is None else AGAIN}"
+            ) from error
 
 
-class Journal(Record):
-    """How far a preparation has come: per split, the shards begun so far."""
-
-    request: Request
-    shards: dict[str, list[ShardRecord]]
-
-
-def prepare_tokens(
-    folder: Path,
-    shards: Mapping[str, Sequence[Shard]],
-    n_tokens: Mapping[str, int],
-    encoder: Encoder,
+def prepare_corpus(
+    corpus: str,
+    source: Path | None,
+    prepared: Path,
     *,
-    versions: Mapping[str, str],
-    chunk_documents: int = 4096,
-    progress: bool = True,
-    wait: bool = True,
+    train_tokens: int = TRAIN_TOKENS,
+    validation_tokens: int = VALIDATION_TOKENS,
+    text_column: str = "text",
+    encoder: Encoder | None = None,
 ) -> Manifest:
-    """Tokenize each split's shards in order into ``folder``, unless that has been done.
+    """Tokenize a corpus into ``<prepared>/<corpus>``, unless that has been done.
 
     A split holds whole documents, each followed by the end token: the shortest run of them that
     reaches the number of tokens asked for, or all there are.
 
     Args:
-        folder: what to create. Work in progress lies beside it, in ``<folder>.partial``.
-        shards: raw files of each split.
-        n_tokens: tokens asked of each split.
-        encoder: texts to token ids.
-        versions: of the libraries that take part, for the manifest.
-        chunk_documents: documents between two points where an interrupted preparation resumes.
-            It does not influence the result.
-        progress: whether to draw a bar on stderr.
-        wait: whether to wait for another process that prepares the same folder, or to fail.
+        corpus: name of the corpus, and of its folder in ``source``.
+        source: folder of raw data. Its ``tiktoken`` serves as tiktoken's cache where it exists.
+        prepared: folder of prepared data.
+        train_tokens: tokens asked of the train split.
+        validation_tokens: the same for the validation split.
+        text_column: the key of each line's object that holds the text.
+        encoder: texts to token ids; GPT-2's by default.
 
     Returns:
-        The manifest of the finished folder.
+        The manifest of the prepared folder.
 
     Raises:
-        DataError: if a shard cannot be read, a file cannot be written, or ``folder`` was prepared
-            from other files or on another request. What has been done until then is kept.
+        ValueError: for a number of tokens below 1.
+        DataError: if raw files are missing, truncated or foreign, if the hub cannot be reached,
+            or if the folder was prepared from something else.
+        FileError: if nothing can be written.
     """
+    n_tokens = {"train": train_tokens, "validation": validation_tokens}
+    shards = {split: find_shards(corpus, source, split) for split in n_tokens}
+    encoder = encoder or gpt2_encoder(source)
     request = Request(
         encoding=encoder.name,
         vocab_size=encoder.vocab_size,
         end_token=encoder.end_token,
-        tokens=dict(n_tokens),
+        tokens=n_tokens,
+        text_column=text_column,
     )
-    partial = folder.with_name(folder.name + ".partial")
-    with files.writing(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    with files.exclusive(folder.with_name(folder.name + ".lock"), wait=wait):
+    folder, partial = prepared / corpus, prepared / f"{corpus}.partial"
+    with files.writing(prepared):
+        prepared.mkdir(parents=True, exist_ok=True)
+    with files.exclusive(prepared / f"{corpus}.lock", wait=True):
         if folder.exists():
             return _check_prepared(folder, request, shards)
         with files.writing(partial):
             partial.mkdir(exist_ok=True)
-        done = {split: _resume(partial, request, split, shards[split]) for split in shards}
-
-        def save() -> None:
-            journal = Journal(request=request, shards=done)
-            files.replace(partial / JOURNAL, journal.model_dump_json(indent=1))
-
-        for split, records in done.items():
-            with tqdm(
-                desc=split,
-                total=n_tokens[split],
-                initial=_count(records),
-                unit="token",
-                unit_scale=True,
-                disable=not progress,
-            ) as bar:
-                chunks = _chunks(shards[split], records, n_tokens[split], encoder, chunk_documents)
-                for record, tokens in chunks:
-                    files.append(token_file(partial, split), tokens.tobytes())
-                    records[-1] = record
-                    save()
-                    bar.update(len(tokens))
         manifest = Manifest(
             format="adamct-tokens-1",
             request=request,
             splits={
-                split: SplitRecord(
-                    tokens=_count(records),
-                    documents=sum(record.documents for record in records),
-                    sha256=sha256_of_file(token_file(partial, split)),
-                    shards=records,
-                )
-                for split, records in done.items()
+                split: _prepare_split(partial, split, shards[split], request, encoder)
+                for split in n_tokens
             },
-            versions=dict(versions),
+            versions={
+                "python": platform.python_version(),
+                **{name: importlib.metadata.version(name) for name in ("datasets", "tiktoken")},
+            },
         )
         files.replace(partial / MANIFEST, manifest.model_dump_json(indent=1))
         with files.writing(folder):
             partial.rename(folder)
-        (folder / JOURNAL).unlink(missing_ok=True)
+        for piece in folder.glob("*.tokens*"):
+            piece.unlink()
         return manifest
 
 
-def _chunks(
-    shards: Sequence[Shard],
-    records: list[ShardRecord],
-    n_tokens: int,
-    encoder: Encoder,
-    chunk_documents: int,
-) -> Iterator[tuple[ShardRecord, NDArray[np.uint16]]]:
-    """Go on after ``records``: each next piece of the split, and its shard's record including it.
+def has_shards(corpus: str, source: Path | None) -> bool:
+    """Whether a source folder holds a corpus in C4's layout."""
+    return source is not None and any(_folder(corpus, source).glob("*.json.gz"))
 
-    The caller stores each record as the last of ``records`` before it asks for the next piece.
+
+def find_shards(corpus: str, source: Path | None, split: str) -> list[Shard]:
+    """Raw files of one split in their order: the source's own, or else, for C4, the hub's.
+
+    Raises:
+        DataError: if ``source`` does not exist, or holds no files of this split.
     """
-    for index, shard in enumerate(shards):
-        if index == len(records):
-            size, sha256 = shard.identity()
-            records.append(ShardRecord(name=shard.name, size=size, sha256=sha256))
-        if index < len(records) - 1:
-            continue
-        documents = shard.documents(records[-1].documents)
-        while (room := n_tokens - _count(records)) > 0:
-            texts = list(islice(documents, chunk_documents))
-            if not texts:
-                break
-            tokens, n_documents = _encode(texts, encoder, room)
-            yield records[-1].advanced(n_documents, len(tokens)), tokens
-        if room <= 0:
-            return
-        if records[-1].documents == 0:
-            raise DataError(
-                f"{shard.name} holds no documents: download it again, then run the same command, "
-                "which goes on from there"
-            )
+    if source is not None and not source.is_dir():
+        raise DataError(
+            f"{source} is not a folder, expected the source of raw data: "
+            "correct --source or ADAMCT_DATA, or leave both out to read C4 from the hub"
+        )
+    if corpus == "c4" and (source is None or not (source / "c4").is_dir()):
+        total = C4_SHARDS[split]
+        return [Shard(f"c4-{split}.{i:05d}-of-{total:05d}.json.gz") for i in range(total)]
+    pattern = f"*-{split}.*json.gz"
+    folder = Path(corpus) if source is None else _folder(corpus, source)
+    paths = sorted(folder.glob(pattern))
+    if not paths:
+        hub = ", or remove it to read C4 from the hub" if corpus == "c4" else ""
+        raise DataError(
+            f"{folder} holds no {pattern}: put the corpus' files there, and name the folder that "
+            f"holds {corpus}/ with --source or ADAMCT_DATA{hub}"
+        )
+    return [Shard(path.name, path) for path in paths]
 
 
-def _encode(texts: list[str], encoder: Encoder, room: int) -> tuple[NDArray[np.uint16], int]:
-    """Tokens of the first documents that together reach ``room``, and how many documents."""
-    pieces: list[NDArray[np.uint16]] = []
-    for ids in encoder.encode(texts):
-        pieces.append(np.array([*ids, encoder.end_token], dtype=TOKEN_DTYPE))
-        room -= len(pieces[-1])
-        if room <= 0:
-            break
-    return np.concatenate(pieces), len(pieces)
+def gpt2_encoder(source: Path | None) -> Encoder:
+    """GPT-2's encoding by tiktoken, loaded at the first text; <|endoftext|> is 50256."""
+
+    def encode(texts: list[str]) -> list[list[int]]:
+        return load_gpt2(source).encode_ordinary_batch(texts)
+
+    return Encoder(name="gpt2", vocab_size=50257, end_token=50256, encode=encode)
 
 
-def _resume(
-    partial: Path, request: Request, split: str, shards: Sequence[Shard]
-) -> list[ShardRecord]:
-    """Records of what is already tokenized from the same shards; the token file cut to match."""
+@cache
+def load_gpt2(source: Path | None) -> tiktoken.Encoding:
+    """GPT-2's encoding by tiktoken, whose cache is ``<source>/tiktoken`` where that exists.
+
+    Raises:
+        DataError: if its two files are neither cached nor within reach.
+    """
+    import tiktoken
+
+    if source is not None and (source / "tiktoken").is_dir():
+        os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(source / "tiktoken"))
     try:
-        journal = Journal.model_validate_json((partial / JOURNAL).read_bytes())
-        recorded = journal.shards[split] if journal.request == request else []
-    except (FileNotFoundError, ValidationError):
-        recorded = []
+        return tiktoken.get_encoding("gpt2")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"tiktoken's GPT-2 files are not in {os.environ.get('TIKTOKEN_CACHE_DIR', 'its cache')}"
+            f" and cannot be downloaded ({type(error).__name__}: {error}): run once where there is "
+            "a connection, and keep what TIKTOKEN_CACHE_DIR then holds in tiktoken/ of the source"
+        ) from error
+
+
+def _folder(corpus: str, source: Path) -> Path:
+    """Return where a corpus' files lie: C4's own are in a folder of their language."""
+    english = source / corpus / "en"
+    return english if english.is_dir() else source / corpus
+
+
+def _prepare_split(
+    partial: Path, split: str, shards: Sequence[Shard], request: Request, encoder: Encoder
+) -> SplitRecord:
+    """Tokenize the shards of a split that are not yet, and join them."""
+    path, room = token_file(partial, split), request.tokens[split]
     records: list[ShardRecord] = []
-    for shard, record in zip(shards, recorded, strict=False):
-        # A shard that was replaced meanwhile, and all after it, are tokenized again.
-        if shard.name != record.name or shard.identity() != (record.size, record.sha256):
-            break
-        records.append(record)
-    path = token_file(partial, split)
-    with files.writing(path):
-        path.touch()
-        if path.stat().st_size < _count(records) * TOKEN_DTYPE.itemsize:
-            records = []
-        os.truncate(path, _count(records) * TOKEN_DTYPE.itemsize)
-    return records
+    with (
+        tqdm(desc=split, total=room, unit="token", unit_scale=True, disable=None) as bar,
+        files.writing(path),
+        path.open("wb") as joined,
+    ):
+        for shard in shards:
+            if room <= 0:
+                break
+            sha256 = None if shard.path is None else sha256_of_file(shard.path)
+            depends_on = (shard.name, sha256, encoder.name, request.text_column, room)
+            key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:16]
+            piece = partial / f"{key}.tokens"
+            if not piece.exists():
+                _tokenize(shard.texts(request.text_column), piece, room, encoder)
+            tokens = np.fromfile(piece, TOKEN_DTYPE)
+            if not len(tokens):
+                raise DataError(f"{shard.name} holds no documents: {AGAIN}")
+            joined.write(tokens.data)
+            documents = int(np.count_nonzero(tokens == encoder.end_token))
+            records.append(
+                ShardRecord(
+                    name=shard.name,
+                    size=shard.size,
+                    sha256=sha256,
+                    documents=documents,
+                    tokens=len(tokens),
+                )
+            )
+            room -= len(tokens)
+            bar.update(len(tokens))
+    return SplitRecord(
+        tokens=sum(record.tokens for record in records),
+        documents=sum(record.documents for record in records),
+        sha256=sha256_of_file(path),
+        shards=records,
+    )
 
 
-def _check_prepared(
-    folder: Path, request: Request, shards: Mapping[str, Sequence[Shard]]
-) -> Manifest:
+def _tokenize(texts: Iterator[str], piece: Path, room: int, encoder: Encoder) -> None:
+    """Write the tokens of the first documents that together reach ``room``: all, or no file."""
+    unfinished = piece.with_suffix(".tokens.part")
+    with files.writing(unfinished), unfinished.open("wb") as file:
+        while room > 0 and (chunk := list(itertools.islice(texts, CHUNK))):
+            for ids in encoder.encode(chunk):
+                if room > 0:
+                    file.write(np.array([*ids, encoder.end_token], TOKEN_DTYPE).tobytes())
+                    room -= len(ids) + 1
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(piece)
+
+
+def _check_prepared(folder: Path, request: Request, shards: dict[str, list[Shard]]) -> Manifest:
     """The manifest of a finished folder, if it is what would be prepared now."""
     manifest = verify_tokens(folder)
     if manifest.request != request:
@@ -246,28 +322,20 @@ def _check_prepared(
             f"{_describe(request)}: ask for the same, or delete {folder} to prepare it again"
         )
     for split, record in manifest.splits.items():
-        reached = record.tokens >= request.tokens[split]
-        if reached and all(shard.size is None for shard in shards[split]):
-            continue  # as much as was asked for, and nothing here to compare its origin with
+        used = [(shard.name, shard.size) for shard in record.shards]
+        offered = [(shard.name, shard.size) for shard in shards[split]]
         # A split that fell short has used all shards there were, so a further one makes it stale.
-        offered = shards[split][: len(record.shards)] if reached else shards[split]
-        if len(offered) != len(record.shards) or any(
-            shard.name != used.name or shard.size not in (None, used.size)
-            for shard, used in zip(offered, record.shards, strict=True)
-        ):
+        relevant = offered[: len(used)] if record.tokens >= request.tokens[split] else offered
+        if shards[split][0].path is not None and relevant != used:
             raise DataError(
                 f"{folder} holds {record.tokens:,} of {request.tokens[split]:,} {split} tokens, "
-                f"from {len(record.shards)} files beginning with {record.shards[0].name}; the "
-                f"source now offers {len(shards[split])}, beginning with {shards[split][0].name}, "
-                f"of other names or sizes: delete {folder} to prepare it again"
+                f"from {len(used)} files beginning with {used[0][0]}; the source now offers "
+                f"{len(offered)}, beginning with {offered[0][0]}, of other names or sizes: "
+                f"delete {folder} to prepare it again"
             )
     return manifest
 
 
 def _describe(request: Request) -> str:
     counts = " and ".join(f"{count:,} {split}" for split, count in request.tokens.items())
-    return f"{counts} tokens of {request.encoding}"
-
-
-def _count(records: Sequence[ShardRecord]) -> int:
-    return sum(record.tokens for record in records)
+    return f"{counts} tokens of {request.encoding} from the column {request.text_column!r}"

@@ -1,6 +1,6 @@
 """Token files: a little-endian uint16 file per split, and a manifest that says what they hold.
 
-    c4/train.bin  c4/validation.bin  c4/manifest.json
+    <corpus>/train.bin  <corpus>/validation.bin  <corpus>/manifest.json
 
 The manifest is written last, so a folder without one was never finished. Opening compares sizes;
 ``verify_tokens`` reads every byte and compares hashes.
@@ -8,15 +8,14 @@ The manifest is written last, so a folder without one was never finished. Openin
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from adamct.data.locations import DataError
+from adamct.data.locations import DataError, sha256_of_file
 
 MANIFEST = "manifest.json"
 TOKEN_DTYPE = np.dtype("<u2")  # GPT-2's 50257 tokens fit in two bytes
@@ -32,16 +31,10 @@ class ShardRecord(Record):
     """One raw file, and how many of its documents went into how many tokens."""
 
     name: str
-    size: int
-    sha256: str
-    documents: int = 0
-    tokens: int = 0
-
-    def advanced(self, documents: int, tokens: int) -> ShardRecord:
-        """The same file, so much further."""
-        return self.model_copy(
-            update={"documents": self.documents + documents, "tokens": self.tokens + tokens}
-        )
+    size: int | None  # None of a file on the hub
+    sha256: str | None
+    documents: int
+    tokens: int
 
 
 class SplitRecord(Record):
@@ -59,7 +52,8 @@ class Request(Record):
     encoding: str
     vocab_size: int
     end_token: int
-    tokens: dict[str, int]
+    tokens: dict[str, PositiveInt]
+    text_column: str = "text"
 
 
 class Manifest(Record):
@@ -80,7 +74,7 @@ def open_tokens(folder: Path) -> tuple[Manifest, dict[str, NDArray[np.uint16]]]:
     """Memory maps of a prepared folder's splits, with their manifest.
 
     Args:
-        folder: as written by ``adamct.data.preparation.prepare_tokens``.
+        folder: as written by ``adamct.data.preparation.prepare_corpus``.
 
     Returns:
         The manifest, and per split its tokens, 1-D uint16, read-only and not loaded.
@@ -119,15 +113,6 @@ def verify_tokens(folder: Path) -> Manifest:
                 f"{_remedy(folder)}"
             )
     return manifest
-
-
-def sha256_of_file(path: Path) -> str:
-    """Hash of a file's bytes, in hexadecimal, whatever its size."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _read_manifest(folder: Path) -> Manifest:

@@ -15,18 +15,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from adamct.config.architectures import TextModelSpec
-from adamct.config.spec import RunSpec, TaskSpec
+from adamct.config.spec import RunSpec, TaskSpec, TextData
 from adamct.continuous.schemes import SCHEMES
-
-# What a model must know of data that a specification may be composed without.
-OF_DATA = {
-    "c4": {"vocab_size": 50257},
-    "shakespeare": {"vocab_size": 65},
-    "pydoc_topics": {"vocab_size": 103},  # on Python 3.11
-    "cifar10": {"image_size": 32, "channels": 3, "n_classes": 10},
-    "digits": {"image_size": 8, "channels": 1, "n_classes": 10},
-}
-HELD_OUT = {"cifar10": (10_000, 50_000), "digits": (359, 1438)}  # images: test, train
+from adamct.data.catalogue import IMAGE_SETS, VOCABULARIES, known
 
 
 def run_flops(spec: RunSpec) -> float:
@@ -63,17 +54,15 @@ def _evaluations(spec: RunSpec) -> float:
     if spec.evaluation.n_batches is not None:
         each = float(spec.evaluation.n_batches * (1 + (share > 0)))
     else:
-        test, train = HELD_OUT[spec.task.data.corpus]
-        each = (test + share * train) / spec.task.batch_size
+        images = known(IMAGE_SETS, spec.task.data.corpus)
+        each = (images.n_test + share * images.n_train) / spec.task.batch_size
     return each * (-(-spec.n_steps // spec.evaluation.every) + 1)
 
 
 @lru_cache
 def _task_flops(task: TaskSpec) -> tuple[int, int]:
     """Return the operations of a batch: of its forward pass, and of its loss and gradient."""
-    of_data = OF_DATA[task.data.corpus]
-    if vocab_size := getattr(task.data, "vocab_size", None):
-        of_data = {"vocab_size": vocab_size}
+    of_data = _of_data(task)
     model = task.model.build(**of_data).to("meta")
     batch = _batch(task, of_data)
     with FlopCounterMode(display=False) as counter:
@@ -81,6 +70,15 @@ def _task_flops(task: TaskSpec) -> tuple[int, int]:
         forward = counter.get_total_flops()
         loss.backward()
     return forward, counter.get_total_flops()
+
+
+def _of_data(task: TaskSpec) -> dict[str, int]:
+    """Return what the model must know of data that the task may be composed without."""
+    if isinstance(task.data, TextData):
+        told = task.data.vocab_size
+        return {"vocab_size": told or known(VOCABULARIES, task.data.corpus)}
+    facts = known(IMAGE_SETS, task.data.corpus)
+    return {"image_size": facts.size, "channels": facts.channels, "n_classes": facts.n_classes}
 
 
 def _batch(task: TaskSpec, of_data: Mapping[str, int]) -> tuple[Tensor, Tensor]:

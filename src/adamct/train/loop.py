@@ -10,18 +10,18 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from adamct.config.execution import Execution, Sweep
 from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
+from adamct.data.rng import dropout_seed, stream_seed
 from adamct.train.observables.heads import fix_norms, heads, norms
 from adamct.train.ode import ODETrajectories, flat_gradients
 from adamct.train.schedules import lr_factor
 from adamct.train.states import ModelState, StepState
-from adamct.train.tasks import Batch, open_task, stream_seed
+from adamct.train.tasks import Batch, open_task
 
 
 class Training:
@@ -47,7 +47,6 @@ class Training:
         self._lrs = [group["lr"] for group in self.optimizer.param_groups]
         own = spec.optimizer.query_key
         self._norms = norms(heads(self.model)) if own and own.fixed_norm else None
-        self._dropout_seed = stream_seed(spec.seed, "dropout") if spec.dropout else None
         self._ode = ODETrajectories(spec, self.model, self.batch) if spec.continuous else None
         self._heads_at_end: Tensor | None = None
 
@@ -88,8 +87,8 @@ class Training:
         factor = lr_factor(spec.schedule, n, spec.n_steps)
         for group, lr in zip(self.optimizer.param_groups, self._lrs, strict=True):
             group["lr"] = lr * factor
-        if self._dropout_seed is not None:
-            torch.manual_seed(_mix(self._dropout_seed, n))
+        if spec.dropout:
+            torch.manual_seed(dropout_seed(spec.seed, n))
         self.model.train()
         # Not after the step: observables look at the gradients.
         self.optimizer.zero_grad(set_to_none=True)
@@ -156,7 +155,3 @@ def check_device(sweep: Sweep) -> None:
     """
     if sweep.launcher == "local":  # others train on machines of their own
         resolve_device(sweep.execution.device)
-
-
-def _mix(seed: int, n: int) -> int:
-    return int(np.random.SeedSequence([seed, n]).generate_state(1, np.uint64)[0])

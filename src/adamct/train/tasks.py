@@ -5,7 +5,6 @@ The loop knows nothing of text or images; each task is here once.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -18,15 +17,9 @@ from torch.nn import functional as F
 
 from adamct.config.architectures import TextModelSpec
 from adamct.config.spec import ImageData, RunSpec, TextData
-from adamct.data import (
-    Augmentation,
-    ImageSet,
-    image_batch,
-    open_corpus,
-    open_images,
-    ordered_batches,
-    text_batch,
-)
+from adamct.data.batches import Augmentation, image_batch, ordered_batches, text_batch
+from adamct.data.image_set import ImageSet
+from adamct.data.rng import stream_seed
 from adamct.models.network import Network
 
 Batch = tuple[Tensor, Tensor]
@@ -55,16 +48,6 @@ class Task(Protocol):
         """
 
 
-def stream_seed(seed: int, stream: str) -> int:
-    """Derive the seed of one stream of randomness, so that no two share their numbers.
-
-    Example:
-        >>> stream_seed(0, "batches") != stream_seed(0, "initialization")
-        True
-    """
-    return int.from_bytes(hashlib.sha256(f"{seed}/{stream}".encode()).digest()[:8], "big")
-
-
 def open_task(
     spec: RunSpec, device: torch.device, *, data_dir: Path | None, cache_dir: Path
 ) -> Task:
@@ -83,7 +66,7 @@ class TextTask:
         data, model = spec.task.data, spec.task.model
         assert isinstance(data, TextData)
         assert isinstance(model, TextModelSpec)
-        corpus = open_corpus(data.corpus, source=data_dir, prepared=cache_dir)
+        corpus = data.open(data_dir, cache_dir)
         _check_identity(data.corpus, corpus.sha256, data.sha256)
         self._spec, self._device = spec, device
         self._block_size = model.block_size
@@ -134,7 +117,7 @@ class ImageTask:
         data = spec.task.data
         assert isinstance(data, ImageData)
         self._spec = spec
-        self._images = _images(data.corpus, data.validation_fraction, device, data_dir, cache_dir)
+        self._images = _images(data, device, data_dir, cache_dir)
         _check_identity(data.corpus, self._images.sha256, data.sha256)
         channels, size = self._images.train.images.shape[1:3]
         self.of_data = {
@@ -170,9 +153,9 @@ class ImageTask:
 
 @lru_cache(maxsize=1)  # the runs of a sweep share their images
 def _images(
-    name: str, fraction: float, device: torch.device, data_dir: Path | None, cache_dir: Path
+    data: ImageData, device: torch.device, data_dir: Path | None, cache_dir: Path
 ) -> ImageSet:
-    return open_images(name, source=data_dir, prepared=cache_dir, held_out=fraction).to(device)
+    return data.open(data_dir, cache_dir).to(device)
 
 
 def _check_identity(name: str, found: str, expected: str | None) -> None:
