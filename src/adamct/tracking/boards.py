@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adamct.dashboards.layouts import LAYOUTS, STATUS, Layout
-from adamct.dashboards.panels import (
+from adamct.tracking.layouts import LAYOUTS, STATUS, Layout
+from adamct.tracking.board_panels import (
     Colour,
     Condition,
     Curves,
