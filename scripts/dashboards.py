@@ -19,9 +19,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from adamct.config.schema import SCALES
-from adamct.dashboards import Dashboard, dashboard
 from adamct.plotting.registry import figure_files, reads
 from adamct.report.make import ROOT
+from adamct.tracking.board_panels import Dashboard
+from adamct.tracking.boards import dashboard
 
 if TYPE_CHECKING:
     from adamct.config.execution import Point
@@ -64,7 +65,7 @@ def board(name: str, scale: str) -> Dashboard:
 
 def print_all(boards: Sequence[Dashboard], entity: str | None, project: str) -> None:
     """Print what would be sent, as one JSON list."""
-    from adamct.dashboards.workspaces import as_json, workspace
+    from adamct.tracking.workspaces import as_json, workspace
 
     owner = entity or os.environ.get("WANDB_ENTITY", "")
     built = [workspace(one, entity=owner, project=project, colours=colours(one)) for one in boards]
@@ -73,7 +74,7 @@ def print_all(boards: Sequence[Dashboard], entity: str | None, project: str) -> 
 
 def save_all(boards: Sequence[Dashboard], entity: str | None, project: str) -> None:
     """Save the dashboards, one after the other, and print their addresses."""
-    from adamct.dashboards.workspaces import DashboardError, connect, save, workspace
+    from adamct.tracking.workspaces import DashboardError, connect, save, workspace
 
     try:
         owner = connect(entity)
@@ -89,7 +90,7 @@ def colours(one: Dashboard) -> dict[str, str]:
     """Return the figure's colour of every run, by its id in W&B."""
     if one.colour is None:
         return {}
-    from adamct.dashboards.colours import run_colours
+    from adamct.tracking.colours import run_colours
 
     experiments = reads(figure_files()[one.figure])
     return run_colours([c for name in experiments for c in points(name, one.scale)], one.colour)

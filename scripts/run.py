@@ -53,8 +53,9 @@ def main(arguments: list[str]) -> int:
         job()
         return 0
     from adamct.runs.sweep import run_sweep
+    from adamct.tracking.follow import tracked
 
-    return run_sweep(arguments, launch=job)
+    return run_sweep(arguments, launch=job, track=tracked)
 
 
 if __name__ == "__main__":

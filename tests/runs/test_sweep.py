@@ -40,8 +40,8 @@ def test_a_sweep_is_trained_once_whoever_asks(tmp_path):
     for process in both:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-    cells = compose_sweep([*SWEEP, runs])
-    folders = [RunFolder.of(cell.spec, tmp_path) for cell in cells]
+    swept = compose_sweep([*SWEEP, runs])
+    folders = [RunFolder.of(point.spec, tmp_path) for point in swept]
     trained = {path.parent.name for path in tmp_path.glob("*/outcome.json")}
     assert trained == {folder.path.name for folder in folders}
     for folder in folders:
@@ -182,8 +182,10 @@ def test_a_run_that_fails_keeps_no_later_array_from_being_launched(tmp_path):
     assert done.returncode == 1
     assert "did not finish: MemoryError: no room for it" in done.stderr
     assert "1 of 3 runs have no final outcome" in done.stderr
-    cells = compose_sweep(sweep)
-    statuses = {c.spec.seed: RunFolder.of(c.spec, tmp_path).outcome().status for c in cells}
+    statuses = {
+        point.spec.seed: RunFolder.of(point.spec, tmp_path).outcome().status
+        for point in compose_sweep(sweep)
+    }
     assert statuses == {0: "failed", 1: "finished", 2: "finished"}
 
 

@@ -1,24 +1,25 @@
-import ast
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from adamct.config.compose import compose_sweep, experiment_names
-from adamct.config.schema import ConfigurationError, figures_fed
+from adamct.config.schema import ConfigurationError
 from adamct.config.spec import WarmupCosineSchedule
 from adamct.runs.store import Outcome
 from adamct.theory import discrete_max_update_bound, max_update_bound
 from adamct.tracking.content import flat, rows, run_config, run_identity, summary
 
-ROOT = Path(__file__).parents[2]
 CURVE = ["experiment=max_update_normal_curve"]
 
 
-def one_cell(*overrides):
-    return compose_sweep([*CURVE, "scale=smoke", "point=0", *overrides], sweep=False)[0]
+def one(*overrides):
+    return compose_sweep([*CURVE, "scale=smoke", "point=0", *overrides], sweep=False)
+
+
+def one_point(*overrides):
+    return one(*overrides)[0]
 
 
 def record(n_steps, k=1, seed=0):
@@ -33,7 +34,7 @@ def record(n_steps, k=1, seed=0):
 
 
 def test_every_line_is_a_row_with_its_values_and_what_theory_says_of_it():
-    spec, lines = one_cell().spec, record(40)
+    spec, lines = one_point().spec, record(40)
     mirrored = rows(spec, lines)
     assert [row["n"] for row in mirrored] == list(range(41))
     (beta,), (gamma,) = spec.optimizer.betas, spec.optimizer.gammas
@@ -55,7 +56,7 @@ def test_every_line_is_a_row_with_its_values_and_what_theory_says_of_it():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_rows_of_a_growing_record_are_those_of_the_whole(seed):
-    spec, lines = one_cell().spec, record(60, seed=seed)
+    spec, lines = one_point().spec, record(60, seed=seed)
     random = np.random.default_rng(seed)
     seen, mirrored = 0, []
     while seen < len(lines):
@@ -67,7 +68,7 @@ def test_rows_of_a_growing_record_are_those_of_the_whole(seed):
 def test_the_learning_rate_is_in_every_row_of_a_step():
     """Recorded or not: some runs under a schedule observe the losses alone."""
     schedule = WarmupCosineSchedule(kind="warmup_cosine", warmup_steps=3, final_fraction=0.1)
-    spec = one_cell("n_steps=9", "optimizer.lr=0.5").spec.model_copy(update={"schedule": schedule})
+    spec = one_point("n_steps=9", "optimizer.lr=0.5").spec.model_copy(update={"schedule": schedule})
     lines = [{"n": n, "train_loss": 1.0} for n in range(9)] + [{"n": 9, "test_loss": 1.0}]
     mirrored = rows(spec, lines)
     warm_up, middle, last = (mirrored[n]["lr"] for n in (0, 3, 8))
@@ -89,9 +90,9 @@ def test_levels_and_vectors_are_set_off_by_a_slash():
 
 
 def test_bounds_that_are_infinite_or_undefined_are_left_out():
-    at_the_edge = one_cell("curve=null", "pair=[0.0,0.5]").spec
+    at_the_edge = one_point("curve=null", "pair=[0.0,0.5]").spec
     assert not [name for name in rows(at_the_edge, record(20))[3] if name.startswith("bound")]
-    steep = one_cell("curve=null", "pair=[0.1,0.99]").spec
+    steep = one_point("curve=null", "pair=[0.1,0.99]").spec
     mirrored = rows(steep, record(400))
     assert max_update_bound(399, 0.1, 0.99) == math.inf
     assert "bound/paper" in mirrored[3]
@@ -101,16 +102,16 @@ def test_bounds_that_are_infinite_or_undefined_are_left_out():
 
 def test_the_summary_says_how_a_run_ended():
     lines = record(40)
-    finished = summary(one_cell(), lines, Outcome("finished", 40, "", "0" * 64), 12.5)
+    finished = summary(one_point(), lines, Outcome("finished", 40, "", "0" * 64), 12.5)
     assert finished["status"] == "finished"
     assert finished["best/test_loss"] == 0.5
     assert finished["final/train_loss"] == lines[39]["train_loss"]
     assert finished["wall_s"] == 12.5
     assert finished["at_step/n"] == 34
-    assert finished["at_step/slope"] == rows(one_cell().spec, lines)[34]["slope"]
+    assert finished["at_step/slope"] == rows(one_point().spec, lines)[34]["slope"]
     assert "diverged_at" not in finished
     lines = [*lines[:20], {"n": 20, "train_loss": math.nan, "max_update": [math.inf], "lr": 1e-3}]
-    diverged = summary(one_cell(), lines, Outcome("diverged", 21, "…", "0" * 64), None)
+    diverged = summary(one_point(), lines, Outcome("diverged", 21, "…", "0" * 64), None)
     assert (diverged["status"], diverged["diverged_at"]) == ("diverged", 20)
     assert diverged["final/train_loss"] == lines[19]["train_loss"]
     assert "wall_s" not in diverged
@@ -120,42 +121,42 @@ def test_the_summary_says_how_a_run_ended():
 
 @pytest.mark.parametrize("experiment", experiment_names())
 def test_every_point_has_its_own_identity(experiment):
-    cells = compose_sweep([f"experiment={experiment}", "scale=smoke"])
-    identities = [run_identity(cell) for cell in cells]
-    points = {json.dumps([cell.spec.run_id, cell.labels]) for cell in cells}
-    assert len({identity.id for identity in identities}) == len(points)
-    assert len({identity.name for identity in identities}) == len(points)
-    for cell, identity in zip(cells, identities, strict=True):
-        assert identity.id.startswith(cell.spec.run_id)
+    points = compose_sweep([f"experiment={experiment}", "scale=smoke"])
+    identities = [run_identity(point) for point in points]
+    distinct = {json.dumps([point.spec.run_id, point.labels]) for point in points}
+    assert len({identity.id for identity in identities}) == len(distinct)
+    assert len({identity.name for identity in identities}) == len(distinct)
+    for point, identity in zip(points, identities, strict=True):
+        assert identity.id.startswith(point.spec.run_id)
         assert identity.group == f"{experiment}-smoke"
-        assert f"k={cell.labels['k']}" in identity.tags
-        config = run_config(cell)
-        assert config["beta"] == cell.labels["beta"]
+        assert f"k={point.labels['k']}" in identity.tags
+        config = run_config(point)
+        assert config["beta"] == point.labels["beta"]
         assert config["spec"]["seed"] == config["seed"]
         json.dumps(config, allow_nan=False)
 
 
 def test_cells_that_share_a_run_are_points_of_their_own():
-    cells = compose_sweep(["experiment=kadam_cifar10", "scale=smoke", "optimizer.k=1"])
-    shared = [cell for cell in cells if cell.spec.run_id == cells[0].spec.run_id]
-    assert len({cell.labels["strategy"] for cell in shared}) == len(shared) > 1
-    assert len({run_identity(cell).id for cell in shared}) == len(shared)
+    points = compose_sweep(["experiment=kadam_cifar10", "scale=smoke", "optimizer.k=1"])
+    shared = [point for point in points if point.spec.run_id == points[0].spec.run_id]
+    assert len({point.labels["strategy"] for point in shared}) == len(shared) > 1
+    assert len({run_identity(point).id for point in shared}) == len(shared)
 
 
 def test_names_show_what_differs():
-    names = [run_identity(cell).name for cell in compose_sweep([*CURVE, "n_seeds=2"])]
+    names = [run_identity(point).name for point in compose_sweep([*CURVE, "n_seeds=2"])]
     assert len(set(names)) == len(names)
     assert names[0] == "β=0.952 γ=0.99913 η=0.001 seed 0"
     chosen = ["optimizer.k=3", "optimizer.strategy=exp", "seed=1"]
     chosen += ["optimizer.lr=1e-3", "optimizer.decoupled=false"]
-    (cell,) = compose_sweep(["experiment=kadam_cifar10", *chosen])
+    (point,) = compose_sweep(["experiment=kadam_cifar10", *chosen])
     assert (
-        run_identity(cell).name
+        run_identity(point).name
         == "k=3 exp β=0.999 γ=0.9 η=0.001 λ=1e-05 coupled warmup_cosine seed 1"
     )
-    assert run_identity(cell).tags == ("figure 6", "figure 15", "B+", "k=3", "exp")
+    assert run_identity(point).tags == ("figure 6", "figure 15", "B+", "k=3", "exp")
     turning = compose_sweep(["experiment=direction", "seed=0"])
-    assert [run_identity(cell).name.partition(" mean v qk-norm ")[2] for cell in turning] == [
+    assert [run_identity(point).name.partition(" mean v qk-norm ")[2] for point in turning] == [
         "W_Q,W_K: k=1 η=0.001 seed 0",
         "W_Q,W_K: k=2 η=0.0028284 held seed 0",
         "W_Q,W_K: k=2 η=0.00064889 held seed 0",
@@ -163,32 +164,22 @@ def test_names_show_what_differs():
     ]
 
 
-def test_a_point_is_tagged_with_every_figure_that_reads_it():
-    for path in (ROOT / "figures").glob("fig*.py"):
-        number = path.stem.split("_")[0].removeprefix("fig").lstrip("0")
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "READS":
-                for experiment in ast.literal_eval(node.value):
-                    assert number in figures_fed(experiment)
-    assert figures_fed("no_such_experiment") == ()
-
-
 def test_a_tracker_leaves_the_names_of_runs_as_they_are():
     without = compose_sweep([*CURVE, "scale=smoke"])
     tracked = compose_sweep([*CURVE, "scale=smoke", "tracker=wandb", "tracker.entity=team"])
-    assert [cell.spec for cell in without] == [cell.spec for cell in tracked]
+    assert without.runs == tracked.runs
     assert [run_identity(a).id for a in without] == [run_identity(b).id for b in tracked]
-    assert {cell.tracker for cell in without} == {None}
-    (tracker,) = {cell.tracker for cell in tracked}
+    tracker = tracked.tracker
+    assert without.tracker is None
     assert (tracker.project, tracker.entity) == ("adamct", "team")
-    assert tracker.folder == tracked[0].runs_dir / ".wandb"
+    assert tracker.folder == tracked.runs_dir / ".wandb"
 
 
 def test_the_mode_comes_from_the_command_line_or_the_environment(monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert one_cell("tracker=wandb").tracker.mode == "offline"
-    assert one_cell("tracker=wandb", "tracker.mode=online").tracker.mode == "online"
+    assert one("tracker=wandb").tracker.mode == "offline"
+    assert one("tracker=wandb", "tracker.mode=online").tracker.mode == "online"
     monkeypatch.delenv("WANDB_MODE")
-    assert one_cell("tracker=wandb").tracker.mode is None
+    assert one("tracker=wandb").tracker.mode is None
     with pytest.raises(ConfigurationError, match=r"tracker\.mode = 'sideways'"):
-        one_cell("tracker=wandb", "tracker.mode=sideways")
+        one("tracker=wandb", "tracker.mode=sideways")

@@ -51,33 +51,38 @@ def compose(runs_dir, *overrides):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Train two short runs and a k-Adam run that scores; return their cells."""
+    """Train two short runs and one that scores; return their sweep."""
     runs = tmp_path_factory.mktemp("finished")
-    cells = compose(runs, "point=0,3", "n_steps=30")
-    cells += compose(runs, "point=1", "n_steps=20", "evaluation={every:5,n_batches:1}")
-    for cell in cells:
-        carry_out(cell.spec, cell.execution, runs_dir=runs)
-    return cells
+    short = compose(runs, "point=0,3", "n_steps=30")
+    scored = compose(runs, "point=1", "n_steps=20", "evaluation={every:5,n_batches:1}")
+    sweep = replace(short, points=short.points + scored.points)
+    for spec in sweep.runs.values():
+        carry_out(spec, sweep.execution, runs_dir=runs)
+    return sweep
+
+
+def only(sweep, *indices):
+    return replace(sweep, points=tuple(sweep[i] for i in indices))
 
 
 @pytest.fixture
-def cells(finished, tmp_path):
-    """Return the cells of finished runs, in folders of this test's own."""
+def sweep(finished, tmp_path):
+    """Return a sweep of two finished runs, in folders of this test's own."""
     without = shutil.ignore_patterns(".wandb")
-    shutil.copytree(finished[0].runs_dir, tmp_path, dirs_exist_ok=True, ignore=without)
+    shutil.copytree(finished.runs_dir, tmp_path, dirs_exist_ok=True, ignore=without)
     return compose(tmp_path, "point=0,3", "n_steps=30")
 
 
-def held(cells):
-    return Mirror.held(cells.tracker, run_identity(cells[0]).group)
+def held(sweep):
+    return Mirror.held(sweep.tracker, run_identity(sweep[0]).group)
 
 
-def folder_of(cell):
-    return RunFolder.of(cell.spec, cell.runs_dir)
+def folder_of(point, runs_dir):
+    return RunFolder.of(point.spec, runs_dir)
 
 
-def wandb_files(runs_dir, cell):
-    return sorted(runs_dir.glob(f".wandb/wandb/*{run_identity(cell).id}/*.wandb"))
+def wandb_files(runs_dir, point):
+    return sorted(runs_dir.glob(f".wandb/wandb/*{run_identity(point).id}/*.wandb"))
 
 
 def read_back(path):
@@ -99,62 +104,64 @@ def read_back(path):
     return history, summary, run, ends
 
 
-def assert_mirrored(cell, runs_dir):
+def assert_mirrored(point, runs_dir):
     """The W&B file of a point holds every step once, with the record's values and the rows'."""
-    (path,) = wandb_files(runs_dir, cell)
+    (path,) = wandb_files(runs_dir, point)
     history, summary, run, ends = read_back(path)
-    lines = folder_of(cell).lines()
+    lines = folder_of(point, runs_dir).lines()
     assert [item.pop("_step") for item in history] == [line["n"] for line in lines]
-    assert history == rows(cell.spec, lines)
+    assert history == rows(point.spec, lines)
     assert [item["train_loss"] for item in history if "train_loss" in item] == [
         line["train_loss"] for line in lines if "train_loss" in line
     ]
-    assert summary["status"] == folder_of(cell).outcome().status
-    assert summary["n_recorded"] == folder_of(cell).outcome().step
-    assert run["config"]["update"].items() >= run_config(cell).items()
-    assert run["run_group"] == run_identity(cell).group
+    assert summary["status"] == folder_of(point, runs_dir).outcome().status
+    assert summary["n_recorded"] == folder_of(point, runs_dir).outcome().step
+    assert run["config"]["update"].items() >= run_config(point).items()
+    assert run["run_group"] == run_identity(point).group
     assert len(ends) == 1
     return summary, run
 
 
 def test_a_mirror_equals_the_record_and_is_made_once(finished):
-    cells, runs = finished, finished[0].runs_dir
-    with held(cells) as mirror:
+    sweep, runs = finished, finished.runs_dir
+    with held(sweep) as mirror:
         assert mirror.mode == "offline"
-        assert mirror_all(mirror, cells).now == 3
-        for cell in cells:
-            summary, run = assert_mirrored(cell, runs)
+        assert mirror_all(mirror, sweep).now == 3
+        for point in sweep:
+            summary, run = assert_mirrored(point, runs)
             assert run["job_type"] == "point"
             assert set(run["tags"]) >= {"figure 3", "k=1"}
             assert summary["region"] in run["tags"]
-        lines = folder_of(cells[-1]).lines()
+        lines = folder_of(sweep[-1], runs).lines()
         assert summary["best/test_loss"] == min(x["test_loss"] for x in lines if "test_loss" in x)
         before = {path: path.stat().st_mtime for path in runs.rglob("*.wandb")}
-        assert mirror_all(mirror, cells).now == 0
+        assert mirror_all(mirror, sweep).now == 0
         assert before == {path: path.stat().st_mtime for path in runs.rglob("*.wandb")}
-        mirror.forget(cells[0])
-        assert mirror_all(mirror, cells).now == 1
-    assert_mirrored(cells[0], runs)
+        mirror.forget(sweep[0])
+        assert mirror_all(mirror, sweep).now == 1
+    assert_mirrored(sweep[0], runs)
 
 
-def test_a_mirror_that_was_cut_or_removed_is_made_again(cells, tmp_path):
-    with held(cells) as mirror:
-        mirror_all(mirror, cells[:1])
-        (path,) = wandb_files(tmp_path, cells[0])
-        cut = PointMirror(mirror, cells[1])  # as a sweep that ends before its run does leaves it
+def test_a_mirror_that_was_cut_or_removed_is_made_again(sweep, tmp_path):
+    with held(sweep) as mirror:
+        mirror_all(mirror, only(sweep, 0))
+        (path,) = wandb_files(tmp_path, sweep[0])
+        cut = PointMirror(
+            mirror, sweep[1], tmp_path
+        )  # as a sweep that ends before its run does leaves it
         cut.close(complete=False)
         shutil.rmtree(path.parent)
-        assert not mirror.is_complete(cells[0])
-        assert mirror_all(mirror, cells).now == 2
-    for cell in cells:
-        assert_mirrored(cell, tmp_path)
+        assert not mirror.is_complete(sweep[0], tmp_path)
+        assert mirror_all(mirror, sweep).now == 2
+    for point in sweep:
+        assert_mirrored(point, tmp_path)
 
 
 @pytest.mark.parametrize("noticed", [True, False])
-def test_a_record_cut_at_its_checkpoint_leaves_no_trace(cells, tmp_path, noticed):
+def test_a_record_cut_at_its_checkpoint_leaves_no_trace(sweep, tmp_path, noticed):
     """The lines after the cut differ from those before it, as they would on another device."""
-    cell = cells[0]
-    folder = folder_of(cell)
+    point = sweep[0]
+    folder = folder_of(point, tmp_path)
     final = folder.lines()
     outcome = folder.outcome()
     folder.clear_outcome()
@@ -163,8 +170,8 @@ def test_a_record_cut_at_its_checkpoint_leaves_no_trace(cells, tmp_path, noticed
     first = RecordWriter(folder.record_path, 0)
     first.write([*final[:10], *before[10:]])
     first.close()
-    with held(cells) as mirror:
-        point = PointMirror(mirror, cell)
+    with held(sweep) as mirror:
+        point = PointMirror(mirror, point, tmp_path)
         assert not point.advance()
         second = RecordWriter(folder.record_path, 10)
         second.write(final[10:12] if noticed else final[10:25])
@@ -174,19 +181,19 @@ def test_a_record_cut_at_its_checkpoint_leaves_no_trace(cells, tmp_path, noticed
         assert not point.advance()
         folder.write_outcome(outcome)
         assert point.advance()
-    assert_mirrored(cell, tmp_path)
+    assert_mirrored(point, tmp_path)
 
 
-def test_a_diverged_record_is_mirrored_to_its_last_value(cells, tmp_path):
-    cell = cells[0]
-    folder = folder_of(cell)
+def test_a_diverged_record_is_mirrored_to_its_last_value(sweep, tmp_path):
+    point = sweep[0]
+    folder = folder_of(point, tmp_path)
     lines = folder.lines()[:12]
     lines[-1] |= {"train_loss": math.nan, "max_update": [math.inf]}
     folder.record_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     folder.write_outcome(folder.final_outcome("diverged", 12, "train_loss is not finite"))
-    with held(cells) as mirror:
-        mirror_all(mirror, [cell])
-    history, summary, _, _ = read_back(*wandb_files(tmp_path, cell))
+    with held(sweep) as mirror:
+        mirror_all(mirror, only(sweep, 0))
+    history, summary, _, _ = read_back(*wandb_files(tmp_path, point))
     assert [item["n"] for item in history] == list(range(12))
     assert (history[-1]["train_loss"], history[-1]["max_update"]) == ("NaN", "Infinity")
     assert (summary["status"], summary["diverged_at"]) == ("diverged", 11)
@@ -221,29 +228,29 @@ def server(monkeypatch):
     return there
 
 
-def online(cells):
-    tracker = cells.tracker.model_copy(update={"mode": "online"})
-    return Mirror.held(tracker, run_identity(cells[0]).group)
+def online(sweep):
+    tracker = sweep.tracker.model_copy(update={"mode": "online"})
+    return Mirror.held(tracker, run_identity(sweep[0]).group)
 
 
-def test_online_the_rows_that_the_server_has_are_not_sent_again(cells, server):
-    with online(cells) as mirror:
-        assert PointMirror(mirror, cells[0]).advance()
+def test_online_the_rows_that_the_server_has_are_not_sent_again(sweep, server):
+    with online(sweep) as mirror:
+        assert PointMirror(mirror, sweep[0], tmp_path).advance()
     (asked,) = server.opened
-    assert (asked["id"], asked["resume"]) == (run_identity(cells[0]).id, "allow")
+    assert (asked["id"], asked["resume"]) == (run_identity(sweep[0]).id, "allow")
     assert (asked["settings"].mode, asked["project"]) == ("online", "adamct")
-    lines = folder_of(cells[0]).lines()
-    assert server.logged == [(row["n"], row) for row in rows(cells[0].spec, lines, 17)]
+    lines = folder_of(sweep[0], tmp_path).lines()
+    assert server.logged == [(row["n"], row) for row in rows(sweep[0].spec, lines, 17)]
     assert server.summary["status"] == "finished"
     assert server.ends == [0]
 
 
-def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(cells, server, capsys):
-    folder = folder_of(cells[0])
+def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, server, capsys):
+    folder = folder_of(sweep[0], tmp_path)
     lines = folder.lines()
     folder.clear_outcome()
-    with online(cells) as mirror:
-        point = PointMirror(mirror, cells[0])
+    with online(sweep) as mirror:
+        point = PointMirror(mirror, sweep[0], tmp_path)
         assert not point.advance()
         assert capsys.readouterr().err == ""
         RecordWriter(folder.record_path, 10).close()
@@ -253,12 +260,12 @@ def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(cells, server,
         assert len(lines) > 17
         assert not point.advance()
         assert capsys.readouterr().err == ""  # once
-    with online(cells) as mirror:  # a process that has not seen the cut
-        assert not PointMirror(mirror, cells[0]).advance()
+    with online(sweep) as mirror:  # a process that has not seen the cut
+        assert not PointMirror(mirror, sweep[0], tmp_path).advance()
     assert "W&B keeps the 17 rows" in capsys.readouterr().err
 
 
-def test_a_server_that_is_lost_is_not_waited_for(cells, server, capsys, monkeypatch):
+def test_a_server_that_is_lost_is_not_waited_for(sweep, server, capsys, monkeypatch):
     """The process ends at once, without W&B's own goodbye, which waits for the server."""
     import wandb
 
@@ -277,8 +284,8 @@ def test_a_server_that_is_lost_is_not_waited_for(cells, server, capsys, monkeypa
     monkeypatch.setattr(follow, "_give_way", lambda: None)
     monkeypatch.setattr(follow.signal, "signal", lambda *_: None)
     monkeypatch.setattr(follow.os, "_exit", leave)
-    tracker = cells.tracker.model_copy(update={"mode": "online"})
-    there = [replace(cell, tracker=tracker) for cell in cells]
+    tracker = sweep.tracker.model_copy(update={"mode": "online"})
+    there = replace(sweep, tracker=tracker)
     with pytest.raises(Left, match="0"):
         follow._follow(there, "remedy", 0.0, multiprocessing.Pipe()[0])
     err = capsys.readouterr().err
@@ -288,14 +295,14 @@ def test_a_server_that_is_lost_is_not_waited_for(cells, server, capsys, monkeypa
 
 def test_rows_are_handed_to_wandb_many_at_a_time(finished, tmp_path, monkeypatch):
     """Fails where an upgrade of W&B has moved the parts that this takes for its speed."""
-    cells = finished[:1]
+    sweep = finished[:1]
     shutil.copytree(finished[0].runs_dir, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(tmp_path / ".wandb", ignore_errors=True)
-    (cell,) = compose(tmp_path, "point=0", "n_steps=30")
-    assert cell.spec == cells[0].spec
+    (point,) = compose(tmp_path, "point=0", "n_steps=30")
+    assert point.spec == sweep[0].spec
     monkeypatch.setattr(handover, "ROWS_AT_ONCE", 11)
-    with held([cell]) as mirror:
-        point = PointMirror(mirror, cell)
+    with held([point]) as mirror:
+        point = PointMirror(mirror, point, tmp_path)
         kind = type(point._run._interface._asyncer)
         direct, n_calls = kind.run, []
 
@@ -304,24 +311,24 @@ def test_rows_are_handed_to_wandb_many_at_a_time(finished, tmp_path, monkeypatch
             return direct(asyncer, function)
 
         monkeypatch.setattr(kind, "run", counted)
-        handover.log_rows(point._run, rows(cell.spec, folder_of(cell).lines()))
+        handover.log_rows(point._run, rows(point.spec, folder_of(point, tmp_path).lines()))
         assert len(n_calls) == 3  # 11, 11 and 8 rows
         point.close(complete=False)
         monkeypatch.undo()
-        mirror_all(mirror, [cell])
-    assert_mirrored(cell, tmp_path)
+        mirror_all(mirror, only(sweep, 0))
+    assert_mirrored(point, tmp_path)
 
 
-def test_an_altered_record_is_named_and_the_others_are_mirrored(cells, tmp_path):
-    path = folder_of(cells[0]).record_path
+def test_an_altered_record_is_named_and_the_others_are_mirrored(sweep, tmp_path):
+    path = folder_of(sweep[0], tmp_path).record_path
     path.write_text(path.read_text().replace('"n":3', '"n":4'))
-    with held(cells) as mirror:
+    with held(sweep) as mirror:
         with pytest.raises(StoreError, match="torn, altered or another"):
-            mirror_all(mirror, cells)
-        assert not mirror.is_complete(cells[0])
-        assert mirror.is_complete(cells[1])
-    assert_mirrored(cells[1], tmp_path)
-    *_, ends = read_back(*wandb_files(tmp_path, cells[0]))
+            mirror_all(mirror, sweep)
+        assert not mirror.is_complete(sweep[0], tmp_path)
+        assert mirror.is_complete(sweep[1], tmp_path)
+    assert_mirrored(sweep[1], tmp_path)
+    *_, ends = read_back(*wandb_files(tmp_path, sweep[0]))
     assert [end["exit_code"] for end in ends] == [1]
 
 
@@ -338,15 +345,15 @@ def test_a_record_that_was_cut_and_has_outgrown_what_was_read_is_noticed(tmp_pat
         GrowingRecord(path).read()
 
 
-def test_two_processes_do_not_mirror_the_same_points(cells):
-    with held(cells), pytest.raises(FileError, match="held by another process"), held(cells):
+def test_two_processes_do_not_mirror_the_same_points(sweep):
+    with held(sweep), pytest.raises(FileError, match="held by another process"), held(sweep):
         pass
 
 
-def test_the_mode_is_online_where_there_is_a_login(cells, monkeypatch, tmp_path):
+def test_the_mode_is_online_where_there_is_a_login(sweep, monkeypatch, tmp_path):
     import wandb
 
-    tracker = cells.tracker
+    tracker = sweep.tracker
     assert tracker.mode == "offline"
     undecided = tracker.model_copy(update={"mode": None})
     for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
@@ -368,7 +375,7 @@ def test_the_mode_is_online_where_there_is_a_login(cells, monkeypatch, tmp_path)
         tracker_mode(undecided)
 
 
-def test_a_figure_is_a_run_with_its_claims(cells, tmp_path):
+def test_a_figure_is_a_run_with_its_claims(sweep, tmp_path):
     from matplotlib.figure import Figure
 
     picture, table = tmp_path / "fig03_max_update.png", tmp_path / "fig03_max_update.csv"
@@ -380,7 +387,7 @@ def test_a_figure_is_a_run_with_its_claims(cells, tmp_path):
     verdicts = [verdict | {"detail": "d"} for verdict in (reproduced, open_one)]
     for _ in range(2):  # drawn again, it replaces what was there
         files = [picture, picture.with_suffix(".pdf"), table]
-        mirror_figure(cells.tracker, "smoke", picture.stem, ["e"], files, verdicts)
+        mirror_figure(sweep.tracker, "smoke", picture.stem, ["e"], files, verdicts)
     (path,) = tmp_path.glob(".wandb/wandb/*fig03_max_update-smoke/*.wandb")
     (row,), summary, run, _ = read_back(path)
     assert row["figure._type"] == "image-file"
@@ -442,7 +449,7 @@ def test_killed_and_started_again_each_step_is_mirrored_once(tmp_path, door, cap
     sweep = [*SMOKE, f"runs_dir={tmp_path}", "point=0,1,2", "n_steps=60"]
     sweep += ["execution.checkpoint_every=20", "execution.flush_every=10"]
     run = ["scripts/run.py", "-m", *sweep, "hydra/launcher=basic", "tracker.interval=0.5"]
-    cells = compose_sweep(sweep)
+    sweep = compose_sweep(sweep)
     # Without pipes: W&B's service outlives the kill for a while, and would keep them open.
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path), *run],
@@ -454,21 +461,21 @@ def test_killed_and_started_again_each_step_is_mirrored_once(tmp_path, door, cap
         timeout=120,
     )
     assert killed.returncode == -signal.SIGKILL
-    assert [folder_of(cell).is_done() for cell in cells] == [True, False, False]
-    assert folder_of(cells[1]).steps_recorded() == 40
+    assert [folder_of(point, tmp_path).is_done() for point in sweep] == [True, False, False]
+    assert folder_of(sweep[1], tmp_path).steps_recorded() == 40
     done = call(*run)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr
     assert "W&B: 3 points mirrored; offline; upload with: wandb sync" in done.stdout
-    for cell in cells:
-        assert_mirrored(cell, tmp_path)
+    for point in sweep:
+        assert_mirrored(point, tmp_path)
     assert door.main(sweep) == 0
     assert "0 of 3 points mirrored now, 3 before" in capsys.readouterr().out
 
 
-def test_a_server_that_cannot_be_reached_costs_a_warning(cells, tmp_path):
-    with held(cells) as mirror:
-        mirror_all(mirror, cells)  # an earlier mirror, which the one online would replace
+def test_a_server_that_cannot_be_reached_costs_a_warning(sweep, tmp_path):
+    with held(sweep) as mirror:
+        mirror_all(mirror, sweep)  # an earlier mirror, which the one online would replace
     nowhere = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "a" * 40}
     server = ["tracker.mode=online", "tracker.init_timeout=2", f"runs_dir={tmp_path}"]
     sweep = [*SMOKE, *server, "point=0,1", "n_steps=30"]
@@ -477,45 +484,45 @@ def test_a_server_that_cannot_be_reached_costs_a_warning(cells, tmp_path):
     assert done.stderr.count("warning: the W&B mirror ended: W&B failed") == 1
     assert "Traceback" not in done.stderr
     swept = compose_sweep(sweep)
-    assert {folder_of(cell).outcome().status for cell in swept} == {"finished"}
-    with held(cells) as mirror:
-        assert not mirror.is_complete(cells[0])
+    assert {folder_of(point, tmp_path).outcome().status for point in swept} == {"finished"}
+    with held(sweep) as mirror:
+        assert not mirror.is_complete(sweep[0], tmp_path)
         assert mirror_all(mirror, swept).now == 2
-    for cell in swept:
-        assert_mirrored(cell, tmp_path)
+    for point in swept:
+        assert_mirrored(point, tmp_path)
 
 
 def test_a_mirror_beside_a_sweep_leaves_out_a_bad_record_and_says_so(
-    cells, tmp_path, capfd, monkeypatch
+    sweep, tmp_path, capfd, monkeypatch
 ):
     monkeypatch.setenv("WANDB_SERVICE", "of a process that is gone")
-    path = folder_of(cells[0]).record_path
+    path = folder_of(sweep[0], tmp_path).record_path
     path.write_text(path.read_text().replace('"n":3', '"n":4'))
-    with tracked(cells, ["experiment=e"]):
+    with tracked(sweep, ["experiment=e"]):
         pass
     err = capfd.readouterr().err
     assert err.count("warning: ") == 1
     assert "torn, altered or another" in err
-    assert_mirrored(cells[1], tmp_path)
+    assert_mirrored(sweep[1], tmp_path)
 
 
-def test_an_outcome_that_cannot_be_read_costs_its_own_mirror_alone(cells, tmp_path, door, capfd):
-    outcome = folder_of(cells[0]).path / "outcome.json"
+def test_an_outcome_that_cannot_be_read_costs_its_own_mirror_alone(sweep, tmp_path, door, capfd):
+    outcome = folder_of(sweep[0], tmp_path).path / "outcome.json"
     outcome.write_text("{")
-    with tracked(cells):
+    with tracked(sweep):
         pass
     err = capfd.readouterr().err
     assert err.count("warning: ") == 1
     assert f"{outcome} is no outcome of a run" in err
-    assert_mirrored(cells[1], tmp_path)
+    assert_mirrored(sweep[1], tmp_path)
     overrides = [*SMOKE, f"runs_dir={tmp_path}", "point=0,3", "n_steps=30"]
     assert door.main([*overrides, "--again"]) == 2
     assert f"{outcome} is no outcome of a run" in capfd.readouterr().err
-    assert_mirrored(cells[1], tmp_path)
+    assert_mirrored(sweep[1], tmp_path)
 
 
-def test_a_mirror_that_dies_is_reported_with_the_command_that_makes_it(cells, capsys):
-    with tracked(cells, ["experiment=e", "point=range(0,3)"]):
+def test_a_mirror_that_dies_is_reported_with_the_command_that_makes_it(sweep, capsys):
+    with tracked(sweep, ["experiment=e", "point=range(0,3)"]):
         (process,) = multiprocessing.active_children()
         process.kill()
     err = capsys.readouterr().err
@@ -524,11 +531,11 @@ def test_a_mirror_that_dies_is_reported_with_the_command_that_makes_it(cells, ca
 
 
 def test_a_mirror_that_does_not_end_is_waited_for_aloud_and_not_for_ever(
-    cells, capsys, monkeypatch
+    sweep, capsys, monkeypatch
 ):
     monkeypatch.setattr(follow, "QUIET_S", 0.0)
     monkeypatch.setattr(follow, "PATIENCE_S", 0.0)
-    with tracked(cells):
+    with tracked(sweep):
         (process,) = multiprocessing.active_children()
         os.kill(process.pid, signal.SIGSTOP)
     os.kill(process.pid, signal.SIGCONT)
@@ -544,13 +551,13 @@ def test_a_mirror_that_does_not_end_is_waited_for_aloud_and_not_for_ever(
     [("offline", None, 600.0), ("online", None, 10.0), ("offline", 7.0, 7.0), ("online", 7.0, 7.0)],
 )
 def test_records_are_looked_at_at_intervals_when_a_core_is_free_and_at_the_end(
-    cells, monkeypatch, mode, interval, expected
+    sweep, monkeypatch, mode, interval, expected
 ):
-    tracker = cells.tracker.model_copy(update={"interval": interval})
+    tracker = sweep.tracker.model_copy(update={"interval": interval})
     monkeypatch.setattr(follow, "n_cores", lambda: 2)
     now, looks = [0.0], []
     monkeypatch.setattr(follow.time, "monotonic", lambda: now[0])
-    following = follow._Following(Mirror(tracker, mode), cells, began=0.0)
+    following = follow._Following(Mirror(tracker, mode), sweep, began=0.0)
     monkeypatch.setattr(RunFolder, "is_over", lambda _: False)
 
     class Sweep:
@@ -565,17 +572,17 @@ def test_records_are_looked_at_at_intervals_when_a_core_is_free_and_at_the_end(
     assert 2 * expected < last <= 3 * expected
     # With one of two runs over, a core is free: more often, but where an interval is set.
     monkeypatch.setattr(
-        RunFolder, "is_over", lambda folder: folder.path == folder_of(cells[0]).path
+        RunFolder, "is_over", lambda folder: folder.path == folder_of(sweep[0], tmp_path).path
     )
     now, looks[:] = [0.0], []
     following.until_closed(Sweep())
     assert (len(looks) > 4) == (interval is None)
 
 
-def test_a_mirror_that_another_process_holds_is_had_when_it_is_left(cells):
-    about = cells.tracker, run_identity(cells[0]).group
+def test_a_mirror_that_another_process_holds_is_had_when_it_is_left(sweep):
+    about = sweep.tracker, run_identity(sweep[0]).group
     earlier = ExitStack()
-    earlier.enter_context(held(cells))
+    earlier.enter_context(held(sweep))
 
     class Sweep:
         ended = False
@@ -585,7 +592,7 @@ def test_a_mirror_that_another_process_holds_is_had_when_it_is_left(cells):
             return self.ended
 
     with follow._held(*about, Sweep()) as mirror:
-        assert mirror.tracker == cells.tracker
+        assert mirror.tracker == sweep.tracker
         Sweep.ended = True
         with pytest.raises(FileError, match="held by another"), follow._held(*about, Sweep()):
             pass
@@ -619,10 +626,10 @@ def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, door, capsys):
         assert message in capsys.readouterr().err
 
 
-def test_the_door_mirrors_again_when_asked(cells, door, capsys):
-    overrides = [*SMOKE, f"runs_dir={cells.runs_dir}", "point=0,3", "n_steps=30"]
+def test_the_door_mirrors_again_when_asked(sweep, door, capsys):
+    overrides = [*SMOKE, f"runs_dir={sweep.runs_dir}", "point=0,3", "n_steps=30"]
     for arguments, count in ((overrides, "2 of 2"), (overrides, "0 of 2"), (["--again"], "2 of 2")):
         assert door.main([*overrides, *arguments]) == 0
         assert f"{count} points mirrored now" in capsys.readouterr().out
-    for cell in cells:
-        assert_mirrored(cell, cell.runs_dir)
+    for point in sweep:
+        assert_mirrored(point, sweep.runs_dir)

@@ -62,20 +62,20 @@ def call(start, tmp_path):
 
 
 @pytest.fixture
-def cells(tmp_path):
+def sweep(tmp_path):
     return compose_sweep([*SWEEP, *ONLINE, f"runs_dir={tmp_path / 'runs'}"])
 
 
-def assert_served(server, cells):
+def assert_served(server, sweep):
     """The server has every step of every run once, with the values of the records."""
-    assert set(server.runs) == {run_identity(cell).id for cell in cells}
-    for cell in cells:
-        identity, run = run_identity(cell), server.runs[run_identity(cell).id]
-        folder = RunFolder.of(cell.spec, cell.runs_dir)
+    assert set(server.runs) == {run_identity(point).id for point in sweep}
+    for point in sweep:
+        identity, run = run_identity(point), server.runs[run_identity(point).id]
+        folder = RunFolder.of(point.spec, sweep.runs_dir)
         lines = folder.lines()
         assert [row["n"] for row in run.rows()] == [line["n"] for line in lines]
-        assert run.rows() == rows(cell.spec, lines)
-        assert run.config().items() >= run_config(cell).items()
+        assert run.rows() == rows(point.spec, lines)
+        assert run.config().items() >= run_config(point).items()
         assert run.summary["status"] == folder.outcome().status == "finished"
         assert run.upsert["groupName"] == identity.group
         assert run.upsert["displayName"] == identity.name
@@ -83,11 +83,11 @@ def assert_served(server, cells):
         assert run.exit_code == 0
 
 
-def test_a_sweep_arrives_whole_and_once(wandb_server, call, cells):
+def test_a_sweep_arrives_whole_and_once(wandb_server, call, sweep):
     printed, complaints = call(*RUN, "tracker.interval=0.2")
     assert "W&B: 2 points mirrored; online, in project adamct" in printed
     assert "warning" not in complaints
-    assert_served(wandb_server, cells)
+    assert_served(wandb_server, sweep)
     n_calls = len(wandb_server.asked)
     printed, _ = call(*MIRROR)
     assert "0 of 2 points mirrored now, 2 before" in printed
@@ -110,27 +110,27 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def test_killed_and_started_again_each_step_arrives_once(wandb_server, start, call, cells):
-    growing = run_identity(cells[1]).id
-    sweep = start("-c", HANGING, *RUN, "tracker.interval=0.2")
+def test_killed_and_started_again_each_step_arrives_once(wandb_server, start, call, sweep):
+    growing = run_identity(sweep[1]).id
+    process = start("-c", HANGING, *RUN, "tracker.interval=0.2")
     patience = time.monotonic() + 120
     # All that can come of the 40 steps recorded: the slopes of the last five are open, and W&B
     # holds back the last row.
     while growing not in wandb_server.runs or len(wandb_server.runs[growing].history) < 34:
-        assert sweep.poll() is None
+        assert process.poll() is None
         assert time.monotonic() < patience
         time.sleep(0.05)
-    os.killpg(sweep.pid, signal.SIGKILL)
-    assert sweep.wait() == -signal.SIGKILL
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
     assert len(wandb_server.runs[growing].history) == 34
     _, complaints = call(*RUN)
     assert "warning" not in complaints
-    assert_served(wandb_server, cells)
+    assert_served(wandb_server, sweep)
 
 
 @pytest.mark.parametrize("is_silent", [False, True])
 def test_a_server_that_is_lost_costs_a_warning_and_gets_the_rest_later(
-    wandb_server, call, cells, is_silent
+    wandb_server, call, sweep, is_silent
 ):
     wandb_server.dies_after, wandb_server.is_silent = 40, is_silent
     impatient = ["tracker.interval=0.2", "tracker.init_timeout=3", "tracker.finish_timeout=3"]
@@ -138,13 +138,13 @@ def test_a_server_that_is_lost_costs_a_warning_and_gets_the_rest_later(
     assert complaints.count("warning: the W&B mirror ended: W&B failed") == 1
     assert "Traceback" not in complaints
     assert wandb_server.is_down
-    for cell in cells:
-        assert RunFolder.of(cell.spec, cell.runs_dir).outcome().status == "finished"
+    for point in sweep:
+        assert RunFolder.of(point.spec, sweep.runs_dir).outcome().status == "finished"
     wandb_server.is_down, wandb_server.dies_after = False, float("inf")
     printed, _ = call(*MIRROR)
     assert "of 2 points mirrored now" in printed
     assert "0 of 2" not in printed
-    assert_served(wandb_server, cells)
+    assert_served(wandb_server, sweep)
 
 
 def test_a_figure_arrives_with_its_claims(wandb_server, call, tmp_path):

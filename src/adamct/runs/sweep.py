@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from tqdm import tqdm
@@ -20,22 +20,25 @@ from adamct.config.spec import RunSpec
 from adamct.data import DataError
 from adamct.files import FileError
 from adamct.runs.store import Outcome, RunFolder, StoreError
-from adamct.tracking.follow import tracked
 from adamct.train import check_device
 from adamct.train.checkpoint import CheckpointError
 
 # Faults whose message says all that there is to say: shown without a traceback.
 EXPECTED = (ConfigurationError, DataError, FileError, StoreError, CheckpointError)
 
+# Watches a sweep, named by its overrides, while it runs.
+Track = Callable[[Sweep, Sequence[str]], AbstractContextManager[None]]
+
 BAR = "{desc} {percentage:3.0f}%|{bar}| {n:.1f}/{total} runs [{elapsed}<{remaining}, {rate_fmt}]"
 
 
-def run_sweep(arguments: Sequence[str], launch: Callable[[], None]) -> int:
+def run_sweep(arguments: Sequence[str], launch: Callable[[], None], track: Track) -> int:
     """Check every run, launch those that are missing, and report.
 
     Args:
         arguments: the command line: Hydra overrides, and ``-m`` for a sweep.
         launch: starts Hydra, which reads the command line itself.
+        track: entered with the sweep and its overrides while its runs are launched.
 
     Returns:
         The exit code: 0 if every run has an outcome that is final, 1 otherwise, 2 for a
@@ -51,7 +54,7 @@ def run_sweep(arguments: Sequence[str], launch: Callable[[], None]) -> int:
         folders = {name: RunFolder.of(spec, sweep.runs_dir) for name, spec in sweep.runs.items()}
         missing = {name: folder for name, folder in folders.items() if not folder.is_done()}
         print(_headline(sweep, len(folders), len(missing)), flush=True)
-        with tracked(sweep, overrides):
+        with track(sweep, overrides):
             if missing:
                 check_device(sweep)
                 _check_room(sweep.runs_dir)

@@ -17,7 +17,7 @@ import wandb_workspaces.expr as expr
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 
-from adamct.dashboards.panels import (
+from adamct.tracking.board_panels import (
     Bars,
     Condition,
     Curves,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adamct.dashboards.panels import Bars, Colour, Condition, Curves, Grid, Panel, Scatter
 from adamct.tracking import names as m
+from adamct.tracking.board_panels import Bars, Colour, Condition, Curves, Grid, Panel, Scatter
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adamct.dashboards.layouts import LAYOUTS, STATUS, Layout
-from adamct.dashboards.panels import (
+from adamct.tracking import names as m
+from adamct.tracking.board_panels import (
     Colour,
     Condition,
     Curves,
@@ -16,7 +16,7 @@ from adamct.dashboards.panels import (
     Table,
     Text,
 )
-from adamct.tracking import names as m
+from adamct.tracking.layouts import LAYOUTS, STATUS, Layout
 
 COLOUR_WORDS: dict[Colour | None, str] = {
     "C": "Colours follow C: blue where C > 0, grey at C = 0, red where C < 0.",

@@ -14,12 +14,12 @@ import pytest
 
 from adamct.claims import CLAIMS
 from adamct.config.compose import compose_sweep
-from adamct.dashboards import LAYOUTS
-from adamct.dashboards.panels import Bars, Curves, Grid, Scatter, Table
 from adamct.runs.runner import carry_out
 from adamct.runs.store import Outcome, RunFolder
 from adamct.tracking import names as metrics
+from adamct.tracking.board_panels import Bars, Curves, Grid, Scatter, Table
 from adamct.tracking.content import rows, run_config, run_identity, summary
+from adamct.tracking.layouts import LAYOUTS
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "dashboards.py"
@@ -60,7 +60,7 @@ def no_network(monkeypatch, tmp_path):
 @pytest.fixture
 def built(command):
     """Return the workspace of a figure, in W&B's own classes."""
-    from adamct.dashboards.workspaces import workspace
+    from adamct.tracking.workspaces import workspace
 
     def build(figure, scale="smoke", colours=None):
         board = command.board(figure, scale)
@@ -116,15 +116,16 @@ def logged(tmp_path_factory, command):
     for name in sorted({name for path in FILES.values() for name in command.reads(path)}):
         overrides = [f"experiment={name}", "scale=smoke", f"runs_dir={runs}", "n_steps=14"]
         sweep = compose_sweep([*overrides, *SINGLE.get(name, [])], sweep=False)
-        carry_out(cell.spec, sweep.execution, runs_dir=runs)
-        lines = RunFolder.of(cell.spec, runs).lines()
+        point = sweep[0]
+        carry_out(point.spec, sweep.execution, runs_dir=runs)
+        lines = RunFolder.of(point.spec, runs).lines()
         summaries = [
-            summary(cell, lines, Outcome(status, 14, record_sha256=""), 1.0)
+            summary(point, lines, Outcome(status, 14, record_sha256=""), 1.0)
             for status in ("finished", "diverged")
         ]
         found[name] = {
-            "history": {key for row in rows(cell.spec, lines) for key in row},
-            "config": set(run_config(cell)),
+            "history": {key for row in rows(point.spec, lines) for key in row},
+            "config": set(run_config(point)),
             "summary": set().union(*summaries),
         }
     return found
@@ -160,8 +161,8 @@ def test_what_only_one_of_several_experiments_observes_is_shown(command, figure)
         drawn |= {*panel.y, panel.vector, *re.findall(r"\$\{(.+?)\}", panel.formula or "")}
     observed = {}
     for name in command.reads(FILES[figure]):
-        cell = compose_sweep([f"experiment={name}", "scale=smoke"], with_data=False)[0]
-        observed[name] = set(cell.spec.observe) - set(metrics.NOT_MIRRORED)
+        point = compose_sweep([f"experiment={name}", "scale=smoke"], with_data=False)[0]
+        observed[name] = set(point.spec.observe) - set(metrics.NOT_MIRRORED)
     for name, own in observed.items():
         apart = own - set.intersection(*observed.values())
         assert not apart or apart & drawn, name
@@ -275,9 +276,9 @@ def test_printing_needs_no_network_and_colours_every_point(command, capsys):
     assert views == {"nw-adamctfig3smoke-v", "nw-adamctfig13smoke-v", "nw-adamctfig2smoke-v"}
     colours = [view["spec"]["section"]["customRunColors"] for view in printed]
     points = compose_sweep(["experiment=max_update_normal_curve", "scale=smoke"])
-    assert set(colours[0]) == {run_identity(cell).id for cell in points}
-    hues = [int(colours[0][run_identity(cell).id][1:3], 16) for cell in points]
-    blues = [int(colours[0][run_identity(cell).id][5:7], 16) for cell in points]
+    assert set(colours[0]) == {run_identity(point).id for point in points}
+    hues = [int(colours[0][run_identity(point).id][1:3], 16) for point in points]
+    blues = [int(colours[0][run_identity(point).id][5:7], 16) for point in points]
     assert hues[0] > blues[0]  # the first is the least stable: red
     assert hues[-1] < blues[-1]  # the last the most: blue
     assert len(colours[1]) == 3
@@ -285,15 +286,15 @@ def test_printing_needs_no_network_and_colours_every_point(command, capsys):
 
 
 def test_adam_is_red_and_each_strategy_has_its_colour():
-    from adamct.dashboards.colours import run_colours
     from adamct.plotting.kadam import ADAM_COLOUR, COLOURS
+    from adamct.tracking.colours import run_colours
 
-    cells = compose_sweep(["experiment=kadam_c4", "scale=smoke", "seed=0", "optimizer.lr=1e-3"])
-    colours = run_colours(cells, "strategy")
-    for cell in cells:
-        k, strategy = cell.labels["k"], cell.labels["strategy"]
+    points = compose_sweep(["experiment=kadam_c4", "scale=smoke", "seed=0", "optimizer.lr=1e-3"])
+    colours = run_colours(points, "strategy")
+    for point in points:
+        k, strategy = point.labels["k"], point.labels["strategy"]
         expected = ADAM_COLOUR if k == 1 else COLOURS[strategy]
-        assert colours[run_identity(cell).id] == expected
+        assert colours[run_identity(point).id] == expected
     assert set(colours.values()) == {ADAM_COLOUR, COLOURS["inverse_exp"], COLOURS["naive"]}
 
 
@@ -383,7 +384,7 @@ def test_a_server_that_refuses_is_an_error_in_words(command, server, monkeypatch
 
 def test_without_the_package_the_remedy_is_named(command, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
-    monkeypatch.delitem(sys.modules, "adamct.dashboards.workspaces", raising=False)
+    monkeypatch.delitem(sys.modules, "adamct.tracking.workspaces", raising=False)
     with pytest.raises(SystemExit, match=r"error: .*wandb_workspaces.*; install the project's"):
         command.main(["fig2", "--print"])
 
