@@ -15,25 +15,28 @@ One notation serves the whole package. The paper writes pairs as (β, γ), torch
 | C(β, γ) | ``stability_coefficient`` | 2/γ − 1/β − 1; the paper's B₊ is C > 0 | |
 | D_n(β, γ) | ``discrete_max_update_bound`` | exact bound of ‖u_n‖∞; stable iff γ² < β | |
 
-A map, along the one arrow ``conf → spec → run → record → figure → claim``:
+A map. The library, which needs numpy and torch at most:
 
-- ``spec``: frozen specifications and ``run_id``; ``compose``, ``configuration``, ``cells``: Hydra
-  configuration → typed configuration → specs.
-- ``theory``: stability, curves, norm growth (numpy only).
-- ``optim``: ``KAdam``, its float64 reference, the strategies; ``monitor``: watches any Adam.
-- ``continuous``: Adam's differential equation and its solvers.
-- ``models``, ``data``: what is trained, and on what.
-- ``train``: the loop, schedules, observables, checkpoints.
-- ``store``: run folders, locks, resume; ``runner``: one run, ``sweep``: all of them.
-- ``records``: the tidy tables; ``reference``: those kept in the repository; ``selection``: the
-  best cells of a grid.
-- ``plotting`` and ``claims`` read them: panels, and verdicts with
-  intervals; ``gallery``: the figures there are, ``drawing``: one figure with its verdicts;
-  ``report``: what was drawn at one scale, as one HTML page.
-- ``tracking``: the W&B mirror of the records, under the names in ``metrics`` and ``columns``;
-  ``dashboards``: a W&B workspace per figure; ``cost``: what a run costs before it is launched.
-- ``files``, ``environment``: writing that survives a kill; the commit that the code is of, and its
-  cores.
+- ``theory``: stability, bounds, curves, norm growth: each formula once (numpy alone).
+- ``optim``: ``KAdam``, its float64 reference, the strategies.
+- ``continuous``: Equation (4) and its solvers.
+- ``monitor``: watches any live Adam.
+
+The suite, along the one arrow ``conf → spec → run → record → figure → claim``; each floor reads
+those before it:
+
+- ``models``, ``data``: what is trained, and on what; ``data.rng``: every seed and generator.
+- ``config``: Hydra's YAML → frozen ``RunSpec``, ``Execution`` and ``Sweep``: one border.
+- ``train``: the loop, tasks, schedules, checkpoints, observables.
+- ``runs``: run folders, one run, a sweep of them, what they cost.
+- ``records``: two tidy tables; those that are kept in the repository.
+- ``analysis``: quantities measured on records, each once, for all that follows.
+- ``claims``: criteria as data, and what the records say of them.
+- ``plotting``: style, panels, the registry of figures; a figure rendered with its verdicts.
+- ``tracking``: W&B shows what the records hold.
+- ``report``: all of it on one page, and the README's numbers.
+
+Below all floors: ``files``, writing that survives a kill; ``environment``, what the code runs in.
 """
 
 from __future__ import annotations
