@@ -160,6 +160,25 @@ def test_any_labelled_set_in_the_hubs_layout_opens(
         open_images("shapes", **place)
 
 
+def test_any_labelled_set_trains(tmp_path: Path) -> None:
+    """A folder of parquet files, and its name and columns in the task: no more."""
+    from adamct.config.compose import compose_cells
+    from adamct.train import Training
+
+    rng, columns = np.random.default_rng(0), Columns("image", "label")
+    for split in ("train", "test"):
+        encoded = [png(rng.integers(0, 256, (16, 16), dtype=np.uint8)) for _ in range(64)]
+        path = tmp_path / "raw" / "shapes" / f"{split}-00000-of-00001.parquet"
+        write_parquet(path, encoded, [i % 4 for i in range(64)], columns)
+    task = ["task=cnn_smoke", "task.data.corpus=shapes", "+task.data.image_column=image"]
+    places = [f"data_dir={tmp_path / 'raw'}", f"cache_dir={tmp_path / 'prepared'}"]
+    (cell,) = compose_cells([*task, *places, "scale=smoke"], sweep=False)
+    places = {"data_dir": cell.data_dir, "cache_dir": cell.cache_dir}
+    training = Training(cell.spec, cell.execution, **places)
+    assert training.task._config.n_classes == 4
+    assert np.isfinite(float(training.step(0).loss))
+
+
 # --- The decoding that is kept
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adamct.data import DataError, default_source, open_corpus, preparation
-from adamct.data.preparation import Encoder, load_gpt2, prepare_corpus
-from adamct.data.tokens import Manifest, open_tokens, verify_tokens
+from adamct.data import DataError, default_source, documents, open_corpus, preparation
+from adamct.data.preparation import prepare_corpus
+from adamct.data.tokens import Encoder, Manifest, load_gpt2, open_tokens, verify_tokens
 from adamct.files import FileError
 
 pytest.importorskip("datasets")
@@ -33,7 +33,7 @@ def encode(texts: list[str]) -> list[list[int]]:
     return [list(text.encode("ascii")) for text in texts]
 
 
-def documents(n: int, seed: int) -> list[str]:
+def letters(n: int, seed: int) -> list[str]:
     """Texts of 1 to 39 letters, and one without any."""
     rng = np.random.default_rng(seed)
     texts = ["".join(rng.choice(list("abc \n"), rng.integers(1, 40))) for _ in range(n)]
@@ -41,8 +41,8 @@ def documents(n: int, seed: int) -> list[str]:
     return texts
 
 
-TRAIN = [documents(23, 0), documents(11, 1), documents(17, 2)]
-VALIDATION = [documents(9, 3)]
+TRAIN = [letters(23, 0), letters(11, 1), letters(17, 2)]
+VALIDATION = [letters(9, 3)]
 
 
 def write_shard(path: Path, texts: list[str], column: str = "text", **others: object) -> None:
@@ -212,6 +212,7 @@ def test_a_killed_process_leaves_what_another_goes_on_from(source: Path, tmp_pat
 import os, signal
 from pathlib import Path
 from adamct.data import preparation
+from adamct.data.tokens import Encoder
 calls = []
 def encode(texts):
     calls.append(len(texts))
@@ -221,7 +222,7 @@ def encode(texts):
 preparation.CHUNK = 5
 preparation.prepare_corpus(
     "c4", Path({str(source)!r}), Path({str(tmp_path / "cut")!r}), train_tokens=10**6,
-    encoder=preparation.Encoder("ascii", 256, {END}, encode))
+    encoder=Encoder("ascii", 256, {END}, encode))
 """
     killed = subprocess.run([sys.executable, "-c", program], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -238,7 +239,7 @@ def test_a_shard_replaced_meanwhile_is_tokenized_again(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         prepare(source, tmp_path, Interrupted(9))  # one chunk into the third shard
-    new = [*TRAIN[:replaced], documents(13, 9), *TRAIN[replaced + 1 :]]
+    new = [*TRAIN[:replaced], letters(13, 9), *TRAIN[replaced + 1 :]]
     write_shard(shard(source, "train", replaced), new[replaced])
     prepare(source, tmp_path)
     np.testing.assert_array_equal(tokens(tmp_path), expected(new))
@@ -354,15 +355,15 @@ def test_without_a_local_copy_the_hub_is_streamed_as_far_as_needed(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    stream = preparation.stream
+    stream = documents.stream
 
     def from_disk(layout: str, url: str) -> object:
-        name = url.removeprefix(f"{preparation.C4_ON_THE_HUB}/")
+        name = url.removeprefix(f"{documents.C4_ON_THE_HUB}/")
         opened.append(name)
         name = name.replace("-01024", "-00003").replace("-00008", "-00001")
         return stream(layout, str(source / "c4" / "en" / name))
 
-    monkeypatch.setattr(preparation, "stream", from_disk)
+    monkeypatch.setattr(documents, "stream", from_disk)
     prepare(None, tmp_path, train_tokens=500, validation_tokens=100)
     np.testing.assert_array_equal(tokens(tmp_path), expected(TRAIN, 500))
     np.testing.assert_array_equal(tokens(tmp_path, "validation"), expected(VALIDATION, 100))
@@ -379,7 +380,7 @@ def test_an_unreachable_hub_is_reported_with_the_alternative(
     def fail(*_: object) -> None:
         raise ConnectionError("no route")
 
-    monkeypatch.setattr(preparation, "stream", fail)
+    monkeypatch.setattr(documents, "stream", fail)
     with pytest.raises(DataError, match=r"c4-train\.00000-of-01024.*no route.*--source"):
         prepare(None, tmp_path)
 
@@ -397,16 +398,16 @@ def test_data_prepared_from_less_than_the_source_now_has_is_refused(
     source: Path, tmp_path: Path
 ) -> None:
     prepare(source, tmp_path)
-    write_shard(shard(source, "train", 3), documents(5, 7))
+    write_shard(shard(source, "train", 3), letters(5, 7))
     with pytest.raises(DataError, match=r"of 1,000,000 train.*now offers 4.*delete .*c4 to"):
         prepare(source, tmp_path)
 
 
 def test_further_shards_do_not_matter_to_a_split_that_is_full(source: Path, tmp_path: Path) -> None:
     first = prepare(source, tmp_path, train_tokens=300)
-    write_shard(shard(source, "train", 3), documents(5, 7))
+    write_shard(shard(source, "train", 3), letters(5, 7))
     assert prepare(source, tmp_path, train_tokens=300) == first
-    write_shard(shard(source, "train", 0), documents(5, 7))
+    write_shard(shard(source, "train", 0), letters(5, 7))
     with pytest.raises(DataError, match="of other names or sizes"):
         prepare(source, tmp_path, train_tokens=300)
 

@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from adamct.data.documents import has_shards
 from adamct.data.locations import DataError
-from adamct.data.preparation import has_shards, prepare_corpus
+from adamct.data.preparation import prepare_corpus
 from adamct.data.tokens import TOKEN_DTYPE, open_tokens
 
 

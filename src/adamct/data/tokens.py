@@ -1,4 +1,6 @@
-"""Token files: a little-endian uint16 file per split, and a manifest that says what they hold.
+"""Tokens: GPT-2's encoding, and the files that hold them.
+
+Per split a little-endian uint16 file, and a manifest that says what they hold:
 
     <corpus>/train.bin  <corpus>/validation.bin  <corpus>/manifest.json
 
@@ -8,8 +10,12 @@ The manifest is written last, so a folder without one was never finished. Openin
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +23,55 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from adamct.data.locations import DataError, sha256_of_file
 
+if TYPE_CHECKING:
+    import tiktoken
+
 MANIFEST = "manifest.json"
 TOKEN_DTYPE = np.dtype("<u2")  # GPT-2's 50257 tokens fit in two bytes
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How texts become token ids below ``vocab_size``; ``end_token`` closes each document."""
+
+    name: str
+    vocab_size: int
+    end_token: int  # never the id of a piece of text
+    encode: Callable[[list[str]], list[list[int]]]
+
+    def __post_init__(self) -> None:
+        if self.vocab_size > 1 << 16:
+            raise ValueError(f"{self.name} has {self.vocab_size} tokens, but uint16 holds 65536")
+
+
+def gpt2_encoder(source: Path | None) -> Encoder:
+    """GPT-2's encoding by tiktoken, loaded at the first text; <|endoftext|> is 50256."""
+
+    def encode(texts: list[str]) -> list[list[int]]:
+        return load_gpt2(source).encode_ordinary_batch(texts)
+
+    return Encoder(name="gpt2", vocab_size=50257, end_token=50256, encode=encode)
+
+
+@cache
+def load_gpt2(source: Path | None) -> tiktoken.Encoding:
+    """GPT-2's encoding by tiktoken, whose cache is ``<source>/tiktoken`` where that exists.
+
+    Raises:
+        DataError: if its two files are neither cached nor within reach.
+    """
+    import tiktoken
+
+    if source is not None and (source / "tiktoken").is_dir():
+        os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(source / "tiktoken"))
+    try:
+        return tiktoken.get_encoding("gpt2")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"tiktoken's GPT-2 files are not in {os.environ.get('TIKTOKEN_CACHE_DIR', 'its cache')}"
+            f" and cannot be downloaded ({type(error).__name__}: {error}): run once where there is "
+            "a connection, and keep what TIKTOKEN_CACHE_DIR then holds in tiktoken/ of the source"
+        ) from error
 
 
 class Record(BaseModel):
