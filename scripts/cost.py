@@ -33,7 +33,7 @@ def main() -> int:
     if not arguments.tflops > 0:
         parser.error(f"--tflops {arguments.tflops}: expected a number above 0")
     os.chdir(ROOT)
-    from adamct.config.compose import compose_cells, experiment_names
+    from adamct.config.compose import compose_sweep, experiment_names
     from adamct.config.schema import ConfigurationError
     from adamct.runs.cost import run_flops
 
@@ -44,12 +44,12 @@ def main() -> int:
     counted: set[str] = set()  # a run that several experiments share is counted with the first
     for name in names:
         try:
-            cells = compose_cells(
+            sweep = compose_sweep(
                 [f"experiment={name}", f"scale={arguments.scale}", *overrides], with_data=False
             )
         except ConfigurationError as error:
             raise SystemExit(f"error: {error}") from error
-        of_each = {cell.spec.canonical_json(): cell.spec for cell in cells}
+        of_each = {point.spec.canonical_json(): point.spec for point in sweep}
         specs = [spec for key, spec in of_each.items() if key not in counted]
         counted |= of_each.keys()
         n_steps = sum(spec.n_steps for spec in specs)

@@ -24,7 +24,7 @@ from adamct.dashboards import Dashboard, dashboard
 from adamct.plotting.registry import figure_files, reads
 
 if TYPE_CHECKING:
-    from adamct.config.spec import Cell
+    from adamct.config.execution import Point
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,17 +92,17 @@ def colours(one: Dashboard) -> dict[str, str]:
     from adamct.dashboards.colours import run_colours
 
     experiments = reads(figure_files()[one.figure])
-    return run_colours([c for name in experiments for c in cells(name, one.scale)], one.colour)
+    return run_colours([c for name in experiments for c in points(name, one.scale)], one.colour)
 
 
 @lru_cache
-def cells(experiment: str, scale: str) -> list[Cell]:
-    """Compose the cells of an experiment; none, with a warning, where its data is missing."""
-    from adamct.config.compose import compose_cells
+def points(experiment: str, scale: str) -> list[Point]:
+    """Compose the points of an experiment; none, with a warning, where its data is missing."""
+    from adamct.config.compose import compose_sweep
     from adamct.data import DataError
 
     try:
-        return compose_cells([f"experiment={experiment}", f"scale={scale}"])
+        return list(compose_sweep([f"experiment={experiment}", f"scale={scale}"]))
     except DataError as error:  # without the data, runs have no name to colour them by
         print(f"warning: W&B chooses the colours of {experiment}: {error}", file=sys.stderr)
         return []

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from adamct.config.spec import Cell
+    from adamct.config.execution import Sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,12 +41,12 @@ def main(arguments: Sequence[str]) -> int:
     overrides = list(parsed.overrides)
     if not any(override.startswith("tracker=") for override in overrides):
         overrides.insert(0, "tracker=wandb")
-    from adamct.config.compose import compose_cells
+    from adamct.config.compose import compose_sweep
     from adamct.runs.sweep import EXPECTED
     from adamct.tracking.login import TrackingError
 
     try:
-        return mirror(compose_cells(overrides), again=parsed.again)
+        return mirror(compose_sweep(overrides), again=parsed.again)
     except KeyboardInterrupt:
         print("error: interrupted; start again to go on where it stopped", file=sys.stderr)
         return 130
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
 
 
-def mirror(cells: Sequence[Cell], *, again: bool) -> int:
+def mirror(sweep: Sweep, *, again: bool) -> int:
     """Mirror the points of an experiment whose runs are over."""
     from tqdm import tqdm
 
@@ -64,23 +64,23 @@ def mirror(cells: Sequence[Cell], *, again: bool) -> int:
     from adamct.tracking.login import TrackingError
     from adamct.tracking.mirror import Mirror
 
-    first, tracker = cells[0], cells[0].tracker
+    tracker = sweep.tracker
     if tracker is None:
         raise TrackingError(
             "tracker=none, tracker.mode=disabled and WANDB_MODE=disabled mirror nothing; leave "
             "them out"
         )
-    asked = points(cells)
-    with Mirror.held(tracker, run_identity(first).group) as to:
+    asked = points(sweep)
+    with Mirror.held(tracker, run_identity(sweep[0]).group) as to:
         if again:
-            for cell in asked:
-                to.forget(cell)
-        with tqdm(total=len(asked), desc=first.experiment, unit="point") as bar:
-            counts = mirror_all(to, asked, done=bar.update)
+            for point in asked:
+                to.forget(point)
+        with tqdm(total=len(asked), desc=sweep.experiment, unit="point") as bar:
+            counts = mirror_all(to, sweep, done=bar.update)
     n = counts.unfinished
     left = f"; {n} have no final outcome yet and are left out" if n else ""
     print(
-        f"{first.experiment}, {first.scale} scale: {counts.now} of {len(asked)} points mirrored "
+        f"{sweep.experiment}, {sweep.scale} scale: {counts.now} of {len(asked)} points mirrored "
         f"now, {counts.before} before{left}; {to.where()}"
     )
     return 0

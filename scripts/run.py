@@ -25,18 +25,18 @@ ANSWERED_BY_HYDRA = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c",
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def job(cfg: DictConfig) -> None:
     """Carry out the run of one Hydra job."""
-    from adamct.config.compose import cell_from_config
+    from adamct.config.compose import sweep_of_job
     from adamct.runs.runner import carry_out
     from adamct.runs.sweep import EXPECTED
 
-    cell = cell_from_config(cfg)
+    sweep = sweep_of_job(cfg)
     try:
         carry_out(
-            cell.spec,
-            cell.execution,
-            runs_dir=cell.runs_dir,
-            data_dir=cell.data_dir,
-            cache_dir=cell.cache_dir,
+            sweep[0].spec,
+            sweep.execution,
+            runs_dir=sweep.runs_dir,
+            data_dir=sweep.data_dir,
+            cache_dir=sweep.cache_dir,
         )
     except EXPECTED as error:
         # Its message says all that there is to say. The sweep goes on, and reports at its end.

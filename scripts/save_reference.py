@@ -50,25 +50,29 @@ def main() -> int:
 def save_all(arguments: argparse.Namespace, folder: Path) -> int:
     """Read every experiment before the first is saved."""
     from adamct import records
-    from adamct.config.compose import compose_cells
+    from adamct.config.compose import compose_sweep
     from adamct.records import archive as reference
     from adamct.runs.store import RunFolder
 
     shown = [experiment for path in figure_files().values() for experiment in reads(path)]
     found = {}
     for experiment in arguments.experiments or dict.fromkeys(shown):
-        cells = compose_cells([f"experiment={experiment}", f"scale={arguments.scale}"])
-        own = records.load(cells)
+        sweep = compose_sweep([f"experiment={experiment}", f"scale={arguments.scale}"])
+        own = records.load(sweep)
         # Of every process that worked on a run: one that was resumed has several.
-        made = [e for c in cells for e in RunFolder.of(c.spec, c.runs_dir).environments()]
+        made = [
+            entry
+            for spec in sweep.runs.values()
+            for entry in RunFolder.of(spec, sweep.runs_dir).environments()
+        ]
         commits, edited = {e["commit"] for e in made}, any(e["dirty"] for e in made)
         if not arguments.allow_mixed and (reason := mixed(commits, edited)):
             return complain(
                 f"{experiment}: {reason}; train it anew from a clean checkout, or say --allow-mixed"
             )
-        found[experiment] = cells, own
-    for experiment, (cells, own) in found.items():
-        entry = reference.save(cells, own, folder)
+        found[experiment] = sweep, own
+    for experiment, (sweep, own) in found.items():
+        entry = reference.save(sweep, own, folder)
         n_bytes = sum(file["bytes"] for file in entry["files"].values())
         print(f"{experiment:<34}{entry['runs']:5} runs{entry['steps']:8} steps{n_bytes:9} bytes")
     show(arguments.scale, folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adamct.config import compose
-from adamct.config.compose import compose_cells, experiment_names
+from adamct.config.compose import compose_sweep, experiment_names
 from adamct.config.schema import SCALES
 from adamct.plotting.registry import figure_files
 
@@ -104,7 +104,7 @@ def test_the_experiment_that_shows_how_to_add_one_composes(scale, tmp_path, monk
     conf = shutil.copytree(ROOT / "conf", tmp_path / "conf")
     (conf / "experiment" / "my_question.yaml").write_text(text)
     monkeypatch.setattr(compose, "CONF_DIR", conf)
-    cells = compose_cells(
+    cells = compose_sweep(
         ["experiment=my_question", f"scale={scale}", "n_seeds=2"], with_data=False
     )
     assert {cell.spec.seed for cell in cells} == {0, 1}

@@ -32,23 +32,24 @@ A map, along the one arrow ``conf → spec → run → record → figure → cla
   ``report``: what was drawn at one scale, as one HTML page.
 - ``tracking``: the W&B mirror of the records, under the names in ``metrics`` and ``columns``;
   ``dashboards``: a W&B workspace per figure; ``cost``: what a run costs before it is launched.
-- ``files``, ``lazy``, ``surroundings``: writing that survives a kill; names imported when they are
-  first used; the commit that the code is of, and its cores.
+- ``files``, ``environment``: writing that survives a kill; the commit that the code is of, and its
+  cores.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adamct.lazy import lazy
-
 if TYPE_CHECKING:
-    from adamct.optim import KAdam as KAdam
+    from adamct.optim import KAdam
 
 __version__ = "0.1.0"
-
-# Loaded on first use: `import adamct.theory` and `run.py --help` must not pay for torch.
-_LAZY = {"KAdam": "adamct.optim"}
 __all__ = ["KAdam", "__version__"]
 
-__getattr__, __dir__ = lazy(__name__, _LAZY)
+
+def __getattr__(name: str) -> object:
+    if name == "KAdam":  # on first use: ``adamct.theory`` must not pay for torch
+        from adamct.optim.kadam import KAdam
+
+        return KAdam
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

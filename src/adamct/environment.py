@@ -1,12 +1,17 @@
-"""What the code runs in: the checkout that it is of, and the cores that it may use."""
+"""What the code runs in: Git revision, library versions, CPU, and the number of cores."""
 
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 CODE = Path(__file__).resolve().parent
+VERSIONED = ("adamct", "torch", "numpy", "hydra-core", "datasets", "tiktoken", "scikit-learn")
 
 
 def commit(folder: Path = CODE) -> str | None:
@@ -35,6 +40,37 @@ def is_edited(folder: Path = CODE, *, leaving_out: str | None = None) -> bool:
     """
     beside = [":(top)", f":(top,exclude){leaving_out}"] if leaving_out else []
     return _git(folder, "status", "--short", "--", *beside) != ""
+
+
+@lru_cache
+def source() -> dict[str, Any]:
+    """Return the commit of the code and whether it was edited since; ``None`` outside git."""
+    head = commit()
+    return {"commit": head, "dirty": None if head is None else is_edited()}
+
+
+@lru_cache
+def versions() -> dict[str, str]:
+    """Return the versions of the installed libraries that decide the numbers of a run."""
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@lru_cache
+def cpu_name() -> str:
+    """Return the name of the CPU, as Linux or the platform gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
 
 
 def n_cores() -> int:

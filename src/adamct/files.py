@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 class FileError(RuntimeError):
@@ -63,14 +64,26 @@ def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
     with writing(path):
         file = path.open("a")
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(file, fcntl.LOCK_EX | fcntl.LOCK_NB, path):
             if not wait:
                 raise FileError(
                     f"{path} is held by another process that does the same work: "
                     "let it finish, then run the same command"
-                ) from None
+                )
             print(f"waiting for another process, which holds {path}", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _locked(file, fcntl.LOCK_EX, path)
         yield
+
+
+def _locked(file: IO[str], operation: int, path: Path) -> bool:
+    """Lock a file; return whether this process holds it now."""
+    try:
+        fcntl.flock(file, operation)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise FileError(
+            f"{path} cannot be locked ({error.strerror}), and two processes could then train the "
+            "same run: choose a folder on a file system with locks"
+        ) from error
+    return True

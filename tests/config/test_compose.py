@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from adamct.config import compose
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.config.schema import SCALES, ConfigurationError
 from adamct.models.gpt import INIT_STD
 from adamct.theory import normal_curve, stability_coefficient
@@ -19,7 +19,7 @@ SMOKE = ["experiment=max_update_normal_curve", "scale=smoke"]
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("experiment", compose.experiment_names())
 def test_every_experiment_composes_at_every_scale(experiment, scale):
-    cells = compose_cells([f"experiment={experiment}", f"scale={scale}"], with_data=False)
+    cells = compose_sweep([f"experiment={experiment}", f"scale={scale}"], with_data=False)
     assert cells
     assert {cell.experiment for cell in cells} == {experiment}
     assert {cell.scale for cell in cells} == {scale}
@@ -39,7 +39,7 @@ def test_configuration_holds_values_only():
 
 
 def test_the_points_lie_on_the_normal_curve_and_cover_both_regions():
-    cells = compose_cells(["experiment=max_update_normal_curve"])
+    cells = compose_sweep(["experiment=max_update_normal_curve"])
     beta = [cell.spec.optimizer.betas[0] for cell in cells]
     gamma = [cell.spec.optimizer.gammas[0] for cell in cells]
     assert len(cells) == len({cell.spec.run_id for cell in cells}) == 64
@@ -50,7 +50,7 @@ def test_the_points_lie_on_the_normal_curve_and_cover_both_regions():
 
 
 def test_paper_scale_is_appendix_H():
-    (cell,) = compose_cells(
+    (cell,) = compose_sweep(
         ["experiment=max_update_normal_curve", "scale=paper", "point=0"], with_data=False
     )
     spec = cell.spec
@@ -71,9 +71,9 @@ def test_paper_scale_is_appendix_H():
 
 
 def test_a_strategy_at_k_1_is_adam():
-    adam = compose_cells([], sweep=False)[0]
+    adam = compose_sweep([], sweep=False)[0]
     for strategy in ("inverse_exp", "exp", "scaled", "naive", "root"):
-        cells = compose_cells(
+        cells = compose_sweep(
             ["optimizer=kadam", f"optimizer.strategy={strategy}", "optimizer.k=1,2"]
         )
         assert cells[0].spec.run_id == adam.spec.run_id
@@ -83,7 +83,7 @@ def test_a_strategy_at_k_1_is_adam():
 
 def test_groups_and_values_are_swept_as_hydra_does(tmp_path):
     overrides = [*SMOKE, "task=gpt_smoke,gpt_laptop", "seed=0,1", "point=1,3", "n_steps=3"]
-    cells = compose_cells(overrides)
+    cells = compose_sweep(overrides)
     asked = {(c.spec.task.model.d_model, c.spec.seed, c.labels["point"]) for c in cells}
     assert asked == {(d, seed, point) for d in (16, 64) for seed in (0, 1) for point in (1, 3)}
     done = subprocess.run(
@@ -98,7 +98,7 @@ def test_groups_and_values_are_swept_as_hydra_does(tmp_path):
 
 
 def test_a_key_of_the_task_can_be_swept():
-    cells = compose_cells(["task.model.qk_norm=true,false", "seed=0,1"])
+    cells = compose_sweep(["task.model.qk_norm=true,false", "seed=0,1"])
     assert {(c.spec.task.model.qk_norm, c.spec.seed) for c in cells} == {
         (qk_norm, seed) for qk_norm in (True, False) for seed in (0, 1)
     }
@@ -106,15 +106,15 @@ def test_a_key_of_the_task_can_be_swept():
 
 @pytest.mark.parametrize("experiment", compose.experiment_names())
 def test_every_experiment_takes_seeds(experiment):
-    cells = compose_cells([f"experiment={experiment}", "scale=smoke", "n_seeds=2"])
+    cells = compose_sweep([f"experiment={experiment}", "scale=smoke", "n_seeds=2"])
     assert {cell.spec.seed for cell in cells} == {0, 1}
 
 
 @pytest.mark.parametrize("experiment", ["annealed_unstable", "max_update_float64"])
 @pytest.mark.parametrize("scale", SCALES)
 def test_points_in_the_unstable_region_are_those_of_figure_3(experiment, scale):
-    cells = compose_cells([f"experiment={experiment}", f"scale={scale}"], with_data=False)
-    figure3 = compose_cells(["experiment=max_update_normal_curve"], with_data=False)
+    cells = compose_sweep([f"experiment={experiment}", f"scale={scale}"], with_data=False)
+    figure3 = compose_sweep(["experiment=max_update_normal_curve"], with_data=False)
     unstable = {(c.labels["beta"], c.labels["gamma"]) for c in figure3 if below_zero(c)}
     chosen = {(c.labels["beta"], c.labels["gamma"]) for c in cells}
     assert chosen <= unstable
@@ -126,7 +126,7 @@ def below_zero(cell):
 
 
 def test_a_curve_on_the_boundary_can_be_given_by_its_level():
-    cells = compose_cells(
+    cells = compose_sweep(
         [
             *SMOKE,
             "curve.kind=level",
@@ -176,7 +176,7 @@ def test_a_curve_on_the_boundary_can_be_given_by_its_level():
 )
 def test_what_cannot_work_is_refused_with_the_remedy(overrides, message):
     with pytest.raises(ConfigurationError, match=message):
-        compose_cells(overrides)
+        compose_sweep(overrides)
 
 
 def test_an_unknown_key_in_a_file_is_named(tmp_path, monkeypatch):
@@ -190,16 +190,16 @@ def test_an_unknown_key_in_a_file_is_named(tmp_path, monkeypatch):
     task.write_text(yaml.safe_dump(values))
     monkeypatch.setattr(compose, "CONF_DIR", tmp_path)
     with pytest.raises(ConfigurationError, match=r"task\.model\.n_layers: unknown key; did you m"):
-        compose_cells([])
+        compose_sweep([])
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_figure_14_compares_runs_of_one_schedule(scale):
     """The annealed runs and the default that they are judged by: the same steps and warm-up."""
-    (default, *_) = compose_cells(
+    (default, *_) = compose_sweep(
         ["experiment=generalization_normal_curve", f"scale={scale}"], with_data=False
     )
-    annealed = compose_cells(["experiment=annealed_unstable", f"scale={scale}"], with_data=False)
+    annealed = compose_sweep(["experiment=annealed_unstable", f"scale={scale}"], with_data=False)
     bases = {c.spec.schedule.base for c in annealed if c.spec.schedule.base.kind != "constant"}
     assert bases == {default.spec.schedule}
     assert {c.spec.n_steps for c in annealed} == {default.spec.n_steps}
@@ -209,7 +209,7 @@ def test_figure_14_compares_runs_of_one_schedule(scale):
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_2_adam_of_section_42_has_the_rates_that_follow_from_adams(scale):
     """β_2 = e^{−2ηλ}, lr_2 = 0.02 √(2ηλ), and the same over √((1+γ)/(1−γ))."""
-    cells = compose_cells(["experiment=direction", f"scale={scale}", "seed=0"], with_data=False)
+    cells = compose_sweep(["experiment=direction", f"scale={scale}", "seed=0"], with_data=False)
     adam, printed, corrected, held = (cell.spec.optimizer.query_key for cell in cells)
     forgets = 2 * adam.lr * adam.weight_decay
     assert printed.betas == corrected.betas == pytest.approx((0.999, math.exp(-forgets)))
@@ -223,9 +223,9 @@ def test_the_2_adam_of_section_42_has_the_rates_that_follow_from_adams(scale):
 
 def test_an_element_of_a_list_is_swept_as_hydra_does():
     swept = "curve.section.1=0.965,0.97"
-    cells = compose_cells([*SMOKE, swept, "point=0"], with_data=False)
+    cells = compose_sweep([*SMOKE, swept, "point=0"], with_data=False)
     last = [
-        compose_cells([*SMOKE, f"curve.section.1={end}", "point=3"], with_data=False)[0]
+        compose_sweep([*SMOKE, f"curve.section.1={end}", "point=3"], with_data=False)[0]
         for end in ("0.965", "0.97")
     ]
     assert len(cells) == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.data import steps_per_epoch
 from adamct.data.images import open_images
 
@@ -14,7 +14,7 @@ C4 = ["experiment=kadam_c4", "scale=paper"]
     ("overrides", "n_cells", "n_runs"), [(CIFAR10, 2400, 2220), (C4, 300, 255)]
 )
 def test_the_grids_of_appendix_H_and_what_they_share(overrides, n_cells, n_runs):
-    cells = compose_cells(overrides, with_data=False)
+    cells = compose_sweep(overrides, with_data=False)
     assert len(cells) == n_cells
     assert len({cell.spec.canonical_json() for cell in cells}) == n_runs
     optimizers = [cell.spec.optimizer for cell in cells]
@@ -36,7 +36,7 @@ def test_the_grids_of_appendix_H_and_what_they_share(overrides, n_cells, n_runs)
 
 
 def test_epochs_of_cifar10_in_steps():
-    spec = compose_cells([*CIFAR10, "optimizer.k=2"], with_data=False)[0].spec
+    spec = compose_sweep([*CIFAR10, "optimizer.k=2"], with_data=False)[0].spec
     epoch = steps_per_epoch(50_000, spec.task.batch_size)
     assert (spec.task.batch_size, epoch) == (512, 97)
     assert spec.n_steps == 100 * epoch
@@ -47,7 +47,7 @@ def test_epochs_of_cifar10_in_steps():
 
 
 def test_epochs_of_the_digits_in_steps():
-    spec = compose_cells(["experiment=kadam_cifar10", "optimizer.k=2"], with_data=False)[0].spec
+    spec = compose_sweep(["experiment=kadam_cifar10", "optimizer.k=2"], with_data=False)[0].spec
     digits = open_images("digits", held_out=spec.task.data.validation_fraction)
     epoch = steps_per_epoch(len(digits.train), spec.task.batch_size)
     assert spec.n_steps == 10 * epoch
@@ -56,7 +56,7 @@ def test_epochs_of_the_digits_in_steps():
 
 
 def test_the_learning_rate_grid_has_adam_with_a_normalization_layer():
-    cells = compose_cells(["experiment=kadam_lr_grid"], with_data=False)
+    cells = compose_sweep(["experiment=kadam_lr_grid"], with_data=False)
     levels = {(c.labels["strategy"], c.labels["k"]): c.spec.optimizer for c in cells}
     assert set(levels) == {
         (None, 1), ("inverse_exp", 2), ("inverse_exp", 3), ("normalization_layer", 2)
@@ -67,7 +67,7 @@ def test_the_learning_rate_grid_has_adam_with_a_normalization_layer():
 
 
 def test_the_strategy_that_appendix_O_found_bad_can_be_asked_for():
-    cells = compose_cells(
+    cells = compose_sweep(
         ["experiment=kadam_cifar10", "scale=smoke", "optimizer.strategy=root", "optimizer.k=2"],
         with_data=False,
     )

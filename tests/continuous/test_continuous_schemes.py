@@ -319,7 +319,7 @@ def test_discrete_adam_is_approached_at_first_order_in_the_learning_rate():
             θ = θ - η * (u + λ * θ)
         settings = {"lr": η, "beta": β, "gamma": γ, "weight_decay": λ}
         trajectory = solve(loss, θ0, [None] * N, scheme="exponential", n_substeps=1, **settings)
-        differences.append(np.abs(trajectory.final().theta.numpy() - θ).max())
+        differences.append(np.abs(trajectory.stack()[-1].numpy() - θ).max())
     assert slope(differences, n_steps) == pytest.approx(1, abs=0.1)
     assert differences[-1] < 0.02 * t_end
 

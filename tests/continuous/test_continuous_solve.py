@@ -60,7 +60,7 @@ def test_the_form_of_params_comes_back_and_does_not_matter(scheme):
             scheme=scheme,
             **SETTINGS,
         )
-        state = trajectory.final()
+        *_, state = trajectory
         assert torch.equal(vector(state.params), state.theta)
         assert torch.equal(vector(trajectory.unflatten(state.u)), state.u)
         ends[form] = state.theta
@@ -139,13 +139,6 @@ def test_gradients_are_taken_under_no_grad_too():
     assert torch.equal(inside, solve(bowl, theta0(), batches(2), **SETTINGS).stack())
 
 
-def test_final_is_the_last_state_and_refuses_a_spent_trajectory():
-    trajectory = solve(bowl, theta0(), batches(3), **SETTINGS)
-    assert trajectory.final().n == 3
-    with pytest.raises(ValueError, match="no state is left"):
-        trajectory.final()
-
-
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -181,13 +174,13 @@ def test_params_that_do_not_fit_are_refused_at_the_call(params, error, message):
 
 
 def test_start_must_be_of_the_same_size():
-    start = solve(bowl, theta0(), batches(1), **SETTINGS).final()
+    *_, start = solve(bowl, theta0(), batches(1), **SETTINGS)
     with pytest.raises(ValueError, match="start has 3 parameters and params 2"):
         solve(bowl, theta0()[:2], batches(1), start=start, **SETTINGS)
 
 
 def test_the_sign_start_needs_a_batch_and_the_rest_start_does_not():
-    assert solve(bowl, theta0(), [], **SETTINGS).final().n == 0
+    assert [state.n for state in solve(bowl, theta0(), [], **SETTINGS)] == [0]
     with pytest.raises(ValueError, match="batches is empty"):
         next(solve(bowl, theta0(), [], psi0="sign", **SETTINGS))
 
@@ -203,7 +196,7 @@ def test_the_sign_start_needs_a_batch_and_the_rest_start_does_not():
 )
 def test_losses_that_cannot_work_are_named(loss, error, message):
     with pytest.raises(error, match=message):
-        solve(loss, theta0(), batches(1), **SETTINGS).final()
+        list(solve(loss, theta0(), batches(1), **SETTINGS))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -222,4 +215,4 @@ def test_a_nan_gradient_of_a_finite_loss_is_caught_in_its_step():
         return bowl(θ, batch) + (0 * θ).sqrt().sum()
 
     with pytest.raises(FloatingPointError, match="in step 0"):
-        solve(loss, theta0(), batches(2), **SETTINGS).final()
+        list(solve(loss, theta0(), batches(2), **SETTINGS))

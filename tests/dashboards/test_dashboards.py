@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adamct.claims import CLAIMS
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.dashboards import LAYOUTS
 from adamct.dashboards.panels import Bars, Curves, Grid, Scatter, Table
 from adamct.runs.runner import carry_out
@@ -115,8 +115,8 @@ def logged(tmp_path_factory, command):
     found = {}
     for name in sorted({name for path in FILES.values() for name in command.reads(path)}):
         overrides = [f"experiment={name}", "scale=smoke", f"runs_dir={runs}", "n_steps=14"]
-        (cell,) = compose_cells([*overrides, *SINGLE.get(name, [])], sweep=False)
-        carry_out(cell.spec, cell.execution, runs_dir=runs)
+        sweep = compose_sweep([*overrides, *SINGLE.get(name, [])], sweep=False)
+        carry_out(cell.spec, sweep.execution, runs_dir=runs)
         lines = RunFolder.of(cell.spec, runs).lines()
         summaries = [
             summary(cell, lines, Outcome(status, 14, record_sha256=""), 1.0)
@@ -160,7 +160,7 @@ def test_what_only_one_of_several_experiments_observes_is_shown(command, figure)
         drawn |= {*panel.y, panel.vector, *re.findall(r"\$\{(.+?)\}", panel.formula or "")}
     observed = {}
     for name in command.reads(FILES[figure]):
-        cell = compose_cells([f"experiment={name}", "scale=smoke"], with_data=False)[0]
+        cell = compose_sweep([f"experiment={name}", "scale=smoke"], with_data=False)[0]
         observed[name] = set(cell.spec.observe) - set(metrics.NOT_MIRRORED)
     for name, own in observed.items():
         apart = own - set.intersection(*observed.values())
@@ -274,7 +274,7 @@ def test_printing_needs_no_network_and_colours_every_point(command, capsys):
     views = {view["name"] for view in printed}
     assert views == {"nw-adamctfig3smoke-v", "nw-adamctfig13smoke-v", "nw-adamctfig2smoke-v"}
     colours = [view["spec"]["section"]["customRunColors"] for view in printed]
-    points = compose_cells(["experiment=max_update_normal_curve", "scale=smoke"])
+    points = compose_sweep(["experiment=max_update_normal_curve", "scale=smoke"])
     assert set(colours[0]) == {run_identity(cell).id for cell in points}
     hues = [int(colours[0][run_identity(cell).id][1:3], 16) for cell in points]
     blues = [int(colours[0][run_identity(cell).id][5:7], 16) for cell in points]
@@ -288,7 +288,7 @@ def test_adam_is_red_and_each_strategy_has_its_colour():
     from adamct.dashboards.colours import run_colours
     from adamct.plotting.kadam import ADAM_COLOUR, COLOURS
 
-    cells = compose_cells(["experiment=kadam_c4", "scale=smoke", "seed=0", "optimizer.lr=1e-3"])
+    cells = compose_sweep(["experiment=kadam_c4", "scale=smoke", "seed=0", "optimizer.lr=1e-3"])
     colours = run_colours(cells, "strategy")
     for cell in cells:
         k, strategy = cell.labels["k"], cell.labels["strategy"]

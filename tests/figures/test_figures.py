@@ -15,7 +15,7 @@ import pytest
 from matplotlib.image import imread
 
 from adamct import files, records
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.plotting import registry as gallery
 from adamct.plotting import render as drawing
 from adamct.records import archive as reference
@@ -54,7 +54,7 @@ def train_and_draw(shared):
         sweep = ["-m", f"experiment={experiment}", "scale=smoke", "hydra/launcher=basic", runs]
         done = call("scripts/run.py", *sweep)
         assert done.returncode == 0, done.stderr
-        cells = compose_cells([f"experiment={experiment}", "scale=smoke", runs])
+        cells = compose_sweep([f"experiment={experiment}", "scale=smoke", runs])
         reference.save(cells, records.load(cells), shared / "reference")
     done = call("scripts/plot.py", *names, "--scale", "smoke", "--out", shared / "runs_drawn", runs)
     assert done.returncode == 0, done.stderr

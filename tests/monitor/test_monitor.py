@@ -15,8 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from adamct import KAdam, monitor
 from adamct.data import open_corpus, text_batch
 from adamct.models import GPT, GPTConfig
+from adamct.monitor.group_statistics import N_SLOPES, TOLERANCE, Window, fit_of
 from adamct.monitor.reading import _BLOCK, Moments, max_updates
-from adamct.monitor.watch import N_SLOPES, TOLERANCE, Lens, ride_of
 from adamct.theory import discrete_growth_rate, discrete_max_update_bound
 
 UNSTABLE, STABLE, STRIP = (0.99, 0.9), (0.9, 0.999), (0.69, 0.5)  # torch's order
@@ -125,7 +125,7 @@ def test_on_kadam_it_is_kadams_own_and_the_leader_is_known_at_every_flush():
     looked = np.flatnonzero(history.leader != "")
     assert looked.tolist() == [4, 9, 14, 19]
     assert history.leader[looked].tolist() == [named[i][0] for i in measured.argmax(axis=1)[looked]]
-    first, last = watching.watches
+    first, last = watching.groups
     assert (first.max_update, last.max_update) == pytest.approx(own[-1])
 
 
@@ -139,11 +139,11 @@ def test_torch_and_kadam_give_the_same_history():
         optimizer = make(model.parameters())
         watching = monitor.attach(optimizer, model, warn=False)
         train(optimizer, loss, 60)
-        histories.append((watching.history, watching.watches[0]))
+        histories.append((watching.history, watching.groups[0]))
     (torchs, one), (ours, other) = histories
     np.testing.assert_allclose(torchs.max_update, ours.max_update, rtol=1e-8)
     assert (one.n, one.leader) == (other.n, other.leader)
-    assert one.ride.slope == pytest.approx(other.ride.slope, rel=1e-6)
+    assert one.fit.slope == pytest.approx(other.fit.slope, rel=1e-6)
 
 
 def test_kadam_groups_with_pairs_of_their_own():
@@ -156,12 +156,12 @@ def test_kadam_groups_with_pairs_of_their_own():
             fast.grad = torch.full_like(fast, 1.0 if n < 3 else 1e-12)
             slow.grad = torch.full_like(slow, 1.0)
             optimizer.step()
-    first, second = watching.watches
+    first, second = watching.groups
     assert (first.leader, second.leader) == ("fast", "slow")
-    assert first.rides
-    assert first.ride.share == 1
+    assert first.at_rate
+    assert first.fit.share == 1
     assert second.max_update == pytest.approx(1)
-    assert np.isnan(second.ride.slope)
+    assert np.isnan(second.fit.slope)
     assert watching.history.max_update[-1] == first.max_update > second.max_update
 
 
@@ -175,7 +175,7 @@ def test_under_kadams_guard_the_max_update_is_the_clamped_one():
         guarded.grad, free.grad = torch.full((2,), 1e-24), torch.full((2,), 1e-25)
         optimizer.step()
     watching.flush()
-    first, second = watching.watches
+    first, second = watching.groups
     assert first.max_update == pytest.approx(discrete_max_update_bound(9, 0.999, 0.9), rel=1e-4)
     assert second.max_update == optimizer.max_update.item() > 1e3
 
@@ -224,10 +224,10 @@ def test_it_warns_of_the_pair_at_once_and_of_a_rider_within_200_steps(make, eps)
         "betas=(0.99, 0.9)", "(β, γ) = (0.9, 0.99)", "0.0426", "16.26 steps", "beta1 < 0.94868",
     ):  # fmt: skip
         assert part in of_pair
-    assert "rides the exponential" in of_rider
-    watch = watching.watches[0]
-    assert watch.last_ride
-    assert watch.max_update <= discrete_max_update_bound(watch.n, 0.9, 0.99)
+    assert "grows exponentially" in of_rider
+    group = watching.groups[0]
+    assert group.last_fit
+    assert group.max_update <= discrete_max_update_bound(group.n, 0.9, 0.99)
     names = [name for name, _ in make()[0].named_parameters()]
     assert of_rider.split(" ")[0] in names
 
@@ -237,7 +237,7 @@ def test_it_warns_of_the_pair_at_once_and_of_a_rider_within_200_steps(make, eps)
 def test_it_is_silent_where_the_update_is_bounded(make, betas):
     said, watching = caught(make, betas, 300)
     assert said == []
-    assert watching.watches[0].max_update <= watching.watches[0].diagnosis.limit
+    assert watching.groups[0].max_update <= watching.groups[0].diagnosis.limit
     report = watching.report()
     assert "unstable" not in report.replace("unstable in the paper", "")
     assert ("the paper's C is negative" in report) == (betas == STRIP)
@@ -266,14 +266,14 @@ def test_amsgrad_is_bounded_whatever_the_pair():
 
 
 def test_a_freely_decaying_parameter_rides_and_a_slower_one_does_not():
-    n, lens = np.arange(200, 200 + N_SLOPES + 10), Lens.for_every(1)
+    n, window = np.arange(200, 200 + N_SLOPES + 10), Window.for_every(1)
     D, rate = discrete_max_update_bound(n, 0.9, 0.99), discrete_growth_rate(0.9, 0.99)
-    assert ride_of(n, 1e-3 * D, 0.9, 0.99, lens).share == 1
+    assert fit_of(n, 1e-3 * D, 0.9, 0.99, window).share == 1
     off = 1.5 * TOLERANCE * rate
-    assert ride_of(n, D * np.exp(-off * n), 0.9, 0.99, lens).share == 0
-    assert np.isnan(ride_of(n[1:], D[1:], 0.9, 0.99, lens).share)
+    assert fit_of(n, D * np.exp(-off * n), 0.9, 0.99, window).share == 0
+    assert np.isnan(fit_of(n[1:], D[1:], 0.9, 0.99, window).share)
     reset = np.where(n < n[-8], D, 1e-3 * D)  # the last slopes straddle it
-    assert 0.5 < ride_of(n, reset, 0.9, 0.99, lens).share < 1
+    assert 0.5 < fit_of(n, reset, 0.9, 0.99, window).share < 1
 
 
 def test_growth_that_small_gradients_brake_is_told_as_such():
@@ -298,7 +298,7 @@ def test_every_so_many_steps_are_recorded_and_judged(every):
         p.grad = torch.full_like(p, 1.0 if n < 3 else 1e-12)
         optimizer.step()
     assert watching.history.n.tolist() == list(range(0, 120, every))
-    assert watching.watches[0].rides
+    assert watching.groups[0].at_rate
 
 
 def test_groups_and_late_parameters_have_their_own_steps_and_pairs():
@@ -319,7 +319,7 @@ def test_groups_and_late_parameters_have_their_own_steps_and_pairs():
     measured.append(train_and_measure(optimizer, named, loss, 15, lr=1e-3))
     measured = np.concatenate(measured)
     np.testing.assert_allclose(watching.history.max_update, measured.max(axis=1), rtol=1e-9)
-    first, second = watching.watches
+    first, second = watching.groups
     assert (first.n, second.n) == (24, 14)
     assert first.max_update == pytest.approx(measured[-1, :2].max(), rel=1e-9)
     assert second.max_update == pytest.approx(measured[-1, 2:].max(), rel=1e-9)
@@ -338,9 +338,9 @@ def test_a_pair_that_is_changed_is_noticed_and_judged_anew():
         if n == 49:
             assert said == []
     assert len(said) == 1
-    assert watching.watches[0].diagnosis.torch_betas == UNSTABLE
-    assert watching.watches[0].since == 50
-    assert not np.isnan(watching.watches[0].ride.slope)  # 30 steps, just enough
+    assert watching.groups[0].diagnosis.torch_betas == UNSTABLE
+    assert watching.groups[0].since == 50
+    assert not np.isnan(watching.groups[0].fit.slope)  # 30 steps, just enough
 
 
 def test_pairs_that_are_tensors():
@@ -350,7 +350,7 @@ def test_pairs_that_are_tensors():
     watching = monitor.attach(optimizer, {"p": p}, warn=False)
     measured = train_and_measure(optimizer, [("p", p)], lambda n: p.square().sum(), 10, lr=1e-3)
     np.testing.assert_allclose(watching.history.max_update, measured[:, 0], rtol=1e-9)
-    assert watching.watches[0].diagnosis.torch_betas == UNSTABLE
+    assert watching.groups[0].diagnosis.torch_betas == UNSTABLE
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3, _BLOCK), (700, 100), (7, 5, 3, 3), (40, 30, 9, 9)])
@@ -383,7 +383,7 @@ def test_parameters_without_elements_or_gradients_are_passed_over():
         used.grad = torch.ones(2)
         empty.grad = torch.ones(0)
         optimizer.step()
-        assert watching.watches[0].n == -1
+        assert watching.groups[0].n == -1
         assert watching.history.max_update[-1] == pytest.approx(1)
         assert watching.history.leader[-1] == "used"
         used.grad = empty.grad = None
@@ -402,7 +402,7 @@ def test_steps_that_grad_scaler_makes_void_are_not_recorded():
     history = watching.history
     assert len(history.n) == 3
     assert np.isfinite(history.max_update).all()
-    assert watching.watches[0].n == 2
+    assert watching.groups[0].n == 2
 
 
 @pytest.mark.parametrize("make", [torch.optim.AdamW, KAdam])
@@ -424,7 +424,7 @@ def test_copies_and_checkpoints_of_a_watched_optimizer(make):
     fresh.load_state_dict(saved)
     train(fresh, fresh_loss, 3)
     assert watching.history.n.tolist() == [0, 1, 5, 6, 7]
-    assert watching.watches[0].n == 7
+    assert watching.groups[0].n == 7
 
 
 def test_a_resumed_optimizer_counts_on():
@@ -444,7 +444,7 @@ def test_a_group_that_is_added_is_watched():
         optimizer.add_param_group({"params": list(model[4].parameters())})
         train(optimizer, loss, 3, first=3)
         assert watching.history.n.tolist() == list(range(6))
-        assert [(watch.n, len(watch.columns)) for watch in watching.watches] == [(5, 2), (2, 2)]
+        assert [(group.n, len(group.columns)) for group in watching.groups] == [(5, 2), (2, 2)]
 
 
 def test_detaching_leaves_the_optimizer_as_it_was():
@@ -499,14 +499,14 @@ def test_the_report_has_the_numbers():
     assert [column.shape for column in watching.history] == [(0,)] * 3
     train(optimizer, loss, 100)
     report = watching.report()
-    watch = watching.watches[0]
+    group = watching.groups[0]
     for part in (
         "Adam after step n = 99",
         "betas=(0.99, 0.9), the paper's (β, γ) = (0.9, 0.99)",
         "-0.0909091", "0.0454545 per step", "0.0426299 per step",
         f"{discrete_max_update_bound(99, 0.9, 0.99):.6g}",
-        f"{watch.max_update:.4g} at n = 99, held by {watch.leader}",
-        f"{watch.ride.slope:.4g} per step where ln D_n has {watch.ride.predicted:.4g}",
+        f"{group.max_update:.4g} at n = 99, of {group.leader}",
+        f"{group.fit.slope:.4g} per step where ln D_n has {group.fit.predicted:.4g}",
     ):  # fmt: skip
         assert part in report
 

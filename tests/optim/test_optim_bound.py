@@ -52,22 +52,16 @@ def test_no_gradient_sequence_breaks_the_bound(gradients, levels):
     [(0.999, 0.9, 400), (0.5, 0.69, 60), (0.5, 0.9, 30), (0.95, 0.999, 200), (0.9, 0.0, 5),
      (0.25, 0.5, 40)],
 )  # fmt: skip
-def test_the_extremal_sequence_attains_the_bound(beta, gamma, n):
-    age = np.arange(n, -1, -1)
-    u = max_updates((gamma / beta) ** age, k=1, beta=beta, gamma=gamma, guard=False)
-    bound = discrete_max_update_bound(n, beta, gamma)
-    assert u[-1, 0] == pytest.approx(bound, rel=1e-10)
-    if gamma > 0:
-        assert bound > 1.2  # not the trivial D = 1
-
-
-@pytest.mark.parametrize(("beta", "gamma", "n"), [(0.5, 0.69, 60), (0.5, 0.9, 30)])
-def test_the_guard_leaves_the_extremal_sequence_alone(beta, gamma, n):
+def test_the_extremal_sequence_attains_the_bound_and_the_guard_leaves_it_alone(beta, gamma, n):
     gradients = (gamma / beta) ** np.arange(n, -1, -1)
     free, guarded = (
         max_updates(gradients, k=1, beta=beta, gamma=gamma, guard=guard) for guard in (False, True)
     )
     np.testing.assert_array_equal(free, guarded)
+    bound = discrete_max_update_bound(n, beta, gamma)
+    assert free[-1, 0] == pytest.approx(bound, rel=1e-10)
+    if gamma > 0:
+        assert bound > 1.2  # not the trivial D = 1
 
 
 @pytest.mark.parametrize(

@@ -41,14 +41,28 @@ def saved_and_loaded(state_dict):
     return torch.load(buffer, weights_only=True)
 
 
+def assert_same_state(mine, theirs):
+    """Entry by entry, with dtype, bit for bit."""
+    assert mine.keys() == theirs.keys() == {"step", "m", "v"}
+    assert mine["step"] == theirs["step"]
+    for a, b in zip(mine["m"] + mine["v"], theirs["m"] + theirs["v"], strict=True):
+        assert a.dtype == b.dtype
+        assert torch.equal(a, b)
+
+
 def assert_identical(net, optimizer, other_net, other_optimizer):
     for p, q in zip(net.parameters(), other_net.parameters(), strict=True):
         assert torch.equal(p, q)
-        mine, theirs = optimizer.state[p], other_optimizer.state[q]
-        assert mine["step"] == theirs["step"]
-        for a, b in zip(mine["m"] + mine["v"], theirs["m"] + theirs["v"], strict=True):
-            assert a.dtype == b.dtype
-            assert torch.equal(a, b)
+        assert_same_state(optimizer.state[p], other_optimizer.state[q])
+
+
+def stepped(values, g, **options):
+    """A parameter after one step, and its optimizer."""
+    p = nn.Parameter(values)
+    p.grad = g
+    optimizer = KAdam([{"params": [p], **options}])
+    optimizer.step()
+    return p, optimizer
 
 
 OPTIONS = {
@@ -80,52 +94,30 @@ def test_resume_equals_no_interruption_bit_for_bit(options):
 
 
 @pytest.mark.parametrize(
-    ("param_dtype", "state_dtype", "expected"),
+    ("param_dtype", "options", "expected"),
     [
-        (torch.float32, torch.float64, torch.float64),
-        (torch.bfloat16, None, torch.float32),
-        (torch.bfloat16, torch.float64, torch.float64),
-        (torch.float16, None, torch.float32),
-        (torch.float64, None, torch.float64),
+        (torch.float32, {"state_dtype": torch.float64}, torch.float64),
+        (torch.bfloat16, {}, torch.float32),
+        (torch.bfloat16, {"state_dtype": torch.float64}, torch.float64),
+        (torch.bfloat16, {"second_moment": "tensor_mean"}, torch.float32),
+        (torch.float16, {}, torch.float32),
+        (torch.float64, {}, torch.float64),
     ],
 )
-def test_the_state_keeps_its_dtype_and_digits_through_a_checkpoint(
-    param_dtype, state_dtype, expected
-):
+def test_the_state_keeps_its_dtype_and_digits_through_a_checkpoint(param_dtype, options, expected):
     net, other = model(param_dtype), model(param_dtype)
-    optimizer = KAdam(net.parameters(), state_dtype=state_dtype)
+    optimizer = KAdam([{"params": net.parameters(), **options}])
     train(net, optimizer, range(3))
     other.load_state_dict(net.state_dict())
-    loaded = KAdam(other.parameters())
-    loaded.load_state_dict(saved_and_loaded(optimizer.state_dict()))
+    loaded, state_dict = KAdam(other.parameters()), optimizer.state_dict()
+    before = copy.deepcopy(state_dict)
+    loaded.load_state_dict(state_dict)
     assert_identical(net, optimizer, other, loaded)
     assert {t.dtype for s in loaded.state.values() for t in s["m"] + s["v"]} == {expected}
-
-
-def test_loading_copies_the_state():
-    net, other = model(), model()
-    optimizer = KAdam(net.parameters())
-    train(net, optimizer, range(3))
-    state_dict = optimizer.state_dict()
-    before = copy.deepcopy(state_dict)
-    loaded = KAdam(other.parameters())
-    loaded.load_state_dict(state_dict)
-    train(other, loaded, range(3))
-    for mine, kept in zip(state_dict["state"].values(), before["state"].values(), strict=True):
-        assert mine["step"] == kept["step"] == 3
-        assert all(torch.equal(a, b) for a, b in zip(mine["v"], kept["v"], strict=True))
-
-
-def test_a_reduced_second_moment_survives_a_checkpoint():
-    net, other = model(torch.bfloat16), model(torch.bfloat16)
-    optimizer = KAdam([{"params": net.parameters(), "second_moment": "tensor_mean"}])
-    train(net, optimizer, range(3))
-    other.load_state_dict(net.state_dict())
-    loaded = KAdam(other.parameters())
-    loaded.load_state_dict(saved_and_loaded(optimizer.state_dict()))
-    assert_identical(net, optimizer, other, loaded)
-    train(net, optimizer, range(3, 5))
     train(other, loaded, range(3, 5))
+    for index, state in before["state"].items():  # a copy has been trained on
+        assert_same_state(state_dict["state"][index], state)
+    train(net, optimizer, range(3, 5))
     assert_identical(net, optimizer, other, loaded)
 
 
@@ -143,13 +135,97 @@ def test_users_load_hooks_see_the_final_state():
     assert seen == [torch.float32]
 
 
-def test_another_optimizers_state_is_refused():
+def pickled(x):
+    return pickle.loads(pickle.dumps(x))
+
+
+def same(optimizer):
+    return optimizer
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize(
+    "ways",
+    [(same, same), (copy.deepcopy, same), (pickled, same), (copy.deepcopy, copy.deepcopy),
+     (pickled, copy.deepcopy), (same, pickled, pickled)],
+    ids=lambda ways: "-".join(way.__name__ for way in ways),
+)  # fmt: skip
+def test_a_state_loads_any_number_of_times_among_copies(ways, options):
+    """And stays what it was: entry by entry of the state, option by option of the groups."""
     net = model()
-    with pytest.raises(ValueError, match=r"not KAdam's.*'beta'"):
-        KAdam(net.parameters()).load_state_dict(torch.optim.AdamW(net.parameters()).state_dict())
+    optimizer = KAdam(
+        [{"params": list(net[0].parameters()), "k": 1, "lr": 0.5}, {"params": net[2].parameters()}],
+        **copy.deepcopy(options),
+    )
+    train(net, optimizer, range(3))
+    wanted = saved_and_loaded(optimizer.state_dict())
+    fresh = model()
+    loaded = KAdam([{"params": list(fresh[i].parameters())} for i in (0, 2)])
+    for way in ways:
+        loaded.load_state_dict(saved_and_loaded(wanted))
+        loaded = way(loaded)
+        loaded.load_state_dict(saved_and_loaded(loaded.state_dict()))
+        found = loaded.state_dict()
+        assert found["param_groups"] == wanted["param_groups"]
+        assert found["state"].keys() == wanted["state"].keys()
+        for index, state in wanted["state"].items():
+            assert_same_state(found["state"][index], state)
+    loaded.add_param_group({"params": [nn.Parameter(torch.ones(2))]})
+    assert loaded.param_groups[2].keys() == KAdam(model().parameters()).param_groups[0].keys()
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
+@pytest.mark.parametrize("name", ["maximize", "guard", "second_moment", "state_dtype", "k"])
+def test_an_option_newer_than_the_state_takes_its_default(name, copied):
+    net = model()
+    fresh, optimizer = KAdam(net.parameters()), KAdam(net.parameters())
+    default = fresh.param_groups[0][name]
+    state = optimizer.state_dict()
+    del state["param_groups"][0][name]
+    fresh.load_state_dict(state)
+    assert fresh.param_groups[0][name] == default
+    del optimizer.param_groups[0][name], optimizer.defaults[name]
+    older = copied(optimizer)
+    assert older.param_groups[0][name] == older.defaults[name] == default
+
+
+@pytest.mark.parametrize("foreign", [{"nesterov": True}, torch.optim.AdamW, torch.optim.SGD])
+def test_a_state_with_options_that_are_not_known_is_refused_by_name(foreign):
+    optimizer = KAdam(model().parameters())
+    state = optimizer.state_dict()
+    if isinstance(foreign, dict):
+        state["param_groups"][0] |= {**foreign, "lr": 0.5}
+    else:
+        state = foreign(model().parameters(), lr=0.5).state_dict()
+    with pytest.raises(ValueError, match=r"does not fit this KAdam.*has \[.*'(nesterov|betas)'"):
+        optimizer.load_state_dict(state)
+    assert optimizer.param_groups[0]["lr"] == 1e-3
+
+
+def test_keys_of_users_and_schedulers_are_loaded():
+    def made():
+        return KAdam([{"params": list(model().parameters()), "name": "decoder"}])
+
+    optimizer = made()
+    lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=10, cycle_momentum=False)
+    loaded = made()
+    loaded.load_state_dict(optimizer.state_dict())
+    assert loaded.state_dict() == optimizer.state_dict()
+
+
+def test_a_step_count_may_be_a_tensor_as_in_torch():
+    net = model()
+    optimizer = KAdam(net.parameters())
+    train(net, optimizer, range(2))
+    state = optimizer.state_dict()
+    for entry in state["state"].values():
+        entry["step"] = torch.tensor(float(entry["step"]))
+    optimizer.load_state_dict(state)
+    train(net, optimizer, range(2, 3))
+    assert [entry["step"] for entry in optimizer.state.values()] == [3] * 4
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
 def test_deepcopy_and_pickle(copied):
     net = model()
     optimizer = KAdam(net.parameters(), lr=0.01, track_max_update=True, compiled=False)
@@ -256,13 +332,13 @@ def test_grad_scaler_skips_steps_with_infinite_gradients():
     assert scaler.get_scale() == 2.0
 
 
-def test_gradients_are_left_as_they_are():
-    p = nn.Parameter(torch.randn(5))
-    for options in ({}, {"maximize": True}, {"weight_decay": 0.1, "decoupled": False}):
-        g = torch.randn(5)
-        p.grad = g.clone()
-        KAdam([p], **options).step()
-        assert torch.equal(p.grad, g)
+@pytest.mark.parametrize(
+    "options", [{}, {"maximize": True}, {"weight_decay": 0.1, "decoupled": False}]
+)
+def test_gradients_are_left_as_they_are(options):
+    g = torch.randn(5)
+    p, _ = stepped(torch.randn(5), g.clone(), **options)
+    assert torch.equal(p.grad, g)
 
 
 def test_a_sparse_gradient_is_refused_before_anything_moves():
@@ -276,10 +352,9 @@ def test_a_sparse_gradient_is_refused_before_anything_moves():
 
 
 def test_a_complex_parameter_is_refused():
-    p = nn.Parameter(torch.ones(2, dtype=torch.complex64))
-    p.grad = torch.ones_like(p)
+    z = torch.ones(2, dtype=torch.complex64)
     with pytest.raises(RuntimeError, match=r"complex.*view_as_complex"):
-        KAdam([p]).step()
+        stepped(z, z)
 
 
 def test_parameters_without_gradient_or_elements_are_skipped():
@@ -338,10 +413,7 @@ def test_memory_layout_does_not_matter(layout):
 
 
 def test_a_checkpoint_takes_the_layout_of_the_parameter():
-    contiguous = nn.Parameter(torch.randn(2, 3, 4, 4))
-    optimizer = KAdam([contiguous])
-    contiguous.grad = torch.randn(2, 3, 4, 4)
-    optimizer.step()
+    contiguous, optimizer = stepped(torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4))
     p = nn.Parameter(contiguous.detach().to(memory_format=torch.channels_last))
     loaded = KAdam([p])
     loaded.load_state_dict(optimizer.state_dict())
@@ -367,10 +439,7 @@ def test_a_step_never_reads_a_value_back(second_moment, decoupled):
 
 
 def test_options_changed_between_steps_take_effect():
-    p = nn.Parameter(torch.ones(1))
-    optimizer = KAdam([p], lr=0.1, k=1)
-    p.grad = torch.ones(1)
-    optimizer.step()
+    p, optimizer = stepped(torch.ones(1), torch.ones(1), k=1)
     optimizer.param_groups[0]["beta"] = 0.0  # v is then g² of the last step alone
     p.grad = torch.full((1,), 2.0)
     with pytest.warns(RuntimeWarning, match="guard is off"):
@@ -409,13 +478,11 @@ def test_a_change_of_decays_ends_the_guard_also_across_a_checkpoint():
 
 
 def test_only_other_decays_end_the_guard(recwarn):
-    p = nn.Parameter(torch.ones(1))
-    optimizer = KAdam([p], level_betas=[0.9, 0.8], level_gammas=[0.9, 0.0])
-    p.grad = torch.ones(1)
-    optimizer.step()
-    optimizer.param_groups[0]["level_betas"] = [0.9, 0.8]  # the same, as a list
-    optimizer.step()
+    levels = {"level_betas": [0.9, 0.8], "level_gammas": [0.9, 0.0]}
+    _, optimizer = stepped(torch.ones(1), torch.ones(1), **levels)
     (group,) = optimizer.param_groups
+    group["level_betas"] = [0.9, 0.8]  # the same, as a list
+    optimizer.step()
     assert group["guard"]
     fresh = KAdam([{**group, "level_betas": (0.5,), "level_gammas": (0.5,)}])
     fresh.step()
@@ -424,33 +491,24 @@ def test_only_other_decays_end_the_guard(recwarn):
 
 
 def test_a_moment_of_another_shape_is_refused_on_loading():
-    saved = KAdam([nn.Parameter(torch.ones(3))])
-    saved.param_groups[0]["params"][0].grad = torch.ones(3)
-    saved.step()
+    _, saved = stepped(torch.ones(3), torch.ones(3))
     other = KAdam([nn.Parameter(torch.ones(2))], lr=0.5)
     with pytest.raises(ValueError, match=r"m_1 .* shape \(3,\), .* shape \(2,\) needs \(2,\)"):
         other.load_state_dict(saved.state_dict())
     assert not other.state  # nothing has moved
     assert other.param_groups[0]["lr"] == 0.5
-    reduced = KAdam([{"params": [nn.Parameter(torch.ones(3))], "second_moment": "tensor_mean"}])
     state = saved.state_dict()
     state["param_groups"][0]["second_moment"] = "tensor_mean"
     with pytest.raises(ValueError, match="v_1"):
-        reduced.load_state_dict(state)
+        KAdam([nn.Parameter(torch.ones(3))]).load_state_dict(state)
 
 
-def test_named_parameters():
-    net = model()
+def test_named_parameters_and_step_hooks():
+    net, calls = model(), []
     optimizer = KAdam(net.named_parameters())
     assert optimizer.param_groups[0]["param_names"] == [n for n, _ in net.named_parameters()]
-    train(net, optimizer, range(2))
-    assert len(optimizer.state) == 4
-
-
-def test_step_hooks_run():
-    net, calls = model(), []
-    optimizer = KAdam(net.parameters())
     optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
     optimizer.register_step_post_hook(lambda *_: calls.append("after"))
     train(net, optimizer, range(1))
+    assert len(optimizer.state) == 4
     assert calls == ["before", "after"]

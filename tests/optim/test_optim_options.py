@@ -2,6 +2,8 @@
 
 import math
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -128,3 +130,14 @@ def test_which_levels_are_in_effect():
     assert effect[1:4] == [three, strategy_hyperparameters("exp", 3, 0.99, 0.5), ((0.7,), (0.6,))]
     assert effect[4] == rule
     assert [g["k"] for g in optimizer.param_groups] == [3, 3, 3, 1, 3]
+
+
+def test_theory_and_strategies_need_no_torch():
+    program = (
+        "import sys, adamct, adamct.theory\n"
+        "from adamct.optim import level_decays, strategy_hyperparameters\n"
+        "assert 'torch' not in sys.modules\n"
+        "from adamct import KAdam, optim\n"
+        "assert KAdam is optim.KAdam and 'torch' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

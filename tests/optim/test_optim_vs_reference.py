@@ -1,8 +1,13 @@
 """KAdam against Algorithm 1 in float64: parameters, state and the updates of every level."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adamct import KAdam
 from adamct.optim import (
@@ -11,6 +16,7 @@ from adamct.optim import (
     reference_step,
     strategy_hyperparameters,
 )
+from adamct.optim.update import level_scalars
 
 SHAPES = [(3, 4), (6,), (2, 2, 3)]
 
@@ -62,6 +68,8 @@ def assert_equal(optimizer, params, reference, rtol=1e-10):
         for of_mine, of_reference in zip(mine["m"] + mine["v"], state.m + state.v, strict=True):
             scale = of_reference.abs().max().item()
             torch.testing.assert_close(of_mine, of_reference, rtol=rtol, atol=rtol * scale)
+    for p, levels in zip(params, updates, strict=True):
+        torch.testing.assert_close(optimizer.update_of(p), levels[-1], rtol=rtol, atol=1e-300)
     by_level = zip(*updates, strict=True)
     expected = torch.stack([max(u.abs().max() for u in level) for level in by_level])
     torch.testing.assert_close(optimizer.max_update, expected, rtol=rtol, atol=0)
@@ -107,6 +115,14 @@ def test_a_large_eps_stands_before_the_bias_correction():
     reference = run_reference(start(), steps, (0.999,) * 2, (0.9,) * 2, lr=0.01, eps=0.1)
     params, optimizer = run_kadam(start(), steps, lr=0.01, strategy="naive", eps=0.1)
     assert_equal(optimizer, params, reference)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.integers(0, 100), *[st.one_of(st.just(0.0), st.floats(0.01, 0.99))] * 2)
+def test_bias_correction_against_rational_arithmetic(n, beta, gamma):
+    square = (1 - Fraction(beta) ** (n + 1)) / (1 - Fraction(gamma) ** (n + 1)) ** 2
+    scalars = level_scalars(n, beta, gamma, largest=None)
+    assert scalars.correction == pytest.approx(math.sqrt(square), rel=1e-13)
 
 
 def test_the_bias_correction_keeps_its_digits_near_one():
@@ -230,6 +246,12 @@ def test_tensor_mean_is_not_guarded():
     optimizer = KAdam([{"params": [p], "second_moment": "tensor_mean"}], k=1, track_max_update=True)
     optimizer.step()
     assert optimizer.max_update.item() == pytest.approx(10.0)
+
+
+def test_update_of_needs_a_step():
+    p = torch.nn.Parameter(torch.zeros(2, 3))
+    with pytest.raises(ValueError, match=r"shape \(2, 3\) has no state here.*after a step"):
+        KAdam([p]).update_of(p)
 
 
 def test_max_update_covers_groups_of_unlike_k():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from adamct import records
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.plotting.registry import figure_files, import_file, reads
 from adamct.plotting.render import REFERENCE_DIR, Source
 from adamct.records import archive as reference
@@ -29,8 +29,8 @@ GRAINS = ["experiment=coarse_graining", "scale=smoke", "n_steps=6"]
 def trained(tmp_path_factory):
     """Train both, and return the override that finds them."""
     runs = f"runs_dir={tmp_path_factory.mktemp('runs')}"
-    for cell in (cell for sweep in (LEVELS, GRAINS) for cell in compose_cells([*sweep, runs])):
-        carry_out(cell.spec, cell.execution, runs_dir=cell.runs_dir, cache_dir=cell.cache_dir)
+    for cell in (cell for sweep in (LEVELS, GRAINS) for cell in compose_sweep([*sweep, runs])):
+        carry_out(cell.spec, sweep.execution, runs_dir=sweep.runs_dir, cache_dir=sweep.cache_dir)
     return runs
 
 
@@ -38,18 +38,18 @@ def trained(tmp_path_factory):
 def saved(trained, tmp_path):
     """Save both in a folder of this test."""
     for sweep in (LEVELS, GRAINS):
-        cells = compose_cells([*sweep, trained])
+        cells = compose_sweep([*sweep, trained])
         reference.save(cells, records.load(cells), tmp_path)
     return tmp_path
 
 
 def load(sweep, folder):
-    return reference.load(compose_cells(sweep, with_data=False), folder)
+    return reference.load(compose_sweep(sweep, with_data=False), folder)
 
 
 @pytest.mark.parametrize("sweep", [LEVELS, GRAINS], ids=lambda sweep: sweep[0])
 def test_the_tables_come_back_as_they_were(sweep, trained, saved):
-    own = records.load(compose_cells([*sweep, trained]))
+    own = records.load(compose_sweep([*sweep, trained]))
     found = load(sweep, saved)
     pd.testing.assert_frame_equal(found.runs, own.runs, check_exact=True)
     kept = own.scalars[list(found.scalars)]
@@ -68,7 +68,7 @@ def test_what_is_left_out_is_left_out_by_name(saved):
 def test_a_part_of_an_experiment_can_be_read(trained, saved):
     """In the order of its own cells, not of the file."""
     part = [*LEVELS, "optimizer.k=3,2", "optimizer.strategy=naive,exp"]
-    found, own = load(part, saved), records.load(compose_cells([*part, trained]))
+    found, own = load(part, saved), records.load(compose_sweep([*part, trained]))
     pd.testing.assert_frame_equal(found.runs, own.runs[list(found.runs)], check_exact=True)
     pd.testing.assert_frame_equal(
         found.scalars, own.scalars[list(found.scalars)], check_exact=True, check_like=True
@@ -97,7 +97,7 @@ def test_every_float_comes_back_to_the_bit(values, missing, smooth):
 
 def test_saving_again_gives_the_same_bytes(trained, saved):
     before = {path.name: path.read_bytes() for path in saved.glob("*.parquet")}
-    cells = compose_cells([*LEVELS, trained])
+    cells = compose_sweep([*LEVELS, trained])
     reference.save(cells, records.load(cells), saved)
     assert {path.name: path.read_bytes() for path in saved.glob("*.parquet")} == before
     assert set(reference.read_provenance(saved)) == {"max_update_levels", "coarse_graining"}
@@ -105,7 +105,7 @@ def test_saving_again_gives_the_same_bytes(trained, saved):
 
 def test_the_provenance_says_what_made_it(trained, saved):
     entry = reference.read_provenance(saved)["max_update_levels"]
-    own = records.load(compose_cells([*LEVELS, trained]))
+    own = records.load(compose_sweep([*LEVELS, trained]))
     assert entry["commits"] == sorted(set(own.runs.commit.dropna())) or [None]
     assert (entry["cells"], entry["runs"], entry["steps"]) == (8, 8, 48)
     assert entry["threads"] == [1]
@@ -152,15 +152,15 @@ def test_an_experiment_that_has_changed_names_the_command_that_renews_it(saved):
 def test_other_text_behind_the_same_definition_is_no_change(saved):
     """The embedded text differs between Python versions; the reference names its own."""
     found = load(LEVELS, saved)
-    assert compose_cells(LEVELS, with_data=False)[0].spec.task.data.sha256 is None
+    assert compose_sweep(LEVELS, with_data=False)[0].spec.task.data.sha256 is None
     assert set(found.runs.data_sha256) == {
         json.loads(cell.spec.canonical_json())["task"]["data"]["sha256"]
-        for cell in compose_cells(LEVELS)
+        for cell in compose_sweep(LEVELS)
     }
 
 
 def test_a_spec_without_its_data_is_the_one_composed_without():
-    whole, blank = compose_cells(LEVELS), compose_cells(LEVELS, with_data=False)
+    whole, blank = compose_sweep(LEVELS), compose_sweep(LEVELS, with_data=False)
     assert [cell.spec.without_data() for cell in whole] == [cell.spec for cell in blank]
     assert whole[0].spec != blank[0].spec
 
@@ -175,7 +175,7 @@ def test_the_repositorys_reference_is_whole_small_and_of_todays_experiments(comm
     folder = committed.reference
     shown = {name: reads(path) for name, path in figure_files().items()}
     for experiment in sorted({e for experiments in shown.values() for e in experiments}):
-        cells = compose_cells([f"experiment={experiment}", "scale=laptop"], with_data=False)
+        cells = compose_sweep([f"experiment={experiment}", "scale=laptop"], with_data=False)
         found = committed.read(experiment)
         assert len(found.runs) == len(cells)
         assert set(found.scalars.run_id) == set(found.runs.run_id)

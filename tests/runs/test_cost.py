@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.data import open_corpus, open_images
 from adamct.models import CNN, CNNConfig
 from adamct.runs import cost
 
 
 def spec_of(*overrides):
-    return compose_cells(overrides, sweep=False, with_data=False)[0].spec
+    return compose_sweep(overrides, sweep=False, with_data=False)[0].spec
 
 
 def test_a_transformer_costs_what_its_matrices_say():

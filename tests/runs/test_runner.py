@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.files import FileError
 from adamct.runs.runner import carry_out
 from adamct.runs.store import RunFolder
@@ -31,11 +31,11 @@ RESUMED = [
 
 
 def cell(*overrides):
-    return compose_cells(list(overrides), sweep=False)[0]
+    return compose_sweep(list(overrides), sweep=False)[0]
 
 
 def run(cell, runs_dir):
-    outcome = carry_out(cell.spec, cell.execution, runs_dir=runs_dir)
+    outcome = carry_out(cell.spec, sweep.execution, runs_dir=runs_dir)
     return outcome, RunFolder.of(cell.spec, runs_dir)
 
 

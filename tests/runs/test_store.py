@@ -1,4 +1,6 @@
 import errno
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -215,3 +217,44 @@ def test_non_finite_names_the_scalar():
     assert store.non_finite({"n": 3, "max_update": [1.0, 2.0]}) is None
     assert store.non_finite({"n": 3, "max_update": [1.0, float("nan")]}) == "max_update"
     assert store.non_finite({"n": 3, "train_loss": float("inf")}) == "train_loss"
+
+
+@pytest.mark.parametrize(
+    "steps", [[0, 1, 2, 2, 3], [0, 1, 3], [1, 2, 3], [0, 1], [0, 1, 2, 0, 1, 2], [0, 1, 2, 3, 4]]
+)
+def test_a_record_of_other_steps_is_never_final_and_never_read(folder, steps):
+    """Of two writers, say, where the file system has no locks; three steps were to be taken."""
+    text = "".join(json.dumps({"n": n, "train_loss": 1.0}) + "\n" for n in steps)
+    folder.record_path.write_text(text)
+    with pytest.raises(StoreError, match="once each"):
+        folder.final_outcome("finished", 3)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    folder.write_outcome(Outcome("finished", 3, record_sha256=sha256))  # by older code
+    with pytest.raises(StoreError, match=r"delete .* to train it again"):
+        folder.lines()
+
+
+@pytest.mark.parametrize(("status", "n_lines"), [("finished", 3), ("finished", 4), ("diverged", 3)])
+def test_a_whole_record_is_final(folder, status, n_lines):
+    """A finished one may hold what was observed after the last step, too."""
+    write(folder, 0, lines(n_lines))
+    folder.write_outcome(folder.final_outcome(status, 3))
+    assert len(folder.lines()) == n_lines
+
+
+def test_a_second_writer_is_noticed(folder):
+    first, second = (RecordWriter(folder.record_path, 0) for _ in range(2))
+    first.write(lines(2))
+    with pytest.raises(StoreError, match="another one writes to it"):
+        second.write(lines(2))
+    first.write(lines(4)[2:])
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK])
+def test_a_file_system_without_locks_is_named(folder, monkeypatch, code):
+    def flock(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    with pytest.raises(FileError, match="cannot be locked"), folder.lock():
+        pass

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.runs.store import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,7 @@ def test_a_sweep_is_trained_once_whoever_asks(tmp_path):
     for process in both:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-    cells = compose_cells([*SWEEP, runs])
+    cells = compose_sweep([*SWEEP, runs])
     folders = [RunFolder.of(cell.spec, tmp_path) for cell in cells]
     trained = {path.parent.name for path in tmp_path.glob("*/outcome.json")}
     assert trained == {folder.path.name for folder in folders}
@@ -181,7 +181,7 @@ def test_a_run_that_fails_keeps_no_later_array_from_being_launched(tmp_path):
     assert done.returncode == 1
     assert "did not finish: MemoryError: no room for it" in done.stderr
     assert "1 of 3 runs have no final outcome" in done.stderr
-    cells = compose_cells(sweep)
+    cells = compose_sweep(sweep)
     statuses = {c.spec.seed: RunFolder.of(c.spec, tmp_path).outcome().status for c in cells}
     assert statuses == {0: "failed", 1: "finished", 2: "finished"}
 

@@ -1,4 +1,4 @@
-"""Slopes and the riding share, on exponentials and on Adam left to decay freely."""
+"""Slopes, and the share of them at the predicted rate, on exponentials and on free decay."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from adamct.theory import (
     max_update_bound,
     normal_curve,
     predicted_slope,
-    riding_share,
+    share_at_predicted_rate,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -106,20 +106,22 @@ def test_free_decay_rides_the_exact_prediction_and_not_the_papers(free_decay):
     n = np.arange(500, 1200)
     slope = log_slope(n, ln_u[n], 1000, log=True)
     assert slope == pytest.approx(predicted_slope(1000, beta, gamma), rel=1e-4)
-    assert riding_share(n, np.exp(ln_u[n]), beta, gamma) == 1
-    assert riding_share(n, ln_u[n], beta, gamma, bound=max_update_bound, log=True) == 0
+    assert share_at_predicted_rate(n, np.exp(ln_u[n]), beta, gamma) == 1
+    assert share_at_predicted_rate(n, ln_u[n], beta, gamma, bound=max_update_bound, log=True) == 0
 
 
-def test_riding_share_counts_steps_run_by_run():
+def test_share_at_predicted_rate_counts_steps_run_by_run():
     n = np.arange(1010)
     beta, gamma = np.array([0.9, 0.95, 0.9]), np.array([0.99, 0.999, 0.99])
     values = discrete_max_update_bound(n[:, None], beta, gamma, log=True)
     values[505:, 2] = values[505, 2]  # the third run stops growing half way
-    share = riding_share(n, values, beta, gamma, log=True)
+    share = share_at_predicted_rate(n, values, beta, gamma, log=True)
     assert share[:2].tolist() == [1, 1]
     assert share[2] == pytest.approx(0.5, abs=0.01)
     values[300:, 0] = np.inf  # diverged: its steps ride no more
-    assert riding_share(n, values, beta, gamma, log=True)[0] == pytest.approx(0.29, abs=0.01)
+    assert share_at_predicted_rate(n, values, beta, gamma, log=True)[0] == pytest.approx(
+        0.29, abs=0.01
+    )
 
 
 def test_local_slopes_skip_gaps():

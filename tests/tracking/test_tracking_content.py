@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adamct.config.compose import compose_cells, experiment_names
+from adamct.config.compose import compose_sweep, experiment_names
 from adamct.config.schema import ConfigurationError, figures_fed
 from adamct.config.spec import WarmupCosineSchedule
 from adamct.runs.store import Outcome
@@ -18,7 +18,7 @@ CURVE = ["experiment=max_update_normal_curve"]
 
 
 def one_cell(*overrides):
-    return compose_cells([*CURVE, "scale=smoke", "point=0", *overrides], sweep=False)[0]
+    return compose_sweep([*CURVE, "scale=smoke", "point=0", *overrides], sweep=False)[0]
 
 
 def record(n_steps, k=1, seed=0):
@@ -81,7 +81,7 @@ def test_levels_and_vectors_are_set_off_by_a_slash():
     assert flat({"n": 1, "max_update": [2.0]}) == {"n": 1, "max_update": 2.0}
     assert flat({"n": 1, "sampled_parameters": [2.0]}) == {"n": 1, "sampled_parameters/1": 2.0}
     assert flat({"n": 1, "head_samples": [2.0, 3.0]}) == {"n": 1}
-    kadam = compose_cells(["experiment=max_update_levels", "scale=smoke"])[-1].spec
+    kadam = compose_sweep(["experiment=max_update_levels", "scale=smoke"])[-1].spec
     row = rows(kadam, record(20, k=3))[10]
     assert row["max_update"] == row["max_update/3"] != row["max_update/1"]
     pair = kadam.optimizer.betas[-1], kadam.optimizer.gammas[-1]
@@ -120,7 +120,7 @@ def test_the_summary_says_how_a_run_ended():
 
 @pytest.mark.parametrize("experiment", experiment_names())
 def test_every_point_has_its_own_identity(experiment):
-    cells = compose_cells([f"experiment={experiment}", "scale=smoke"])
+    cells = compose_sweep([f"experiment={experiment}", "scale=smoke"])
     identities = [run_identity(cell) for cell in cells]
     points = {json.dumps([cell.spec.run_id, cell.labels]) for cell in cells}
     assert len({identity.id for identity in identities}) == len(points)
@@ -136,25 +136,25 @@ def test_every_point_has_its_own_identity(experiment):
 
 
 def test_cells_that_share_a_run_are_points_of_their_own():
-    cells = compose_cells(["experiment=kadam_cifar10", "scale=smoke", "optimizer.k=1"])
+    cells = compose_sweep(["experiment=kadam_cifar10", "scale=smoke", "optimizer.k=1"])
     shared = [cell for cell in cells if cell.spec.run_id == cells[0].spec.run_id]
     assert len({cell.labels["strategy"] for cell in shared}) == len(shared) > 1
     assert len({run_identity(cell).id for cell in shared}) == len(shared)
 
 
 def test_names_show_what_differs():
-    names = [run_identity(cell).name for cell in compose_cells([*CURVE, "n_seeds=2"])]
+    names = [run_identity(cell).name for cell in compose_sweep([*CURVE, "n_seeds=2"])]
     assert len(set(names)) == len(names)
     assert names[0] == "β=0.952 γ=0.99913 η=0.001 seed 0"
     chosen = ["optimizer.k=3", "optimizer.strategy=exp", "seed=1"]
     chosen += ["optimizer.lr=1e-3", "optimizer.decoupled=false"]
-    (cell,) = compose_cells(["experiment=kadam_cifar10", *chosen])
+    (cell,) = compose_sweep(["experiment=kadam_cifar10", *chosen])
     assert (
         run_identity(cell).name
         == "k=3 exp β=0.999 γ=0.9 η=0.001 λ=1e-05 coupled warmup_cosine seed 1"
     )
     assert run_identity(cell).tags == ("figure 6", "figure 15", "B+", "k=3", "exp")
-    turning = compose_cells(["experiment=direction", "seed=0"])
+    turning = compose_sweep(["experiment=direction", "seed=0"])
     assert [run_identity(cell).name.partition(" mean v qk-norm ")[2] for cell in turning] == [
         "W_Q,W_K: k=1 η=0.001 seed 0",
         "W_Q,W_K: k=2 η=0.0028284 held seed 0",
@@ -174,8 +174,8 @@ def test_a_point_is_tagged_with_every_figure_that_reads_it():
 
 
 def test_a_tracker_leaves_the_names_of_runs_as_they_are():
-    without = compose_cells([*CURVE, "scale=smoke"])
-    tracked = compose_cells([*CURVE, "scale=smoke", "tracker=wandb", "tracker.entity=team"])
+    without = compose_sweep([*CURVE, "scale=smoke"])
+    tracked = compose_sweep([*CURVE, "scale=smoke", "tracker=wandb", "tracker.entity=team"])
     assert [cell.spec for cell in without] == [cell.spec for cell in tracked]
     assert [run_identity(a).id for a in without] == [run_identity(b).id for b in tracked]
     assert {cell.tracker for cell in without} == {None}

@@ -16,7 +16,7 @@ import pytest
 from wandb.util import get_core_path
 
 from adamct.claims.verdict import Status
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.files import FileError
 from adamct.runs.runner import carry_out
 from adamct.runs.store import RecordWriter, RunFolder, StoreError
@@ -46,7 +46,7 @@ def no_account():
 
 
 def compose(runs_dir, *overrides):
-    return compose_cells([*SMOKE, f"runs_dir={runs_dir}", *overrides])
+    return compose_sweep([*SMOKE, f"runs_dir={runs_dir}", *overrides])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def cells(finished, tmp_path):
 
 
 def held(cells):
-    return Mirror.held(cells[0].tracker, run_identity(cells[0]).group)
+    return Mirror.held(cells.tracker, run_identity(cells[0]).group)
 
 
 def folder_of(cell):
@@ -222,7 +222,7 @@ def server(monkeypatch):
 
 
 def online(cells):
-    tracker = cells[0].tracker.model_copy(update={"mode": "online"})
+    tracker = cells.tracker.model_copy(update={"mode": "online"})
     return Mirror.held(tracker, run_identity(cells[0]).group)
 
 
@@ -277,7 +277,7 @@ def test_a_server_that_is_lost_is_not_waited_for(cells, server, capsys, monkeypa
     monkeypatch.setattr(follow, "_give_way", lambda: None)
     monkeypatch.setattr(follow.signal, "signal", lambda *_: None)
     monkeypatch.setattr(follow.os, "_exit", leave)
-    tracker = cells[0].tracker.model_copy(update={"mode": "online"})
+    tracker = cells.tracker.model_copy(update={"mode": "online"})
     there = [replace(cell, tracker=tracker) for cell in cells]
     with pytest.raises(Left, match="0"):
         follow._follow(there, "remedy", 0.0, multiprocessing.Pipe()[0])
@@ -346,7 +346,7 @@ def test_two_processes_do_not_mirror_the_same_points(cells):
 def test_the_mode_is_online_where_there_is_a_login(cells, monkeypatch, tmp_path):
     import wandb
 
-    tracker = cells[0].tracker
+    tracker = cells.tracker
     assert tracker.mode == "offline"
     undecided = tracker.model_copy(update={"mode": None})
     for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
@@ -380,7 +380,7 @@ def test_a_figure_is_a_run_with_its_claims(cells, tmp_path):
     verdicts = [verdict | {"detail": "d"} for verdict in (reproduced, open_one)]
     for _ in range(2):  # drawn again, it replaces what was there
         files = [picture, picture.with_suffix(".pdf"), table]
-        mirror_figure(cells[0].tracker, "smoke", picture.stem, ["e"], files, verdicts)
+        mirror_figure(cells.tracker, "smoke", picture.stem, ["e"], files, verdicts)
     (path,) = tmp_path.glob(".wandb/wandb/*fig03_max_update-smoke/*.wandb")
     (row,), summary, run, _ = read_back(path)
     assert row["figure._type"] == "image-file"
@@ -442,7 +442,7 @@ def test_killed_and_started_again_each_step_is_mirrored_once(tmp_path, door, cap
     sweep = [*SMOKE, f"runs_dir={tmp_path}", "point=0,1,2", "n_steps=60"]
     sweep += ["execution.checkpoint_every=20", "execution.flush_every=10"]
     run = ["scripts/run.py", "-m", *sweep, "hydra/launcher=basic", "tracker.interval=0.5"]
-    cells = compose_cells(sweep)
+    cells = compose_sweep(sweep)
     # Without pipes: W&B's service outlives the kill for a while, and would keep them open.
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path), *run],
@@ -476,7 +476,7 @@ def test_a_server_that_cannot_be_reached_costs_a_warning(cells, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("warning: the W&B mirror ended: W&B failed") == 1
     assert "Traceback" not in done.stderr
-    swept = compose_cells(sweep)
+    swept = compose_sweep(sweep)
     assert {folder_of(cell).outcome().status for cell in swept} == {"finished"}
     with held(cells) as mirror:
         assert not mirror.is_complete(cells[0])
@@ -546,7 +546,7 @@ def test_a_mirror_that_does_not_end_is_waited_for_aloud_and_not_for_ever(
 def test_records_are_looked_at_at_intervals_when_a_core_is_free_and_at_the_end(
     cells, monkeypatch, mode, interval, expected
 ):
-    tracker = cells[0].tracker.model_copy(update={"interval": interval})
+    tracker = cells.tracker.model_copy(update={"interval": interval})
     monkeypatch.setattr(follow, "n_cores", lambda: 2)
     now, looks = [0.0], []
     monkeypatch.setattr(follow.time, "monotonic", lambda: now[0])
@@ -573,7 +573,7 @@ def test_records_are_looked_at_at_intervals_when_a_core_is_free_and_at_the_end(
 
 
 def test_a_mirror_that_another_process_holds_is_had_when_it_is_left(cells):
-    about = cells[0].tracker, run_identity(cells[0]).group
+    about = cells.tracker, run_identity(cells[0]).group
     earlier = ExitStack()
     earlier.enter_context(held(cells))
 
@@ -585,7 +585,7 @@ def test_a_mirror_that_another_process_holds_is_had_when_it_is_left(cells):
             return self.ended
 
     with follow._held(*about, Sweep()) as mirror:
-        assert mirror.tracker == cells[0].tracker
+        assert mirror.tracker == cells.tracker
         Sweep.ended = True
         with pytest.raises(FileError, match="held by another"), follow._held(*about, Sweep()):
             pass
@@ -595,8 +595,8 @@ def test_without_a_tracker_wandb_is_not_imported():
     script = """
 import multiprocessing, sys
 import adamct.runs.sweep
-from adamct.config.compose import compose_cells
-with adamct.runs.sweep.tracked(compose_cells(["scale=smoke"])):
+from adamct.config.compose import compose_sweep
+with adamct.runs.sweep.tracked(compose_sweep(["scale=smoke"])):
     assert not multiprocessing.active_children()
 assert not {"wandb", "pandas"} & set(sys.modules)
 """
@@ -620,7 +620,7 @@ def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, door, capsys):
 
 
 def test_the_door_mirrors_again_when_asked(cells, door, capsys):
-    overrides = [*SMOKE, f"runs_dir={cells[0].runs_dir}", "point=0,3", "n_steps=30"]
+    overrides = [*SMOKE, f"runs_dir={cells.runs_dir}", "point=0,3", "n_steps=30"]
     for arguments, count in ((overrides, "2 of 2"), (overrides, "0 of 2"), (["--again"], "2 of 2")):
         assert door.main([*overrides, *arguments]) == 0
         assert f"{count} points mirrored now" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.runs.store import RunFolder
 from adamct.tracking.content import rows, run_config, run_identity
 
@@ -63,7 +63,7 @@ def call(start, tmp_path):
 
 @pytest.fixture
 def cells(tmp_path):
-    return compose_cells([*SWEEP, *ONLINE, f"runs_dir={tmp_path / 'runs'}"])
+    return compose_sweep([*SWEEP, *ONLINE, f"runs_dir={tmp_path / 'runs'}"])
 
 
 def assert_served(server, cells):

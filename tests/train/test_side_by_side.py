@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.config.schema import ConfigurationError
 from adamct.continuous import solve
 from adamct.records import load
@@ -22,8 +22,8 @@ TWIN = ["scale=smoke", "continuous={scheme:exponential,n_substeps:1}"]
 
 
 def training(*overrides):
-    (cell,) = compose_cells(list(overrides), sweep=False)
-    return Training(cell.spec, cell.execution, data_dir=cell.data_dir, cache_dir=cell.cache_dir)
+    sweep = compose_sweep(list(overrides), sweep=False)
+    return Training(cell.spec, sweep.execution, data_dir=sweep.data_dir, cache_dir=sweep.cache_dir)
 
 
 def head_values(model, of):
@@ -256,8 +256,8 @@ def test_a_twin_goes_on_from_a_checkpoint_bit_for_bit():
 
 def test_vectors_of_a_record_become_columns_and_come_back(tmp_path):
     overrides = [*NORMALIZED, "n_steps=4", f"observe=[{','.join(HEADS)},max_update]"]
-    cells = compose_cells([*overrides, f"runs_dir={tmp_path}"], sweep=False)
-    carry_out(cells[0].spec, cells[0].execution, runs_dir=tmp_path)
+    cells = compose_sweep([*overrides, f"runs_dir={tmp_path}"], sweep=False)
+    carry_out(cells[0].spec, cells.execution, runs_dir=tmp_path)
     records = load(cells)
     run_id = cells[0].spec.run_id
     n, norms = records.vectors(run_id, "head_squared_norms")
@@ -274,7 +274,7 @@ def test_vectors_of_a_record_become_columns_and_come_back(tmp_path):
 
 def test_new_options_at_their_defaults_leave_names_alone():
     plain, spelled = (
-        compose_cells(["scale=smoke", *overrides], sweep=False)[0].spec.canonical_json()
+        compose_sweep(["scale=smoke", *overrides], sweep=False)[0].spec.canonical_json()
         for overrides in ([], ["continuous=null", "optimizer.query_key_second_moment=elementwise"])
     )
     assert plain == spelled
@@ -285,7 +285,7 @@ def test_new_options_at_their_defaults_leave_names_alone():
 def test_levels_of_queries_and_keys_come_in_pairs():
     own = "optimizer.query_key={lr:1.0e-3,betas:[0.9,0.9],gammas:[0.9]}"
     with pytest.raises(ConfigurationError, match="2 betas and 1 gammas"):
-        compose_cells(["scale=smoke", own], sweep=False)
+        compose_sweep(["scale=smoke", own], sweep=False)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_levels_of_queries_and_keys_come_in_pairs():
 )
 def test_a_twin_of_what_equation_4_does_not_cover_is_refused(overrides, message):
     with pytest.raises(ConfigurationError, match=message):
-        compose_cells([*TWIN, *overrides], sweep=False)
+        compose_sweep([*TWIN, *overrides], sweep=False)
 
 
 def test_no_observable_has_two_meanings():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
 from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
 from adamct.data import Augmentation, image_batch, open_corpus, open_images
@@ -14,8 +14,8 @@ EVALUATED = "evaluation={every:10}"
 
 
 def training(*overrides, seed=0):
-    (cell,) = compose_cells([*overrides, "scale=smoke", f"seed={seed}"], sweep=False)
-    return Training(cell.spec, cell.execution, data_dir=cell.data_dir, cache_dir=cell.cache_dir)
+    sweep = compose_sweep([*overrides, "scale=smoke", f"seed={seed}"], sweep=False)
+    return Training(cell.spec, sweep.execution, data_dir=sweep.data_dir, cache_dir=sweep.cache_dir)
 
 
 def test_scores_are_those_of_the_whole_held_out_splits():
@@ -101,11 +101,11 @@ def test_held_out_text_is_the_end_of_the_train_split():
 )
 def test_what_cannot_work_is_refused_at_composition(overrides, message):
     with pytest.raises(ConfigurationError, match=message):
-        compose_cells(overrides, sweep=False)
+        compose_sweep(overrides, sweep=False)
 
 
 def test_a_model_refuses_the_other_kind_of_data():
-    (cell,) = compose_cells(["task=cnn_smoke"], sweep=False)
+    sweep = compose_sweep(["task=cnn_smoke"], sweep=False)
     values = cell.spec.model_dump()
     values["task"]["data"] = {"kind": "text", "corpus": "c4"}
     with pytest.raises(ValueError, match="'cnn' takes data of kind 'images', received 'text'"):
@@ -113,11 +113,11 @@ def test_a_model_refuses_the_other_kind_of_data():
 
 
 def test_data_that_changed_since_composition_are_refused():
-    (cell,) = compose_cells(["task=cnn_smoke"], sweep=False)
+    sweep = compose_sweep(["task=cnn_smoke"], sweep=False)
     data = cell.spec.task.data.model_copy(update={"sha256": "0" * 64})
     task = cell.spec.task.model_copy(update={"data": data})
     with pytest.raises(ValueError, match="changed since the spec was composed"):
         Training(
-            cell.spec.model_copy(update={"task": task}), cell.execution,
-            data_dir=None, cache_dir=cell.cache_dir,
+            cell.spec.model_copy(update={"task": task}), sweep.execution,
+            data_dir=None, cache_dir=sweep.cache_dir,
         )  # fmt: skip

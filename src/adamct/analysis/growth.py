@@ -15,7 +15,7 @@ from adamct.theory import (
     log_slope,
     max_update_bound,
     predicted_slope,
-    riding_share,
+    share_at_predicted_rate,
 )
 
 SLOPE_STEP = 1000  # Appendix H: the slope is taken at n = 1000, from n = 995 and 1005
@@ -123,4 +123,4 @@ def _growth_of(n: np.ndarray, values: np.ndarray, run: Any) -> tuple[float, bool
     if run.paper_rate == 0 or len(n) < 12:
         return float("nan"), exceeded
     bound = discrete_max_update_bound if run.exact_rate > 0 else max_update_bound
-    return float(riding_share(n, values, run.beta, run.gamma, bound=bound)), exceeded
+    return float(share_at_predicted_rate(n, values, run.beta, run.gamma, bound=bound)), exceeded

@@ -21,7 +21,7 @@ from adamct.claims.boundedness import CURVE, EXACT_REFERENCE
 from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, require_points
 from adamct.claims.verdict import Claim
 from adamct.records import Records
-from adamct.theory import riding_share
+from adamct.theory import share_at_predicted_rate
 
 CLEARLY_UNSTABLE = -0.02  # nearer to C = 0 the growth is slower than the resets between
 FLAT = 0.002  # per step: growth by e in 500 steps; a tenth of the paper's rate at C = -0.04
@@ -54,7 +54,7 @@ def rate_error(records: Records, *, theory: Theory) -> Estimate:
     errors = np.abs(slope_error(slopes, theory))
     median, interval = median_with_interval(errors)
     n, values = unstable.matrix("max_update")
-    share = riding_share(n, values, unstable.runs.beta, unstable.runs.gamma)
+    share = share_at_predicted_rate(n, values, unstable.runs.beta, unstable.runs.gamma)
     detail = (
         f"median relative error {100 * median:.2g} %, 95 % interval [{100 * interval.low:.2g} %, "
         f"{100 * interval.high:.2g} %], {len(errors)} points with C < {CLEARLY_UNSTABLE}, "

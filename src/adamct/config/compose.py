@@ -1,7 +1,7 @@
 """Hydra configuration → specs; the only module that imports Hydra.
 
 Configuration crosses one border here, once: below it, everything is typed, frozen and checked.
-:func:`compose_cells` reads a sweep exactly as ``scripts/run.py -m`` will launch it, so that the
+:func:`compose_sweep` reads a sweep exactly as ``scripts/run.py -m`` will launch it, so that the
 door, the figures and the tests all speak of the same runs.
 """
 
@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
@@ -23,9 +24,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from adamct.config.resolve import cell_from_values
+from adamct.config.execution import Sweep
+from adamct.config.resolve import resolve
 from adamct.config.schema import CONF_DIR, ConfigurationError
-from adamct.config.spec import Cell
 
 Values = dict[str, Any]
 
@@ -40,15 +41,13 @@ def _one_kind_of_error() -> Iterator[None]:
 
 
 @_one_kind_of_error()
-def compose_cells(
-    overrides: Sequence[str], *, sweep: bool = True, with_data: bool = True
-) -> list[Cell]:
-    """Compose every cell of a sweep, in the order in which Hydra launches them.
+def compose_sweep(overrides: Sequence[str], *, sweep: bool = True, with_data: bool = True) -> Sweep:
+    """Compose every point of a sweep, in the order in which Hydra launches them.
 
     Args:
         overrides: as on the command line: ``["experiment=max_update_normal_curve", "seed=0,1"]``.
         sweep: expand the sweep (``-m``); otherwise compose the one run that the overrides name.
-        with_data: open each cell's data, to refuse what is missing and to name the run by it.
+        with_data: open each point's data, to refuse what is missing and to name the run by it.
             Without, the specs have no ``run_id``.
 
     Raises:
@@ -67,7 +66,7 @@ def compose_cells(
         ranges |= {o.key_or_group: _choices(o) for o in swept}
         # Groups change the composition itself; every other key changes values in its result.
         groups = {key: ranges.pop(key) for key in list(ranges) if _is_group(key)}
-        cells = []
+        found: list[Sweep] = []
         for picks in itertools.product(*groups.values()):
             chosen = [f"{key}={pick}" for key, pick in zip(groups, picks, strict=True)]
             base = _own_part(compose("config", [*fixed.values(), *chosen]))
@@ -75,16 +74,16 @@ def compose_cells(
             points = [
                 dict(zip(ranges, point, strict=True)) for point in itertools.product(*choices)
             ]
-            cells += [cell_from_values(values, with_data) for values in _at_each(base, points)]
-    if not cells:
+            found += [resolve(values, with_data) for values in _at_each(base, points)]
+    if not found:
         empty = [key for key, choices in {**groups, **ranges}.items() if not choices]
         raise ConfigurationError(f"the sweep has no runs: {', '.join(empty)} ranges over nothing")
-    return cells
+    return _joined(found)
 
 
-def cell_from_config(cfg: DictConfig) -> Cell:
-    """Compose the cell of one Hydra job, from the configuration that Hydra hands it."""
-    return cell_from_values(_plain(_own_part(cfg)), with_data=True)
+def sweep_of_job(cfg: DictConfig) -> Sweep:
+    """Compose the one point of a Hydra job, from the configuration that Hydra hands it."""
+    return resolve(_plain(_own_part(cfg)), with_data=True)
 
 
 def experiment_names() -> list[str]:
@@ -93,6 +92,19 @@ def experiment_names() -> list[str]:
 
 
 # ------------------------------------------------------------------------------------ sweeps
+
+
+def _joined(parts: Sequence[Sweep]) -> Sweep:
+    """Join sweeps of one point each; refuse to sweep what a sweep has one of."""
+    first = parts[0]
+    of_one = ("experiment", "scale", "execution", "runs_dir", "data_dir", "cache_dir", "tracker")
+    for name in of_one:
+        if differing := [p for p in parts if getattr(p, name) != getattr(first, name)]:
+            raise ConfigurationError(
+                f"{name} is swept: {getattr(first, name)!r} and {getattr(differing[0], name)!r}; "
+                f"a sweep has one {name}, so call once for each"
+            )
+    return replace(first, points=tuple(point for part in parts for point in part))
 
 
 def _is_group(key: str) -> bool:

@@ -1,4 +1,4 @@
-"""Configuration → cells: the pair, the levels, the schedule and the data's identity, resolved."""
+"""Configuration → points: the pair, the levels, the schedule and the data's identity, resolved."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from adamct.config.execution import Point, Sweep, TrackerSpec, WandbTracker
 from adamct.config.schema import (
     Config,
     ConfigurationError,
@@ -17,23 +18,20 @@ from adamct.config.schema import (
 )
 from adamct.config.spec import (
     AnnealedSchedule,
-    Cell,
     ImageData,
     OptimizerSpec,
     RunSpec,
     ScheduleSpec,
     TaskSpec,
     TextData,
-    TrackerSpec,
-    WandbTracker,
 )
 from adamct.data import open_corpus, open_images
 from adamct.optim import strategy_hyperparameters
 from adamct.theory import Curve, growth_rate, level_curve, normal_curve, stability_coefficient
 
 
-def cell_from_values(values: object, with_data: bool) -> Cell:
-    """Derive the cell of a composed configuration.
+def resolve(values: object, with_data: bool) -> Sweep:
+    """Derive the one point of a composed configuration, as a sweep of its own.
 
     Args:
         values: the configuration as plain values, Hydra's own node left out.
@@ -66,16 +64,16 @@ def cell_from_values(values: object, with_data: bool) -> Cell:
         "point": config.point,
         "seed": config.seed,
     }
-    return Cell(
-        experiment=config.experiment_name or "single",
-        scale=config.scale,
-        labels=labels,
-        spec=spec,
+    return Sweep(
+        points=(Point(config.experiment_name or "single", config.scale, labels, spec),),
         execution=config.execution,
         runs_dir=config.runs_dir,
         data_dir=config.data_dir,
         cache_dir=config.cache_dir,
         tracker=_tracker(config.tracker),
+        question=config.question or "",
+        paper=config.paper or "",
+        reference_omits=config.reference_omits,
     )
 
 

@@ -6,24 +6,21 @@ Values of configuration cross into the program here, once.
 from __future__ import annotations
 
 import difflib
-import re
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from adamct.config.execution import Execution, TrackerSpec
 from adamct.config.spec import (
     ContinuousSpec,
     EvaluationSpec,
-    Execution,
     Frozen,
     Lax,
     Observable,
     QueryKeySpec,
     ScheduleSpec,
     TaskSpec,
-    TrackerSpec,
     checked_decay,
 )
 
@@ -94,6 +91,9 @@ class Config(Frozen):
     execution: Execution
     tracker: TrackerSpec
     experiment_name: str | None
+    question: str | None
+    paper: str | None
+    reference_omits: Annotated[tuple[str, ...], Lax]
     sizes: dict[Scale, dict[str, Any]] | None
     curve: CurveConfig | None
     point: int | None
@@ -112,19 +112,6 @@ class Config(Frozen):
     @classmethod
     def _decays(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
         return pair if pair is None else (checked_decay(pair[0]), checked_decay(pair[1]))
-
-
-@lru_cache
-def figures_fed(experiment: str) -> tuple[str, ...]:
-    """Return the figures that an experiment's header says it feeds; none without such a file.
-
-    >>> figures_fed("max_update_normal_curve")
-    ('3', '11', 'E3')
-    """
-    path = CONF_DIR / "experiment" / f"{experiment}.yaml"
-    header = path.read_text() if path.exists() else ""
-    feeds = re.search(r"^#.*Feeds: Figures? (.+)\.$", header, re.MULTILINE)
-    return tuple(re.findall(r"\bE?\d+\b", feeds[1])) if feeds else ()
 
 
 def explain(error: ValidationError) -> str:

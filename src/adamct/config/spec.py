@@ -3,16 +3,15 @@
 A :class:`RunSpec` holds everything that decides the numbers of a run, and nothing else: the same
 spec gives the same record, whoever asks for it. Hyperparameters stand in their canonical form (the
 decays of every level rather than a strategy's name), so that runs that coincide have one spec and
-are trained once. What decides only how a run is carried out is an :class:`Execution`.
+are trained once. What decides only how numbers round is an
+:class:`~adamct.config.execution.Execution`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -368,79 +367,3 @@ class RunSpec(Frozen):
             unknown["vocab_size"] = None
         task = self.task.model_copy(update={"data": data.model_copy(update=unknown)})
         return self.model_copy(update={"task": task})
-
-
-class Execution(Frozen):
-    """How a run is carried out. Recorded, but no part of its name.
-
-    Attributes:
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …; ``"auto"`` takes a GPU where there is one.
-        threads: CPU threads of this run. 1 and 2 threads round differently.
-        compiled: ``KAdam``'s ``compiled``; compiled and eager code round differently.
-        deterministic: torch's deterministic algorithms. Switched off, a run on a GPU no longer
-            repeats bit for bit.
-        flush_every: steps between two flushes of the record; the only synchronization.
-        checkpoint_every: steps between two checkpoints; ``None`` keeps none, so that an
-            interrupted run starts again from its first step.
-    """
-
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    threads: int = Field(default=1, ge=1)
-    compiled: bool | None = None
-    deterministic: bool = True
-    flush_every: int = Field(default=50, ge=1)
-    checkpoint_every: int | None = Field(default=None, ge=1)
-
-
-class NoTracker(Frozen):
-    """The local records alone."""
-
-    kind: Literal["none"]
-
-
-class WandbTracker(Frozen):
-    """Where the records are mirrored in W&B. The mirror reads them; no run depends on it.
-
-    Attributes:
-        kind: ``"wandb"``.
-        project: W&B's project.
-        entity: user or team; ``None`` for the account's own.
-        mode: ``None`` is as W&B itself is set (``wandb offline``), else online where there is a
-            login, and offline elsewhere; ``"disabled"`` is as if there were no tracker.
-        folder: of W&B's files, and of notes of what is mirrored.
-        interval: seconds between two looks at growing records; ``None`` for 10 online and 600
-            offline, where nobody looks on, and for more often while a core is free. Each sweep ends
-            with a last look.
-        init_timeout: seconds that the server may take to answer.
-        finish_timeout: seconds that the last rows of a run may take to the server.
-    """
-
-    kind: Literal["wandb"]
-    project: str = Field(min_length=1)
-    entity: str | None
-    mode: Literal["online", "offline", "disabled"] | None
-    folder: Annotated[Path, Lax]
-    interval: float | None = Field(gt=0, le=86_400)
-    init_timeout: float = Field(gt=0)
-    finish_timeout: float = Field(gt=0)
-
-
-TrackerSpec = Annotated[NoTracker | WandbTracker, Field(discriminator="kind")]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of an experiment's grid: the labels that figures sort by, and the run behind it.
-
-    Several cells may share a run (every strategy at k = 1): it is trained once.
-    """
-
-    experiment: str
-    scale: str
-    labels: dict[str, Any]  # beta, gamma (of the strategy's pair), k, strategy, point, seed
-    spec: RunSpec
-    execution: Execution
-    runs_dir: Path
-    data_dir: Path | None
-    cache_dir: Path
-    tracker: WandbTracker | None = None  # None: not mirrored

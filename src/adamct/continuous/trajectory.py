@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -53,13 +52,6 @@ class Trajectory(Iterator[State]):
     def unflatten(self, vector: Tensor) -> Any:
         """Give a flat vector (P,), such as ``state.u``, the form of the parameters; views of it."""
         return self._objective.unflatten(vector)
-
-    def final(self) -> State:
-        """Run to the last batch and return the last state."""
-        last = deque(self, maxlen=1)
-        if not last:
-            raise ValueError("no state is left: the trajectory has already been run to its end")
-        return last[0]
 
     def stack(self) -> Tensor:
         """Run to the last batch and return θ at every state, (states, P). Keeps them all."""
@@ -143,7 +135,8 @@ def solve(
         >>> trajectory = solve(
         ...     loss, weights, batches, scheme="exponential", n_substeps=2, **settings
         ... )
-        >>> {name: tuple(p.shape) for name, p in trajectory.final().params.items()}
+        >>> *_, last = trajectory
+        >>> {name: tuple(p.shape) for name, p in last.params.items()}
         {'weight': (1, 3), 'bias': (1,)}
 
     """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.colors import to_hex
 
-from adamct.config.spec import Cell
+from adamct.config.execution import Point
 from adamct.dashboards.panels import Colour
 from adamct.plotting.kadam import ADAM_COLOUR, COLOURS
 from adamct.plotting.style import colours_by
@@ -15,23 +15,23 @@ from adamct.theory import stability_coefficient
 from adamct.tracking.content import run_identity
 
 
-def run_colours(cells: Sequence[Cell], by: Colour) -> dict[str, str]:
+def run_colours(points: Sequence[Point], by: Colour) -> dict[str, str]:
     """Return a colour, ``#rrggbb``, for every point's run in W&B.
 
     Args:
-        cells: of all experiments that the figure reads, since they share one range.
+        points: of all experiments that the figure reads, since they share one range.
         by: what tells them apart: C or β over their range, or the strategy.
 
     Returns:
         Colours by the run's id in W&B.
     """
-    if not cells:
+    if not points:
         return {}
-    labels = [cell.labels for cell in cells]
+    labels = [point.labels for point in points]
     if by == "strategy":
         colours = [ADAM_COLOUR if x["k"] == 1 else COLOURS[str(x["strategy"])] for x in labels]
     else:
         beta, gamma = (np.array([x[name] for x in labels], float) for name in ("beta", "gamma"))
         values = beta if by == "beta" else np.asarray(stability_coefficient(beta, gamma))
         colours = [to_hex(colour) for colour in colours_by(by, values).to_rgba(values)]
-    return {run_identity(c).id: colour for c, colour in zip(cells, colours, strict=True)}
+    return {run_identity(c).id: colour for c, colour in zip(points, colours, strict=True)}

@@ -10,13 +10,13 @@
 - ``live``: ``attach``, ``Monitor``, ``StabilityWarning``: hooks, transfers, warnings.
 - ``reading``: u_n of every parameter, from the m and v that the optimizer keeps.
 - ``recording``: what a step leaves on the device, and what a flush makes of it.
-- ``watch``: what is known of one parameter group; whether its leading parameter rides.
+- ``group_statistics``: what is known of one parameter group, and whether it grows exponentially.
 
 Nothing waits for the device between flushes.
 """
 
+from adamct.monitor.group_statistics import GroupStatistics
 from adamct.monitor.live import Monitor, StabilityWarning, attach
 from adamct.monitor.recording import History
-from adamct.monitor.watch import Watch
 
-__all__ = ["History", "Monitor", "StabilityWarning", "Watch", "attach"]
+__all__ = ["GroupStatistics", "History", "Monitor", "StabilityWarning", "attach"]

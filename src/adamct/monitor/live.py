@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.optim import Adam, AdamW
 from torch.optim.optimizer import Optimizer
 
-from adamct.monitor.reading import NamedParameters, names_in, pairs_of, slots_of
+from adamct.monitor.group_statistics import GroupStatistics, Window, statistics_of
+from adamct.monitor.reading import NamedParameters, entries_of, names_in, pairs_of
 from adamct.monitor.recording import AdamRecorder, History, KAdamRecorder, Recorder
-from adamct.monitor.watch import Lens, Watch, watches_of
 from adamct.optim import KAdam
 from adamct.theory.diagnosis import diagnose
 
@@ -39,7 +39,7 @@ def attach(
     """Watch an optimizer's max-update from now on, through a hook after each of its steps.
 
     It warns at once if a pair is unstable (γ² ≥ β), and once more when the parameter that holds
-    the max-update rides the exponential, or has outgrown what a stable pair shows. On torch's
+    the max-update grows exponentially, or has outgrown what a stable pair shows. On torch's
     Adam a recorded step reads m and v of every parameter once. On KAdam, whose own tracking it
     turns on, one step in ``flush_every`` does.
 
@@ -52,7 +52,7 @@ def attach(
         warn: whether to warn; or a function to call with each ``StabilityWarning`` instead.
 
     Returns:
-        The monitor: ``report()``, ``history``, ``watches``, ``detach()``; also a context manager.
+        The monitor: ``report()``, ``history``, ``groups``, ``detach()``; also a context manager.
 
     Raises:
         TypeError: another kind of optimizer.
@@ -75,10 +75,10 @@ class Monitor:
     """What ``attach`` returns, and takes the arguments of.
 
     Attributes:
-        watches: one ``Watch`` for each parameter group and level, as of the last flush.
+        groups: one ``GroupStatistics`` for each parameter group and level, as of the last flush.
     """
 
-    watches: list[Watch]
+    groups: list[GroupStatistics]
     _pending: list[tuple[int, Tensor]]  # rows on the device, with their steps n
 
     def __init__(
@@ -94,11 +94,11 @@ class Monitor:
         self._optimizer = optimizer
         self._names = {} if named_parameters is None else names_in(named_parameters)
         self._every, self._flush_every, self._warn = every, flush_every, warn
-        self._lens = Lens.for_every(every)
+        self._window = Window.for_every(every)
         self._history: list[History] = []
         self._warned: set[Hashable] = set()
         self._begin()
-        if self._names and not any(slot.param in self._names for slot in self._slots):
+        if self._names and not any(entry.param in self._names for entry in self._entries):
             raise ValueError(
                 f"none of the {len(self._names)} named parameters is the optimizer's; pass the "
                 "model whose parameters it steps"
@@ -122,14 +122,14 @@ class Monitor:
         self._read_pairs(tensors=True)
         self._history.append(self._recorder.take(n, rows))
         self._warn_of_pairs()
-        # A ride can end in a reset just before the flush: so judge along the way, too.
+        # Growth can end in a reset just before the flush: so judge along the way, too.
         for back in reversed(range(0, len(rows), JUDGE_EVERY)):
-            for watch in self.watches:
-                leader = self._recorder.leader(watch.columns, back)
+            for group in self.groups:
+                leader = self._recorder.leader(group.columns, back)
                 if leader is not None:
-                    watch.update(leader, self._lens)
-                if watch.grows:
-                    self._warn_once("grows", watch.growth_text())
+                    group.update(leader, self._window)
+                if group.grows:
+                    self._warn_once("grows", group.growth_text())
 
     @property
     def history(self) -> History:
@@ -143,7 +143,7 @@ class Monitor:
         self.flush()
         when = f"after step n = {self._n - 1}" if self._n else "before its first step"
         parts = [f"{type(self._optimizer).__name__} {when}"]
-        return "\n\n".join(parts + [watch.as_text() for watch in self.watches])
+        return "\n\n".join(parts + [group.as_text() for group in self.groups])
 
     def detach(self) -> None:
         """Flush, and leave the optimizer as it was."""
@@ -169,20 +169,20 @@ class Monitor:
         """Lay everything out for the optimizer's groups and state as they are now."""
         optimizer = self._optimizer
         self._layout = _layout(optimizer)
-        self._slots = slots_of(optimizer, self._names)
-        self.watches = watches_of(optimizer, self._slots)
-        steps = (optimizer.state.get(slot.param, {}).get("step", 0) for slot in self._slots)
+        self._entries = entries_of(optimizer, self._names)
+        self.groups = statistics_of(optimizer, self._entries)
+        steps = (optimizer.state.get(entry.param, {}).get("step", 0) for entry in self._entries)
         self._n = int(max(steps, default=0))  # of the next step
         self._pairs: dict[tuple[int, int], tuple[float, float]] = {}
         self._read_pairs(tensors=True)
         self._pending = []
         self._since_flush = 0
-        keep = self._lens.n_rows + self._flush_every
+        keep = self._window.n_rows + self._flush_every
         self._recorder: Recorder
         if isinstance(optimizer, KAdam):
-            self._recorder = KAdamRecorder(optimizer, self._slots, self._pairs, keep)
+            self._recorder = KAdamRecorder(optimizer, self._entries, self._pairs, keep)
         else:
-            self._recorder = AdamRecorder(optimizer, self._slots, self._pairs, keep)
+            self._recorder = AdamRecorder(optimizer, self._entries, self._pairs, keep)
 
     def _after_load(self, optimizer: Optimizer) -> None:
         self.flush()
@@ -209,21 +209,21 @@ class Monitor:
 
     def _read_pairs(self, *, tensors: bool) -> None:
         """Note the pairs in effect. For those that are tensors one may have to wait."""
-        for watch in self.watches:
-            beta, gamma = pairs_of(self._optimizer.param_groups[watch.group])[watch.level]
+        for group in self.groups:
+            beta, gamma = pairs_of(self._optimizer.param_groups[group.group])[group.level]
             if isinstance(beta, Tensor) and not tensors:
                 continue
-            key, pair = (watch.group, watch.level), (float(beta), float(gamma))
+            key, pair = (group.group, group.level), (float(beta), float(gamma))
             if self._pairs.get(key) != pair:
                 self._pairs[key] = pair
-                watch.since = self._n
-            if tensors and pair != (watch.diagnosis.beta, watch.diagnosis.gamma):
-                watch.diagnosis = diagnose(*pair)
+                group.since = self._n
+            if tensors and pair != (group.diagnosis.beta, group.diagnosis.gamma):
+                group.diagnosis = diagnose(*pair)
 
     def _warn_of_pairs(self) -> None:
-        for watch in self.watches:
-            if watch.alarming:
-                self._warn_once(watch.diagnosis.torch_betas, watch.pair_text())
+        for group in self.groups:
+            if group.alarming:
+                self._warn_once(group.diagnosis.torch_betas, group.pair_text())
 
     def _warn_once(self, key: Hashable, message: str) -> None:
         if not self._warn or key in self._warned:

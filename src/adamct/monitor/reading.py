@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from adamct.optim import KAdam, level_decays
-from adamct.optim.scalars import StepScalars
+from adamct.optim.update import StepScalars
 
 NamedParameters: TypeAlias = nn.Module | Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]
 
@@ -24,7 +24,7 @@ _BLOCK = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
-class Slot:
+class Entry:
     """One parameter at one level of its group: what has an ‖u_n‖∞ of its own."""
 
     param: Tensor
@@ -34,7 +34,7 @@ class Slot:
 
 
 class Moments(NamedTuple):
-    """What u_n of one slot is made of."""
+    """What u_n of one entry is made of."""
 
     m: Tensor
     v: Tensor
@@ -45,22 +45,22 @@ class Moments(NamedTuple):
     corrected_eps: bool  # ε is added after bias correction, as torch does
 
 
-def slots_of(optimizer: Optimizer, names: Mapping[Tensor, str]) -> list[Slot]:
+def entries_of(optimizer: Optimizer, names: Mapping[Tensor, str]) -> list[Entry]:
     """Every parameter with elements, once for each level, in the optimizer's order.
 
     >>> weight = nn.Parameter(torch.zeros(3, 2))
-    >>> [slot.name for slot in slots_of(torch.optim.Adam([weight]), {})]
+    >>> [entry.name for entry in entries_of(torch.optim.Adam([weight]), {})]
     ['parameter 0 of group 0 (3 x 2)']
     """
-    slots = []
+    entries = []
     for i, group in enumerate(optimizer.param_groups):
         own = group.get("param_names") or [None] * len(group["params"])
         for j, (p, own_name) in enumerate(zip(group["params"], own, strict=True)):
             shape = " x ".join(map(str, p.shape)) or "a scalar"
             name = names.get(p) or own_name or f"parameter {j} of group {i} ({shape})"
             if p.numel() > 0:
-                slots += [Slot(p, name, i, level) for level in range(len(pairs_of(group)))]
-    return slots
+                entries += [Entry(p, name, i, level) for level in range(len(pairs_of(group)))]
+    return entries
 
 
 def names_in(named: NamedParameters) -> dict[Tensor, str]:
@@ -88,14 +88,14 @@ def pairs_of(group: Mapping[str, Any]) -> list[tuple[float | Tensor, float | Ten
     return list(zip(*level_decays(group), strict=True))
 
 
-def moments_of(slot: Slot, optimizer: Optimizer, beta: float, gamma: float) -> Moments | None:
-    """The moments of a slot; None before its parameter's first step."""
-    state, group = optimizer.state.get(slot.param), optimizer.param_groups[slot.group]
+def moments_of(entry: Entry, optimizer: Optimizer, beta: float, gamma: float) -> Moments | None:
+    """The moments of an entry; None before its parameter's first step."""
+    state, group = optimizer.state.get(entry.param), optimizer.param_groups[entry.group]
     if not state:
         return None
     if isinstance(optimizer, KAdam):
-        m, v = state["m"][slot.level], state["v"][slot.level]
-        step = torch.tensor(float(state["step"]))
+        m, v = state["m"][entry.level], state["v"][entry.level]
+        step = torch.tensor(state["step"], dtype=torch.float64)
         eps = StepScalars(group).eps(m.dtype)
         return Moments(m, v, step, beta, gamma, eps, corrected_eps=False)
     m = state["exp_avg"]
@@ -104,13 +104,13 @@ def moments_of(slot: Slot, optimizer: Optimizer, beta: float, gamma: float) -> M
 
 
 def max_updates(moments: Sequence[Moments | None]) -> Tensor | None:
-    """‖u_n‖∞ of each slot with its step count t, without waiting for the device.
+    """‖u_n‖∞ of each entry with its step count t, without waiting for the device.
 
     Args:
-        moments: one entry a slot; None counts as an update of 0 at t = 0.
+        moments: one for each entry; None counts as an update of 0 at t = 0.
 
     Returns:
-        A tensor of shape (2, slots) on the device of the first moments: the norms and t. None
+        A tensor of shape (2, entries) on the device of the first moments: the norms and t. None
         if there are no moments at all.
 
     >>> m, v = torch.tensor([0.1, -0.2]), torch.tensor([0.001, 0.004])  # after g = (1, -2)

@@ -7,37 +7,107 @@ again, in this optimizer or in the next one of the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import FunctionType
-from typing import NamedTuple
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from adamct.optim.scalars import Level
-from adamct.optim.update import Decay, kadam_update
+from adamct.optim.update import Level, kadam_update
+
+# On one CPU core compiling takes 17 s. Above this size a step of k = 2 saves about 3 ms per
+# million parameters, so that a run of five thousand steps earns it back.
+COMPILE_FROM = 1_000_000  # parameters
 
 SMALLEST = 2  # torch.compile treats a dimension of size 1 as a constant and would compile again
 
+# By default torch compiles a function for at most 8 kinds of arguments; a sweep over k passes that.
+_KINDS = 256
 
-class NoCompilerError(RuntimeError):
-    """``torch.compile`` failed; nothing has been updated."""
-
-
-class Variant(NamedTuple):
-    """What is fixed when the update is compiled."""
-
-    k: int
-    decay: Decay
-    maximize: bool
-    track: bool
-    param_dtype: torch.dtype
-    grad_dtype: torch.dtype
-    state_dtype: torch.dtype
-    device: torch.device
+_no_compiler = False  # a failed attempt is not repeated in the process, nor is its notice
+_compiled_kinds: set[tuple[Any, ...]] = set()
 
 
-_variants: dict[Variant, Callable[..., list[Tensor]]] = {}
+def compiling_pays(params: Iterable[Tensor]) -> bool:
+    """Whether ``compiled=None`` compiles: on CUDA or for many parameters, given a compiler.
+
+    >>> compiling_pays([Tensor(64, 64)])
+    False
+    """
+    params = list(params)
+    large = any(p.is_cuda for p in params) or sum(p.numel() for p in params) >= COMPILE_FROM
+    return large and not _no_compiler
+
+
+def compiled_update(
+    θ: Tensor,
+    g: Tensor,
+    m: Sequence[Tensor],
+    v: Sequence[Tensor],
+    scalars: Tensor,
+    lr: Tensor,
+    *,
+    forced: bool,
+    **flags: Any,
+) -> list[Tensor] | None:
+    """``kadam_update``, compiled on first need, where that is possible.
+
+    Args:
+        θ: the parameter, of any shape; updated.
+        g: its gradient, of the same shape.
+        m: k first moments, laid out like it; updated.
+        v: k second moments, laid out like it; updated.
+        scalars: the vector of ``StepScalars.packed``, of 4k + 2 entries.
+        lr: 0-d tensor.
+        forced: whether a missing compiler is an error rather than a notice.
+        flags: ``decay``, ``maximize`` and ``track``, as in ``kadam_update``.
+
+    Returns:
+        The norms, as in ``kadam_update``. None, and nothing updated, for a parameter of one
+        element or without flat views, and where ``torch.compile`` fails, most often because it
+        finds no compiler.
+
+    Raises:
+        RuntimeError: ``torch.compile`` fails although ``forced``.
+    """
+    global _no_compiler
+    views = flat_views(θ, g, [*m, *v])
+    if views is None or θ.numel() < SMALLEST or (_no_compiler and not forced):
+        return None
+    k, (flat_θ, flat_g, *moments) = len(m), views
+    arguments = flat_θ, flat_g, moments[:k], moments[k:], scalars, lr
+    kind = (
+        *(k, *flags.values(), θ.dtype, g.dtype, m[0].dtype, θ.device),
+        # torch compiles anew when one of these is set
+        *(torch.get_num_threads(), torch.get_default_dtype()),
+        torch.are_deterministic_algorithms_enabled(),
+    )
+    if kind in _compiled_kinds:  # what fails now is no failure to compile
+        return _compiled()(*arguments, **flags)
+    for vector in views:
+        torch._dynamo.mark_dynamic(vector, 0)
+    try:
+        with torch._dynamo.config.patch(recompile_limit=_KINDS):  # 70 µs: too much for each call
+            norms = _compiled()(*arguments, **flags)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # dynamo, inductor, triton and setuptools each raise their own
+        remedy = "Install a C++ compiler (triton for CUDA), or pass compiled=False"
+        if forced:
+            message = f"compiled=True, but torch.compile failed: {error}. {remedy}"
+            raise RuntimeError(message) from error
+        _no_compiler = True
+        warnings.warn(
+            "KAdam runs eagerly, a few times slower than compiled: torch.compile failed: "
+            f"{error}. {remedy}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    _compiled_kinds.add(kind)
+    return norms
 
 
 def flat_views(θ: Tensor, g: Tensor, state: Sequence[Tensor]) -> list[Tensor] | None:
@@ -58,59 +128,9 @@ def flat_views(θ: Tensor, g: Tensor, state: Sequence[Tensor]) -> list[Tensor] |
     return [θ.view(-1), g.reshape(-1), *(t.view(-1) for t in state)]
 
 
-def compiled_update(
-    θ: Tensor,
-    g: Tensor,
-    m: Sequence[Tensor],
-    v: Sequence[Tensor],
-    scalars: Tensor,
-    lr: Tensor,
-    *,
-    decay: Decay,
-    maximize: bool,
-    track: bool,
-) -> list[Tensor]:
-    """``kadam_update`` on flat vectors of at least two elements, compiled on first need.
-
-    Args:
-        θ: the parameter, of shape (N,); updated.
-        g: its gradient, of shape (N,).
-        m: k first moments of shape (N,); updated.
-        v: k second moments of shape (N,); updated.
-        scalars: the vector of ``StepScalars.packed``, of 4k + 2 entries.
-        lr: 0-d tensor.
-        decay: as in ``kadam_update``.
-        maximize: as in ``kadam_update``.
-        track: as in ``kadam_update``.
-
-    Returns:
-        The norms, as in ``kadam_update``.
-
-    Raises:
-        NoCompilerError: ``torch.compile`` failed, most often because it found no compiler.
-    """
-    variant = Variant(len(m), decay, maximize, track, θ.dtype, g.dtype, m[0].dtype, θ.device)
-    function = _variants.get(variant)
-    if function is not None:
-        return function(θ, g, m, v, scalars, lr, decay, maximize, track)
-    function = _compile(variant)
-    for vector in (θ, g, *m, *v):
-        torch._dynamo.mark_dynamic(vector, 0)
-    try:
-        norms = function(θ, g, m, v, scalars, lr, decay, maximize, track)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:  # dynamo, inductor, triton and setuptools each raise their own
-        raise NoCompilerError(f"torch.compile failed: {error}") from error
-    _variants[variant] = function
-    return norms
-
-
-def _compile(variant: Variant) -> Callable[..., list[Tensor]]:
-    # torch limits how often one code object may be compiled (8 times), and then runs it eagerly
-    # without a word. A sweep over k passes that, so each variant compiles a copy of the code.
-    code = _update_from_tensors.__code__.replace(co_name=f"kadam_update_k{variant.k}")
-    return torch.compile(FunctionType(code, globals(), code.co_name), fullgraph=True)
+@lru_cache(maxsize=1)
+def _compiled() -> Callable[..., list[Tensor]]:
+    return torch.compile(_update_from_tensors, fullgraph=True)
 
 
 def _update_from_tensors(
@@ -120,13 +140,8 @@ def _update_from_tensors(
     v: list[Tensor],
     scalars: Tensor,
     lr: Tensor,
-    decay: Decay,
-    maximize: bool,
-    track: bool,
+    **flags: Any,
 ) -> list[Tensor]:
     *flat, weight_decay, eps = scalars.unbind()
     levels = [Level(*flat[4 * i : 4 * i + 4]) for i in range(len(m))]
-    return kadam_update(
-        θ, g, m, v, levels,
-        lr=lr, weight_decay=weight_decay, eps=eps, decay=decay, maximize=maximize, track=track,
-    )  # fmt: skip
+    return kadam_update(θ, g, m, v, levels, lr=lr, weight_decay=weight_decay, eps=eps, **flags)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -10,14 +11,48 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from adamct.optim.advance import advance, compiling_pays
-from adamct.optim.groups import (
+from adamct.optim.compiled import compiled_update, compiling_pays
+from adamct.optim.state import (
+    Check,
+    check_flag,
+    check_lr,
+    check_non_negative,
     complete_group,
     end_guard_if_decays_changed,
+    initial_state,
+    one_of,
     refuse_foreign,
+    refuse_saved_group,
+    restored_state,
 )
-from adamct.optim.scalars import StepScalars
-from adamct.optim.state import check_shapes, restored_state
+from adamct.optim.strategies import (
+    STRATEGIES,
+    check_decay,
+    check_decays,
+    check_level_count,
+    level_decays,
+)
+from adamct.optim.update import Decay, StepScalars, kadam_update, mean_dims
+from adamct.theory import update_scale
+
+# The options of a parameter group, each with its check; the defaults are the constructor's.
+OPTIONS: dict[str, Check] = {
+    "lr": check_lr,
+    "k": check_level_count,
+    "strategy": one_of(*STRATEGIES),
+    "beta": check_decay,
+    "gamma": check_decay,
+    "level_betas": check_decays,
+    "level_gammas": check_decays,
+    "eps": check_non_negative,
+    "weight_decay": check_non_negative,
+    "decoupled": check_flag,
+    "maximize": check_flag,
+    "guard": check_flag,
+    "state_dtype": one_of(None, torch.float32, torch.float64),
+    "second_moment": one_of("elementwise", "tensor_mean"),
+}
+_OF_GROUPS_ALONE = {"second_moment": "elementwise"}  # no argument of the constructor
 
 
 class KAdam(Optimizer):
@@ -109,26 +144,11 @@ class KAdam(Optimizer):
         refuse_foreign(foreign)
         if foreign:
             raise TypeError(f"KAdam has no option {sorted(foreign)}; see help(KAdam)")
-        options = {
-            "lr": lr,
-            "k": k,
-            "strategy": strategy,
-            "beta": beta,
-            "gamma": gamma,
-            "level_betas": level_betas,
-            "level_gammas": level_gammas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "decoupled": decoupled,
-            "maximize": maximize,
-            "guard": guard,
-            "state_dtype": state_dtype,
-            "second_moment": "elementwise",
-        }
+        options = {name: value for name, value in locals().items() if name in OPTIONS}
         self.compiled = compiled
         self.track_max_update = bool(track_max_update)
         self.max_update: Tensor | None = None
-        super().__init__(params, complete_group(options, defaults={}))
+        super().__init__(params, complete_group(options, _OF_GROUPS_ALONE, OPTIONS))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, checked as the constructor's arguments are.
@@ -142,7 +162,10 @@ class KAdam(Optimizer):
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"got {param_group!r}; expected a dict with a key 'params'")
-        super().add_param_group(complete_group(param_group, self.defaults))
+        refuse_foreign(param_group)
+        group = complete_group(param_group, self.defaults, OPTIONS)
+        group.pop("first_decays", None)  # of another optimizer's steps
+        super().add_param_group(group)
 
     @property
     def uses_compiled(self) -> bool:
@@ -182,18 +205,14 @@ class KAdam(Optimizer):
         for _, g in chain.from_iterable(pairs for _, pairs in work):
             _refuse_gradient(g)
 
-        how = {
-            "compiled": self.uses_compiled,
-            "forced": bool(self.compiled),
-            "track": self.track_max_update,
-        }
+        compiled = self.uses_compiled
         norms: list[list[Tensor]] = [[] for _ in range(max(g["k"] for g in self.param_groups))]
         for group, pairs in work:
             if pairs:
                 end_guard_if_decays_changed(group)
             scalars = StepScalars(group)
             for p, g in pairs:
-                of_levels = advance(p, g, self.state[p], group, scalars, **how)
+                of_levels = self._update(p, g, group, scalars, compiled)
                 for norms_of_level, norm in zip(norms, of_levels, strict=False):
                     norms_of_level.append(norm)
         if self.track_max_update:
@@ -201,35 +220,113 @@ class KAdam(Optimizer):
             self.max_update = _largest(norms, device)
         return loss
 
+    def _update(
+        self,
+        p: Tensor,
+        g: Tensor,
+        group: Mapping[str, Any],
+        scalars: StepScalars,
+        compiled: bool,
+    ) -> list[Tensor]:
+        """Advance one parameter and its state in place; the norms of ``kadam_update``."""
+        state = self.state[p]
+        if not state:
+            state.update(initial_state(p, group))
+        n, m, v = state["step"], state["m"], state["v"]
+        dtype = m[0].dtype
+        if len(m) != scalars.k:
+            raise RuntimeError(
+                f"a parameter group has {scalars.k} levels, its state {len(m)}; the number of "
+                "levels cannot change between steps: build a new KAdam"
+            )
+        decay: Decay = "none"
+        if group["weight_decay"] != 0:
+            decay = "decoupled" if group["decoupled"] else "coupled"
+        elementwise = group["second_moment"] == "elementwise"
+        flags: dict[str, Any] = {
+            "decay": decay,
+            "maximize": group["maximize"],
+            "track": self.track_max_update,
+        }
+        norms = None
+        if compiled and elementwise:
+            packed = scalars.packed(n, dtype, p.device)
+            norms = compiled_update(p, g, m, v, *packed, forced=bool(self.compiled), **flags)
+        if norms is None:
+            norms = kadam_update(
+                p, g, m, v, scalars.levels(n, dtype),
+                lr=scalars.lr, weight_decay=group["weight_decay"], eps=scalars.eps(dtype),
+                mean_dims=None if elementwise else mean_dims(p), **flags,
+            )  # fmt: skip
+        state["step"] = n + 1
+        return norms
+
+    def update_of(self, p: Tensor) -> Tensor:
+        """u_n of a parameter in its last step, from its state.
+
+        u_n = √(1−β^{n+1}) / (1−γ^{n+1}) · m_n / (√v_n + ε) of the last level, before the guard
+        and before decoupled decay.
+
+        Args:
+            p: a parameter of this optimizer, of any shape.
+
+        Returns:
+            A new tensor of the parameter's shape, in the dtype of its state.
+
+        Raises:
+            ValueError: another optimizer's parameter, or one that has not taken a step.
+
+        >>> theta = torch.nn.Parameter(torch.zeros(2))
+        >>> optimizer = KAdam([theta], k=1)
+        >>> theta.grad = torch.tensor([3.0, -4.0])
+        >>> optimizer.step()
+        >>> optimizer.update_of(theta)
+        tensor([ 1., -1.])
+        """
+        state = self.state.get(p)
+        if not state:
+            raise ValueError(
+                f"a tensor of shape {tuple(p.shape)} has no state here; pass a parameter of this "
+                "optimizer, after a step in which it had a gradient"
+            )
+        group = next(g for g in self.param_groups if any(p is q for q in g["params"]))
+        betas, gammas = level_decays(group)
+        m, v = state["m"][-1], state["v"][-1]
+        scale = float(update_scale(state["step"] - 1, betas[-1], gammas[-1], 1.0))
+        return scale * m / (v.sqrt() + StepScalars(group).eps(v.dtype))
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what ``state_dict`` returned; m and v keep the precision of their dtype.
 
         Args:
             state_dict: of a ``KAdam`` with the same parameters. Its groups' options replace this
-                optimizer's.
+                optimizer's; an option that is newer than the dict takes its default.
 
         Raises:
-            ValueError: the dict is another optimizer's, or does not fit the parameters.
+            TypeError: an option of the wrong type.
+            ValueError: the dict is another optimizer's, has an option that this one does not
+                know, or does not fit the parameters.
         """
-        # torch casts state to the parameter's dtype. So the dict that the user's own hooks leave
-        # is kept aside, and m and v are taken from it before the user's hooks see the result.
-        saved: dict[str, Any] = {}
+        # torch would cast m and v to the parameter's dtype. So they are taken from the dict that
+        # the user's own hooks leave, and put in place before the user's hooks see the result.
+        restored: dict[Tensor, dict[str, Any]] = {}
 
-        def keep(_: Optimizer, final: dict[str, Any]) -> None:
-            self._refuse_state_dict(final)
-            saved.update(final)
-
-        def restore(_: Optimizer) -> None:
-            ids = chain.from_iterable(group["params"] for group in saved["param_groups"])
-            for group in self.param_groups:
-                for p in group["params"]:
-                    state = saved["state"].get(next(ids))
-                    if state:
-                        self.state[p] = restored_state(p, group, state)
+        def take(_: Optimizer, final: dict[str, Any]) -> dict[str, Any]:
+            groups, state = [], dict(final["state"])
+            for i, saved in enumerate(final["param_groups"]):
+                own = self.param_groups[i] if i < len(self.param_groups) else {"params": []}
+                refuse_saved_group(saved, OPTIONS.keys() | own.keys())
+                groups.append(complete_group(saved, DEFAULTS, OPTIONS))
+                for p, name in zip(own["params"], saved["params"], strict=False):
+                    if of_p := state.pop(name, None):
+                        restored[p] = restored_state(p, groups[-1], of_p)
+            return {**final, "state": state, "param_groups": groups}
 
         hooks = (
-            self.register_load_state_dict_pre_hook(keep),
-            self.register_load_state_dict_post_hook(restore, prepend=True),
+            self.register_load_state_dict_pre_hook(take),
+            self.register_load_state_dict_post_hook(
+                lambda _: self.state.update(restored), prepend=True
+            ),
         )
         try:
             super().load_state_dict(state_dict)
@@ -237,18 +334,14 @@ class KAdam(Optimizer):
             for hook in hooks:
                 hook.remove()
 
-    def _refuse_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for group in state_dict["param_groups"]:
-            missing = sorted(self.defaults.keys() - group.keys())
-            if missing:
-                raise ValueError(
-                    f"the state_dict is not KAdam's: a parameter group lacks {missing}; load it "
-                    "into the optimizer that saved it, or start KAdam without its state"
-                )
-        for own, group in zip(self.param_groups, state_dict["param_groups"], strict=False):
-            for p, name in zip(own["params"], group["params"], strict=False):
-                if state := state_dict["state"].get(name):
-                    check_shapes(p, group, state)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        # torch has added an option to the defaults that KAdam refuses, and a pickle may lack one
+        # that is newer than it.
+        self.defaults = {name: self.defaults.get(name, x) for name, x in DEFAULTS.items()}
+        for group in self.param_groups:
+            for name, default in DEFAULTS.items():
+                group.setdefault(name, default)
 
     def __getstate__(self) -> dict[str, Any]:
         own = ("compiled", "track_max_update", "max_update")
@@ -277,3 +370,10 @@ def _largest(norms: list[list[Tensor]], device: torch.device) -> Tensor:
             for level in norms
         ]
     )
+
+
+DEFAULTS = _OF_GROUPS_ALONE | {
+    name: parameter.default
+    for name, parameter in inspect.signature(KAdam).parameters.items()
+    if name in OPTIONS
+}

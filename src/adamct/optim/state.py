@@ -1,21 +1,147 @@
-"""The state of one parameter: ``{"step": n, "m": [m_1, …, m_k], "v": [v_1, …, v_k]}``."""
+"""What a ``KAdam`` holds and saves: the options of its parameter groups, the state of a parameter.
+
+Options are brought to plain Python values, because a checkpoint read with ``weights_only=True``
+refuses numpy's scalars. The state is ``{"step": n, "m": [m_1, …, m_k], "v": [v_1, …, v_k]}``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping
+from numbers import Real
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from adamct.optim.strategies import level_decays
+from adamct.optim.update import mean_dims
 
-def mean_dims(p: Tensor) -> tuple[int, ...]:
-    """The dimensions that "tensor_mean" averages: the last two, all of them below three.
+Check: TypeAlias = Callable[[str, Any], Any]  # (name, value) → the value, plain; or it raises
 
-    >>> mean_dims(torch.zeros(4, 3, 2)), mean_dims(torch.zeros(3, 2)), mean_dims(torch.zeros(2))
-    ((1, 2), (0, 1), (0,))
+_REFUSED = {
+    "amsgrad": "k-Adam keeps no maximum of v; leave it out, or use torch.optim.AdamW",
+    "foreach": "use compiled=True, which makes one pass over memory",
+    "fused": "use compiled=True, which makes one pass over memory",
+    "capturable": "the step count lives on the host; use compiled=True instead of a CUDA graph",
+    "differentiable": "the update is in place; adamct.optim.reference_step can be differentiated",
+}
+_OF_THE_LEVELS = {"k", "strategy", "beta", "gamma"}
+
+# What a saved group may hold beside its options: torch's own keys, those of its schedulers, and
+# the decays of the group's first step.
+_NO_OPTIONS = {
+    *("params", "param_names", "differentiable", "first_decays"),
+    *("initial_lr", "max_lr", "min_lr", "swa_lr"),
+}
+
+
+def refuse_foreign(options: Mapping[str, Any]) -> None:
+    """Raise a TypeError that names an option of torch's Adam which ``KAdam`` does not take.
+
+    >>> refuse_foreign({"betas": (0.9, 0.999)})
+    Traceback (most recent call last):
+        ...
+    TypeError: KAdam does not take betas=(0.9, 0.999): torch's pair is (gamma, beta). \
+Write KAdam(..., beta=0.999, gamma=0.9), with k=1 for Adam itself
     """
-    return tuple(range(p.ndim))[-2:]
+    if "betas" in options:
+        betas = options["betas"]
+        pair = tuple(betas) if isinstance(betas, Iterable) else ()
+        gamma, beta = pair if len(pair) == 2 else (0.9, 0.999)
+        raise TypeError(
+            f"KAdam does not take betas={betas!r}: torch's pair is (gamma, beta). "
+            f"Write KAdam(..., beta={beta!r}, gamma={gamma!r}), with k=1 for Adam itself"
+        )
+    for name, remedy in _REFUSED.items():
+        if name in options:
+            raise TypeError(f"KAdam does not take {name}={options[name]!r}: {remedy}")
+
+
+def refuse_saved_group(group: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raise a ValueError if a saved parameter group is another optimizer's, or a newer KAdam's.
+
+    Args:
+        group: a parameter group of a state_dict.
+        known: the options of ``KAdam``, and the user's own keys.
+
+    >>> refuse_saved_group({"params": [0], "momentum": 0.9}, {"lr", "beta"})
+    Traceback (most recent call last):
+        ...
+    ValueError: the state_dict does not fit this KAdam: a parameter group has ['momentum'], which \
+it does not know; load it into the optimizer that saved it, or start KAdam without its state
+    """
+    unknown = sorted(group.keys() - known - _NO_OPTIONS)
+    if unknown or "beta" not in group:
+        fault = f"has {unknown}, which it does not know" if unknown else "lacks ['beta']"
+        raise ValueError(
+            f"the state_dict does not fit this KAdam: a parameter group {fault}; load it into the "
+            "optimizer that saved it, or start KAdam without its state"
+        )
+
+
+def complete_group(
+    group: Mapping[str, Any], defaults: Mapping[str, Any], checks: Mapping[str, Check]
+) -> dict[str, Any]:
+    """The group with defaults filled in, every option checked.
+
+    Explicit levels override the strategy. A group that names k, strategy, beta or gamma itself
+    means them: it then does not inherit explicit levels from the defaults.
+
+    Args:
+        group: what the group says; "params" and foreign keys pass through.
+        defaults: a value for every option that the group leaves out.
+        checks: of every option.
+
+    Returns:
+        A new dict of plain Python values; "k" is the number of levels in effect.
+
+    Raises:
+        TypeError: a value of the wrong type.
+        ValueError: a value out of range.
+
+    >>> defaults = dict(k=2, strategy="exp", beta=0.999, gamma=0.9, level_betas=None,
+    ...                 level_gammas=None)
+    >>> group = {"level_betas": (0.9, 0.9, 0.9), "level_gammas": (0.0, 0.0, 0.0)}
+    >>> complete_group(group, defaults, checks={})["k"]
+    3
+    """
+    if not {"level_betas", "level_gammas"} & group.keys() and _OF_THE_LEVELS & group.keys():
+        group = {**group, "level_betas": None, "level_gammas": None}
+    complete = {**defaults, **group}
+    for name, check in checks.items():
+        complete[name] = check(name, complete[name])
+    complete["k"] = len(level_decays(complete)[0])
+    return complete
+
+
+def end_guard_if_decays_changed(group: dict[str, Any]) -> None:
+    """Turn a group's guard off, with a warning, once its decays differ from its first step's.
+
+    D_n follows from the weights that one pair of decays gives to the gradients; a moment that was
+    built with two pairs may rightly exceed it.
+
+    Args:
+        group: one of ``KAdam.param_groups``, about to take a step; "first_decays" is kept in it,
+            so that a checkpoint remembers.
+
+    >>> group = dict(k=1, strategy="exp", beta=0.99, gamma=0.9, level_betas=None,
+    ...              level_gammas=None, guard=True)
+    >>> end_guard_if_decays_changed(group)
+    >>> group["first_decays"], group["guard"]
+    (((0.99,), (0.9,)), True)
+    """
+    betas, gammas = level_decays(group)
+    decays = tuple(betas), tuple(gammas)
+    if group.setdefault("first_decays", decays) != decays and group["guard"]:
+        group["guard"] = False
+        warnings.warn(
+            f"the decays of a parameter group changed from {group['first_decays']} to {decays}: "
+            "D_n is then no bound, so its guard is off from here on",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def initial_state(p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,7 +160,7 @@ def initial_state(p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
     >>> state["m"][1].dtype, state["v"][1].shape
     (torch.float32, torch.Size([4, 1, 1]))
     """
-    dtype = _dtype(p, group)
+    dtype = group["state_dtype"] or torch.promote_types(p.dtype, torch.float32)
     m = [torch.zeros_like(p, dtype=dtype) for _ in range(group["k"])]
     if group["second_moment"] == "elementwise":
         v = [torch.zeros_like(p, dtype=dtype) for _ in range(group["k"])]
@@ -43,57 +169,91 @@ def initial_state(p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
     return {"step": 0, "m": m, "v": v}
 
 
-def check_shapes(p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
-    """Refuse a saved state whose moments have another shape than the parameter's.
-
-    Args:
-        p: the parameter.
-        group: the group that the state was saved with.
-        saved: the parameter's entry in a state_dict.
-
-    Raises:
-        ValueError: with both shapes.
-
-    >>> saved = {"step": 1, "m": [torch.ones(3)], "v": [torch.ones(3)]}
-    >>> check_shapes(torch.zeros(3), {"second_moment": "elementwise"}, saved)
-    """
-    means = mean_dims(p) if group["second_moment"] == "tensor_mean" else ()
-    reduced = tuple(1 if dim in means else size for dim, size in enumerate(p.shape))
-    for name, shape in (("m", tuple(p.shape)), ("v", reduced)):
-        for level, moment in enumerate(saved[name], start=1):
-            if tuple(moment.shape) != shape:
-                raise ValueError(
-                    f"{name}_{level} in the state_dict has shape {tuple(moment.shape)}, a "
-                    f"parameter of shape {tuple(p.shape)} needs {shape}; load it into an "
-                    "optimizer over the same parameters, in the same order"
-                )
-
-
 def restored_state(p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a saved state, in the group's dtype, on the parameter's device, laid out like it.
 
     Args:
         p: the parameter.
-        group: its group.
-        saved: the parameter's entry in a state_dict.
+        group: the group that the state was saved with.
+        saved: the parameter's entry in a state_dict; its "step" may be a tensor, as in torch's.
 
     Returns:
         The state.
 
-    >>> group = {"state_dtype": torch.float64}
+    Raises:
+        ValueError: a moment has another shape than the parameter needs.
+
+    >>> group = {"state_dtype": torch.float64, "second_moment": "elementwise"}
     >>> saved = {"step": 3, "m": [torch.ones(2)], "v": [torch.ones(2)]}
     >>> restored_state(torch.zeros(2), group, saved)["m"]
     [tensor([1., 1.], dtype=torch.float64)]
     """
-    dtype = _dtype(p, group)
+    fresh = initial_state(p, {**group, "k": len(saved["m"])})
+    for name in ("m", "v"):
+        for level, (to, moment) in enumerate(zip(fresh[name], saved[name], strict=True), start=1):
+            if moment.shape != to.shape:
+                raise ValueError(
+                    f"{name}_{level} in the state_dict has shape {tuple(moment.shape)}, a "
+                    f"parameter of shape {tuple(p.shape)} needs {tuple(to.shape)}; load it into "
+                    "an optimizer over the same parameters, in the same order"
+                )
+            to.copy_(moment.detach())
+    return {**saved, **fresh, "step": int(saved["step"])}
 
-    def like_p(t: Tensor) -> Tensor:
-        if t.shape != p.shape:  # v under "tensor_mean"
-            return t.detach().to(p.device, dtype, copy=True)
-        return torch.empty_like(p, dtype=dtype, requires_grad=False).copy_(t.detach())
 
-    return {**saved, "m": [like_p(t) for t in saved["m"]], "v": [like_p(t) for t in saved["v"]]}
+def check_lr(name: str, value: Any) -> float | Tensor:
+    """A learning rate: a finite float ≥ 0, or a tensor of one element.
+
+    >>> check_lr("lr", 1)
+    1.0
+    """
+    if not isinstance(value, Tensor):
+        return check_non_negative(name, value)
+    if value.numel() != 1:
+        raise ValueError(
+            f"{name} is a tensor of shape {tuple(value.shape)}; expected a float, or a tensor of "
+            "one element"
+        )
+    if not value.is_meta:
+        check_non_negative(name, value.item())
+    return value
 
 
-def _dtype(p: Tensor, group: Mapping[str, Any]) -> torch.dtype:
-    return group["state_dtype"] or torch.promote_types(p.dtype, torch.float32)
+def check_non_negative(name: str, value: Any) -> float:
+    """A finite float ≥ 0.
+
+    >>> check_non_negative("eps", 1)
+    1.0
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r} is no number; expected a float >= 0")
+    number = float(value)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name}={value!r} is out of range; expected a finite float >= 0")
+    return number
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """True or False, also from numpy's.
+
+    >>> check_flag("guard", 1)
+    True
+    """
+    return bool(value)
+
+
+def one_of(*choices: Any) -> Check:
+    """The check that a value is one of these.
+
+    >>> one_of("elementwise", "tensor_mean")("second_moment", "mean")
+    Traceback (most recent call last):
+        ...
+    ValueError: second_moment='mean'; expected one of ['elementwise', 'tensor_mean']
+    """
+
+    def check(name: str, value: Any) -> Any:
+        if value not in choices:
+            raise ValueError(f"{name}={value!r}; expected one of {list(choices)}")
+        return value
+
+    return check

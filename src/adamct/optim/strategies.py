@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from numbers import Integral, Real
+from typing import Any
 
 _STRATEGIES: dict[str, Callable[[float, int], float]] = {
     "inverse_exp": lambda x, k: 1 - (1 - x) ** (1 / k),  # ∏ (1 − β_i) = 1 − β̃ (Appendix O)
@@ -49,7 +51,7 @@ def strategy_hyperparameters(
     """
     if strategy not in _STRATEGIES:
         raise ValueError(f"strategy={strategy!r} is unknown; expected one of {list(STRATEGIES)}")
-    k = check_level_count(k)
+    k = check_level_count("k", k)
     beta, gamma = check_decay("beta", beta), check_decay("gamma", gamma)
     if k == 1:
         return (beta,), (gamma,)
@@ -60,16 +62,46 @@ def strategy_hyperparameters(
     return (beta_i,) * k, (gamma_i,) * k
 
 
-def check_level_count(k: object) -> int:
+def level_decays(group: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The decays (β_1…β_k), (γ_1…γ_k) in effect for a parameter group.
+
+    Args:
+        group: one of ``KAdam.param_groups``.
+
+    Returns:
+        The explicit levels where the group has them, else its strategy's.
+
+    Raises:
+        ValueError: only one of the explicit tuples is there, or they are empty or unequal in
+            length.
+
+    >>> group = dict(k=2, strategy="naive", beta=0.999, gamma=0.9)
+    >>> level_decays({**group, "level_betas": None, "level_gammas": None})
+    ((0.999, 0.999), (0.9, 0.9))
+    >>> level_decays({**group, "level_betas": (0.5, 0.6), "level_gammas": (0.1, 0.2)})
+    ((0.5, 0.6), (0.1, 0.2))
+    """
+    betas, gammas = group["level_betas"], group["level_gammas"]
+    if betas is None and gammas is None:
+        return _of_strategy(group["strategy"], group["k"], group["beta"], group["gamma"])
+    if betas is None or gammas is None or len(betas) != len(gammas) or not betas:
+        raise ValueError(
+            f"level_betas={betas!r} and level_gammas={gammas!r} do not match; expected both, with "
+            "one decay per level in each, or neither"
+        )
+    return betas, gammas
+
+
+def check_level_count(name: str, k: object) -> int:
     """The number of levels as an int of at least 1.
 
-    >>> check_level_count(2)
+    >>> check_level_count("k", 2)
     2
     """
     if isinstance(k, bool) or not isinstance(k, Integral):
-        raise TypeError(f"k={k!r} is no integer; expected the number of levels, k >= 1")
+        raise TypeError(f"{name}={k!r} is no integer; expected the number of levels, k >= 1")
     if k < 1:
-        raise ValueError(f"k={k!r} is too small; expected k >= 1 (k=1 is Adam)")
+        raise ValueError(f"{name}={k!r} is too small; expected k >= 1 (k=1 is Adam)")
     return int(k)
 
 
@@ -88,3 +120,15 @@ def check_decay(name: str, value: object) -> float:
             "beta is torch's betas[1] (0.999), gamma is torch's betas[0] (0.9)"
         )
     return decay
+
+
+def check_decays(name: str, value: Any) -> tuple[float, ...] | None:
+    """Explicit decays, one a level, each in [0, 1); or None.
+
+    >>> check_decays("level_betas", [0, 0.5])
+    (0.0, 0.5)
+    """
+    return None if value is None else tuple(check_decay(name, x) for x in value)
+
+
+_of_strategy = lru_cache(maxsize=256)(strategy_hyperparameters)

@@ -1,20 +1,39 @@
-"""One step of k-Adam on one tensor.
+"""One step of k-Adam on one tensor, and the scalars that it needs.
 
-The only place where k-Adam is computed on tensors: eager steps call it with Python floats,
-``adamct.optim.compiled`` wraps the same function with 0-d tensors in their place.
+The only place where k-Adam is computed on tensors: eager steps call ``kadam_update`` with Python
+floats, ``adamct.optim.compiled`` wraps the same function with 0-d tensors in their place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from adamct.optim.scalars import Level, Scalar
+from adamct.optim.strategies import level_decays
+from adamct.theory import discrete_max_update_bound
 
 Decay: TypeAlias = Literal["none", "coupled", "decoupled"]
+Scalar: TypeAlias = float | Tensor
+
+# Room for rounding above D_n, which exact arithmetic never exceeds.
+GUARD_MARGIN = 1e-5
+
+_BLOCK = 1024  # scalars are computed for this many steps at once: a call costs 50 µs
+
+
+class Level(NamedTuple):
+    """The scalars of level i at step n."""
+
+    one_minus_beta: Scalar
+    one_minus_gamma: Scalar
+    correction: Scalar  # C = √(1−β^{n+1}) / (1−γ^{n+1})
+    bound: Scalar | None  # D_n (1 + 1e-5); None: no clamp
 
 
 def kadam_update(
@@ -53,7 +72,6 @@ def kadam_update(
         added; an empty list unless ``track``.
 
     >>> import torch
-    >>> from adamct.optim.scalars import level_scalars
     >>> θ, m, v = torch.tensor([1.0]), [torch.zeros(1)], [torch.zeros(1)]
     >>> levels = [level_scalars(0, 0.999, 0.9, largest=None)]
     >>> kadam_update(θ, 2 * θ, m, v, levels, lr=0.1, weight_decay=0.0, eps=1e-30)
@@ -81,3 +99,123 @@ def kadam_update(
         u = u + weight_decay * θ.to(u.dtype)
     θ.sub_(u.mul_(lr))
     return norms
+
+
+def level_scalars(n: int, beta: float, gamma: float, *, largest: float | None) -> Level:
+    """The scalars of one level at step n, in float64 whatever the dtype of the state.
+
+    Args:
+        n: step index, 0 at the first step.
+        beta: β_i in [0, 1).
+        gamma: γ_i in [0, 1).
+        largest: largest finite number of the state's dtype, beyond which a bound says nothing;
+            None: no bound at all.
+
+    Returns:
+        Python floats.
+
+    >>> level_scalars(0, 0.75, 0.5, largest=3.4e38).bound  # D_0 = 1
+    1.00001
+    """
+    block, offset = divmod(n, _BLOCK)
+    corrections, bounds = _corrections_and_bounds(block, beta, gamma)
+    bound = bounds[offset] * (1 + GUARD_MARGIN)
+    clamps = largest is not None and bound < largest
+    return Level(1 - beta, 1 - gamma, corrections[offset], bound if clamps else None)
+
+
+class StepScalars:
+    """What the parameters of a group share in one step, computed once for those of equal age.
+
+    >>> from adamct.optim import KAdam
+    >>> optimizer = KAdam([torch.zeros(1)], k=1, guard=False)
+    >>> scalars = StepScalars(optimizer.param_groups[0])
+    >>> scalars.levels(0, torch.float32)[0].bound is None
+    True
+    """
+
+    def __init__(self, group: Mapping[str, Any]) -> None:
+        self._group = group
+        self._pairs = list(zip(*level_decays(group), strict=True))
+        self._levels: dict[tuple[int, torch.dtype], list[Level]] = {}
+        self._packed: dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+
+    @property
+    def k(self) -> int:
+        """The number of levels."""
+        return len(self._pairs)
+
+    @property
+    def lr(self) -> Scalar:
+        """η, a float or a 0-d tensor."""
+        lr = self._group["lr"]
+        return lr.reshape(()) if isinstance(lr, Tensor) else lr
+
+    def eps(self, dtype: torch.dtype) -> float:
+        """ε, at least the smallest normal number: √v > 0 does not notice, and 0/0 becomes 0."""
+        return max(self._group["eps"], torch.finfo(dtype).tiny)
+
+    def levels(self, n: int, dtype: torch.dtype) -> list[Level]:
+        """The levels' scalars at step n, for a state of this dtype."""
+        key = (n, dtype)
+        if key not in self._levels:
+            largest = torch.finfo(dtype).max if is_guarded(self._group) else None
+            self._levels[key] = [
+                level_scalars(n, beta, gamma, largest=largest) for beta, gamma in self._pairs
+            ]
+        return self._levels[key]
+
+    def packed(self, n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The same as one vector on the device, (level 1, …, level k, λ, ε), and η as a tensor.
+
+        Sent without waiting for the device.
+        """
+        key = (n, dtype, device)
+        if key not in self._packed:
+            flat: list[Any] = []
+            for level in self.levels(n, dtype):
+                flat += [*level[:3], math.inf if level.bound is None else level.bound]
+            flat += [self._group["weight_decay"], self.eps(dtype)]
+            self._packed[key] = (
+                torch.tensor(flat, dtype=dtype).to(device, non_blocking=True),
+                torch.as_tensor(self.lr, dtype=dtype).to(device, non_blocking=True),
+            )
+        return self._packed[key]
+
+
+def is_guarded(group: Mapping[str, Any]) -> bool:
+    """Whether a group's updates are clamped to D_n.
+
+    Under "tensor_mean" D_n bounds only the root mean square of u, not its components.
+
+    >>> is_guarded({"guard": True, "second_moment": "tensor_mean"})
+    False
+    """
+    return group["guard"] and group["second_moment"] == "elementwise"
+
+
+def mean_dims(p: Tensor) -> tuple[int, ...]:
+    """The dimensions that "tensor_mean" averages: the last two, all of them below three.
+
+    >>> mean_dims(torch.zeros(4, 3, 2)), mean_dims(torch.zeros(3, 2)), mean_dims(torch.zeros(2))
+    ((1, 2), (0, 1), (0,))
+    """
+    return tuple(range(p.ndim))[-2:]
+
+
+@lru_cache(maxsize=64)
+def _corrections_and_bounds(
+    block: int, beta: float, gamma: float
+) -> tuple[list[float], list[float]]:
+    n = np.arange(block * _BLOCK, (block + 1) * _BLOCK)
+    # By the C library's functions: numpy's own depend, in the last bit, on what the CPU can do.
+    corrections = [
+        math.sqrt(_one_minus_power(beta, t)) / _one_minus_power(gamma, t)
+        for t in range(block * _BLOCK + 1, (block + 1) * _BLOCK + 1)
+    ]
+    return corrections, discrete_max_update_bound(n, beta, gamma).tolist()
+
+
+def _one_minus_power(x: float, t: int) -> float:
+    """1 − x^t, without the cancellation near x = 1."""
+    return -math.expm1(t * math.log(x)) if x > 0 else 1.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -49,6 +50,21 @@ def reads(path: Path) -> tuple[str, ...]:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "READS":
             return tuple(ast.literal_eval(node.value))
     raise FigureError(f"{path.name} has no line READS = (…), the experiments it reads")
+
+
+@lru_cache
+def fed_by(experiment: str) -> tuple[str, ...]:
+    """Return the labels of the figures that read an experiment, in the paper's order.
+
+    Example:
+        >>> fed_by("max_update_normal_curve")
+        ('3', '11', '14', 'E3')
+    """
+    return tuple(
+        name.removeprefix("fig")
+        for name, path in figure_files().items()
+        if experiment in reads(path)
+    )
 
 
 def import_file(path: Path) -> ModuleType:

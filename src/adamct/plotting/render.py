@@ -19,8 +19,8 @@ from adamct import files
 from adamct import records as store_records
 from adamct.claims import CLAIMS, judge
 from adamct.claims.verdict import Verdict
-from adamct.config.compose import CONF_DIR, compose_cells
-from adamct.config.spec import WandbTracker
+from adamct.config.compose import compose_sweep
+from adamct.config.execution import Sweep, WandbTracker
 from adamct.plotting import registry as gallery
 from adamct.plotting.style import save, style
 from adamct.records import Records, training_command
@@ -49,10 +49,14 @@ class Source:
     scale: str
     overrides: tuple[str, ...] = ()
     reference: Path | None = None
-    _known: dict[str, Records] = field(default_factory=dict, init=False, repr=False)
+    _known: dict[str, tuple[Sweep, Records]] = field(default_factory=dict, init=False, repr=False)
 
     def read(self, experiment: str) -> Records:
-        """Return an experiment's records.
+        """Return an experiment's records; as :meth:`open`."""
+        return self.open(experiment)[1]
+
+    def open(self, experiment: str) -> tuple[Sweep, Records]:
+        """Return an experiment's sweep and its records.
 
         Raises:
             StoreError: if they are missing or torn, with the command that makes them.
@@ -61,10 +65,11 @@ class Source:
         if experiment not in self._known:
             asked = [f"experiment={experiment}", f"scale={self.scale}", *self.overrides]
             if self.reference is None:
-                self._known[experiment] = store_records.load(compose_cells(asked), self.overrides)
+                sweep = compose_sweep(asked)
+                self._known[experiment] = sweep, store_records.load(sweep, self.overrides)
             else:
-                cells = compose_cells(asked, with_data=False)
-                self._known[experiment] = reference.load(cells, self.reference)
+                sweep = compose_sweep(asked, with_data=False)
+                self._known[experiment] = sweep, reference.load(sweep, self.reference)
         return self._known[experiment]
 
     def tracker(self) -> WandbTracker | None:
@@ -74,7 +79,7 @@ class Source:
             return None
         # The others are of the experiments: ranges, or keys that only some configurations have.
         asked = [o for o, name in named.items() if name.startswith(("tracker", "runs_dir"))]
-        return compose_cells(asked, sweep=False, with_data=False)[0].tracker
+        return compose_sweep(asked, sweep=False, with_data=False).tracker
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,8 @@ def draw(name: str, source: Source, folder: Path) -> Drawn:
         "seconds": round(time.monotonic() - began, 3),
         "verdicts": [verdict.as_dict() for verdict in verdicts],
         "experiments": [
-            describe(experiment, part, source.overrides) for experiment, part in parts.items()
+            describe(source.open(experiment)[0], part, source.overrides)
+            for experiment, part in parts.items()
         ],
     }
     text = json.dumps(facts, indent=1, ensure_ascii=False)
@@ -155,7 +161,7 @@ def _opened(name: str, source: Source) -> tuple[Path, ModuleType, dict[str, Reco
     return path, gallery.import_file(path), parts
 
 
-def describe(experiment: str, records: Records, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def describe(sweep: Sweep, records: Records, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Say what an experiment asks, and of which runs its records are.
 
     ``wall_s`` adds up the runs' times; one that was killed and went on has none, and counts 0.
@@ -166,10 +172,10 @@ def describe(experiment: str, records: Records, overrides: Sequence[str] = ()) -
         return sorted(set(runs[column].dropna().tolist()))
 
     return {
-        "experiment": experiment,
-        "question": question(experiment),
-        "command": training_command(experiment, str(runs.scale.iloc[0]), overrides),
-        "cells": len(records.runs),
+        "experiment": sweep.experiment,
+        "question": sweep.question,
+        "command": training_command(sweep.experiment, sweep.scale, overrides),
+        "points": len(records.runs),
         "runs": len(runs),
         "seeds": distinct("seed"),
         "n_steps": distinct("n_steps"),
@@ -196,14 +202,3 @@ def spread(values: Sequence[Any]) -> str:
     if len(words) <= MOST_VALUES:
         return ", ".join(words)
     return f"{words[0]} … {words[-1]} ({len(words)} values)"
-
-
-def question(experiment: str) -> str:
-    """Return what an experiment asks: the first line of its file's header.
-
-    Example:
-        >>> question("max_update_levels")
-        'Does the bound hold level by level in k-Adam (Theorem 3)?'
-    """
-    lines = (CONF_DIR / "experiment" / f"{experiment}.yaml").read_text("utf-8").splitlines()
-    return next(line for line in lines if not line.startswith("# @package")).removeprefix("# ")

@@ -30,7 +30,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adamct import files
-from adamct.config.spec import Cell, RunSpec
+from adamct.config.execution import Sweep
+from adamct.config.spec import RunSpec
 from adamct.records import END_COLUMNS, Records, runs_table, training_command
 from adamct.runs.store import RunFolder, StoreError
 
@@ -55,12 +56,12 @@ ROUNDED = ("direction", "gradient_orthogonality", "norm_equilibrium")
 ENVIRONMENT = ("python", "device", "threads", "compiled", "deterministic")
 
 
-def save(cells: Sequence[Cell], records: Records, folder: Path) -> dict[str, Any]:
+def save(sweep: Sweep, records: Records, folder: Path) -> dict[str, Any]:
     """Save one experiment's records as reference, in place of those that were there.
 
     Args:
-        cells: of the experiment, composed with their data.
-        records: of these cells, as :func:`adamct.records.load` returns them.
+        sweep: of the experiment, composed with its data.
+        records: of its points, as :func:`adamct.records.load` returns them.
         folder: of the experiment's scale.
 
     Returns:
@@ -69,21 +70,21 @@ def save(cells: Sequence[Cell], records: Records, folder: Path) -> dict[str, Any
     Raises:
         FileError: if a file cannot be written.
     """
-    experiment = cells[0].experiment
+    experiment = sweep.experiment
     left_out = [n for n in records.scalars.columns if not _is_read(n, experiment)]
     scalars = records.scalars.drop(columns=left_out)
     if experiment in ROUNDED:
         sums = scalars.columns.drop(["run_id", "n"])
         scalars = scalars.astype(dict.fromkeys(sums, np.float32))
     contents = {
-        f"{experiment}.runs.parquet": _to_bytes(_pack_runs(cells, records.runs)),
+        f"{experiment}.runs.parquet": _to_bytes(_pack_runs(sweep, records.runs)),
         f"{experiment}.scalars.parquet": _to_bytes(pack_scalars(scalars)),
     }
     with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for name, data in contents.items():
         files.replace(folder / name, data)
-    entry = _provenance(cells, records) | {
+    entry = _provenance(sweep, records) | {
         "left_out": left_out,
         "rounded_to_float32": experiment in ROUNDED,
     }
@@ -98,11 +99,11 @@ def save(cells: Sequence[Cell], records: Records, folder: Path) -> dict[str, Any
     return entry
 
 
-def load(cells: Sequence[Cell], folder: Path) -> Records:
+def load(sweep: Sweep, folder: Path) -> Records:
     """Read the reference of one experiment: the same tables as its runs would give.
 
     Args:
-        cells: of the experiment as it is defined today, composed without their data, which the
+        sweep: of the experiment as it is defined today, composed without its data, which the
             reference names itself.
         folder: of the experiment's scale.
 
@@ -110,28 +111,27 @@ def load(cells: Sequence[Cell], folder: Path) -> Records:
         StoreError: if a file is missing, torn or foreign, or was made by another definition of
             the experiment; with the command that renews it.
     """
-    first = cells[0]
     renew = (
-        f"renew it with: {training_command(first.experiment, first.scale)} && python "
-        f"scripts/save_reference.py {first.experiment} --scale {first.scale}"
+        f"renew it with: {training_command(sweep.experiment, sweep.scale)} && python "
+        f"scripts/save_reference.py {sweep.experiment} --scale {sweep.scale}"
     )
-    entry = read_provenance(folder).get(first.experiment)
+    entry = read_provenance(folder).get(sweep.experiment)
     if entry is None:
-        raise StoreError(f"{folder} holds no reference of {first.experiment}; {renew}")
+        raise StoreError(f"{folder} holds no reference of {sweep.experiment}; {renew}")
     runs_path, scalars_path = (folder / name for name in entry["files"])
     saved = _read(runs_path, entry, renew).to_pylist()
     specs = {spec.without_data(): spec for spec in map(_spec, saved)}
-    if changed := [c for c in cells if c.spec not in specs]:
+    if changed := [p for p in sweep if p.spec not in specs]:
         raise StoreError(
-            f"{runs_path} lacks {len(changed)} of the {len(cells)} cells of {first.experiment} as "
+            f"{runs_path} lacks {len(changed)} of the {len(sweep)} points of {sweep.experiment} as "
             f"it is composed now: its definition has changed since, or an override asks for runs "
             f"that the reference does not hold; leave the override out, or {renew}"
         )
-    cells = [replace(cell, spec=specs[cell.spec]) for cell in cells]
+    points = [replace(point, spec=specs[point.spec]) for point in sweep]
     ends = {_spec(row).run_id: {name: row[name] for name in END_COLUMNS} for row in saved}
-    wanted = list(dict.fromkeys(cell.spec.run_id for cell in cells))
+    wanted = list(dict.fromkeys(point.spec.run_id for point in points))
     scalars = unpack_scalars(_read(scalars_path, entry, renew), wanted)
-    return Records(runs_table(cells, ends), scalars)
+    return Records(runs_table(points, ends), scalars)
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:
@@ -155,9 +155,9 @@ def read_provenance(folder: Path) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------ tables
 
 
-def _pack_runs(cells: Sequence[Cell], runs: pd.DataFrame) -> pa.Table:
+def _pack_runs(sweep: Sweep, runs: pd.DataFrame) -> pa.Table:
     """Return one row a run: its spec, and how it ended."""
-    specs = {cell.spec.run_id: cell.spec.canonical_json() for cell in cells}
+    specs = {name: spec.canonical_json() for name, spec in sweep.runs.items()}
     once = runs.drop_duplicates("run_id")[["run_id", *END_COLUMNS]]
     once = once.assign(run_id=once.run_id.map(specs)).rename(columns={"run_id": "spec"})
     return pa.Table.from_pandas(once, preserve_index=False)
@@ -278,11 +278,11 @@ def _spec(row: Mapping[str, Any]) -> RunSpec:
 # -------------------------------------------------------------------------------- provenance
 
 
-def _provenance(cells: Sequence[Cell], records: Records) -> dict[str, Any]:
+def _provenance(sweep: Sweep, records: Records) -> dict[str, Any]:
     """Describe what made an experiment's records; a list holds the values that occurred."""
-    first, runs = cells[0], records.runs.drop_duplicates("run_id")
-    folders = {cell.spec.run_id: RunFolder.of(cell.spec, cell.runs_dir) for cell in cells}
-    made = [entry for folder in folders.values() for entry in folder.environments()]
+    runs = records.runs.drop_duplicates("run_id")
+    folders = [RunFolder.of(spec, sweep.runs_dir) for spec in sweep.runs.values()]
+    made = [entry for folder in folders for entry in folder.environments()]
     started = sorted(entry["started"] for entry in made)
 
     def distinct(values: Sequence[Any]) -> list[Any]:
@@ -290,7 +290,7 @@ def _provenance(cells: Sequence[Cell], records: Records) -> dict[str, Any]:
 
     libraries = sorted({library for entry in made for library in entry["versions"]})
     return {
-        "command": training_command(first.experiment, first.scale),
+        "command": training_command(sweep.experiment, sweep.scale),
         "commits": distinct([entry["commit"] for entry in made]),
         "dirty": any(entry["dirty"] for entry in made),
         "started": [started[0], started[-1]],
@@ -301,7 +301,7 @@ def _provenance(cells: Sequence[Cell], records: Records) -> dict[str, Any]:
             for library in libraries
         },
         "wall_s": round(float(runs.wall_s.astype(float).sum()), 1),
-        "cells": len(records.runs),
+        "points": len(records.runs),
         "runs": len(runs),
         "steps": len(records.scalars),
         "statuses": runs.status.value_counts().to_dict(),

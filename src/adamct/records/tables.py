@@ -1,13 +1,13 @@
 """Records of runs → two tidy tables: all that figures and claims ever read.
 
-``runs`` has one row per cell of the experiments' grids, ``scalars`` one row per run and step.
-Cells that share a run share its ``run_id``, and its steps stand in ``scalars`` once.
+``runs`` has one row per point of the experiments' grids, ``scalars`` one row per run and step.
+Points that share a run share its ``run_id``, and its steps stand in ``scalars`` once.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, takewhile
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adamct.config.spec import Cell
+from adamct.config.execution import Point, Sweep
 from adamct.records.columns import spec_columns
 from adamct.runs.store import Line, RunFolder, StoreError
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
@@ -29,7 +29,7 @@ class Records:
     """Tidy records.
 
     Attributes:
-        runs: per cell: ``experiment, scale, run_id``; the labels ``beta, gamma, k, strategy,
+        runs: per point: ``experiment, scale, run_id``; the labels ``beta, gamma, k, strategy,
             point, seed``; the levels' decays ``beta_1 … gamma_k``;
             ``C`` and both theories' growth rates per step, ``region``; ``lr, weight_decay,
             decoupled, guard, state_dtype, query_key_second_moment, query_key_k, query_key_lr,
@@ -75,7 +75,7 @@ class Records:
         return values.index.to_numpy(), values.to_numpy()
 
     def matrix(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return one scalar of every run: the steps n, and values of shape (steps, cells).
+        """Return one scalar of every run: the steps n, and values of shape (steps, points).
 
         The columns follow the rows of ``runs``; NaN where a run ended before the others. Steps at
         which no run recorded it are left out.
@@ -84,30 +84,29 @@ class Records:
         return table.index.to_numpy(), table[self.runs.run_id].to_numpy()
 
 
-def load(cells: Sequence[Cell], overrides: Sequence[str] = ()) -> Records:
+def load(sweep: Sweep, overrides: Sequence[str] = ()) -> Records:
     """Read the records of finished and diverged runs.
 
     Args:
-        cells: of the experiment.
+        sweep: of the experiment.
         overrides: that they were composed with, for the command that trains what is missing.
 
     Raises:
         StoreError: if a run is missing, with the command that trains it; or if its record is torn.
     """
-    folders = {c.spec.run_id: RunFolder.of(c.spec, c.runs_dir) for c in cells}
+    folders = {name: RunFolder.of(spec, sweep.runs_dir) for name, spec in sweep.runs.items()}
     missing = [name for name, folder in folders.items() if not folder.is_done()]
     if missing:
-        first = cells[0]
         raise StoreError(
-            f"{len(missing)} of {len(folders)} runs of {first.experiment} ({first.scale} scale) "
-            f"are missing in {first.runs_dir}; train them with: "
-            f"{training_command(first.experiment, first.scale, overrides)}"
+            f"{len(missing)} of {len(folders)} runs of {sweep.experiment} ({sweep.scale} scale) "
+            f"are missing in {sweep.runs_dir}; train them with: "
+            f"{training_command(sweep.experiment, sweep.scale, overrides)}"
         )
-    for cell in cells:
-        folders[cell.spec.run_id].check_spec(cell.spec)
+    for name, spec in sweep.runs.items():
+        folders[name].check_spec(spec)
     scalars = pd.concat([_scalars(name, folder.lines()) for name, folder in folders.items()])
     ends = {name: _end(folder) for name, folder in folders.items()}
-    return Records(runs_table(cells, ends), scalars.reset_index(drop=True))
+    return Records(runs_table(sweep, ends), scalars.reset_index(drop=True))
 
 
 def training_command(experiment: str, scale: str, overrides: Sequence[str] = ()) -> str:
@@ -121,14 +120,14 @@ def training_command(experiment: str, scale: str, overrides: Sequence[str] = ())
     return f"python scripts/run.py {shlex.join(words)}"
 
 
-def runs_table(cells: Sequence[Cell], ends: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the table ``runs``: what the cells say, what the theories say, how the runs ended.
+def runs_table(points: Iterable[Point], ends: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the table ``runs``: what the points say, what the theories say, how the runs ended.
 
     Args:
-        cells: the rows.
+        points: the rows.
         ends: per ``run_id``: the values of ``END_COLUMNS``.
     """
-    runs = pd.DataFrame([_row(cell, ends[cell.spec.run_id]) for cell in cells])
+    runs = pd.DataFrame([_row(point, ends[point.spec.run_id]) for point in points])
     beta, gamma = runs.beta.to_numpy(float), runs.gamma.to_numpy(float)
     return runs.assign(
         C=stability_coefficient(beta, gamma),
@@ -177,6 +176,6 @@ def _end(folder: RunFolder) -> dict[str, Any]:
     return dict(zip(END_COLUMNS, values, strict=True))
 
 
-def _row(cell: Cell, end: Mapping[str, Any]) -> dict[str, Any]:
-    names = {"experiment": cell.experiment, "scale": cell.scale, "run_id": cell.spec.run_id}
-    return {**names, **cell.labels, **spec_columns(cell.spec), **end}
+def _row(point: Point, end: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"experiment": point.experiment, "scale": point.scale, "run_id": point.spec.run_id}
+    return {**names, **point.labels, **spec_columns(point.spec), **end}

@@ -60,7 +60,7 @@ class Trained(Contents):
     experiment: str = Field(pattern=r"^\w+$")
     question: str
     command: str
-    cells: int
+    points: int
     runs: int
     seeds: tuple[int, ...]
     n_steps: tuple[int, ...]

@@ -34,10 +34,10 @@ def run_flops(spec: RunSpec) -> float:
         A number of operations, a multiplication and an addition counting as two.
 
     Example:
-        >>> from adamct.config.compose import compose_cells
-        >>> [cell] = compose_cells(["scale=paper"], sweep=False, with_data=False)
+        >>> from adamct.config.compose import compose_sweep
+        >>> [point] = compose_sweep(["scale=paper"], sweep=False, with_data=False)
         >>> n_parameters, tokens = 30.0e6, 64 * 256
-        >>> 0.9 < run_flops(cell.spec) / (cell.spec.n_steps * 6 * n_parameters * tokens) < 1.3
+        >>> 0.9 < run_flops(point.spec) / (point.spec.n_steps * 6 * n_parameters * tokens) < 1.3
         True
     """
     forward, gradient = _task_flops(spec.task)

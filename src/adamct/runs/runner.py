@@ -10,16 +10,14 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from adamct import files
-from adamct.config.spec import Execution, RunSpec
-from adamct.environment import commit, is_edited
+from adamct import environment, files
+from adamct.config.execution import Execution
+from adamct.config.spec import RunSpec
 from adamct.runs.store import (
     Line,
     Outcome,
@@ -28,8 +26,6 @@ from adamct.runs.store import (
     non_finite,
 )
 from adamct.train import Training, checkpoint, drain, observe
-
-VERSIONED = ("adamct", "torch", "numpy", "hydra-core", "datasets", "tiktoken", "scikit-learn")
 
 
 def carry_out(
@@ -95,7 +91,7 @@ def _train(
     began = time.monotonic()
     # A run that starts again leaves nothing of what came before; one that goes on adds to it.
     environments = folder.environments() if start else []
-    environments.append(environment(execution, training, start))
+    environments.append(_describe(execution, training, start))
     _warn_of_other_rounding(environments)
     folder.write_environments(environments)
     writer = RecordWriter(folder.record_path, start)
@@ -179,19 +175,21 @@ def _note_failure(folder: RunFolder, error: Exception) -> None:
 # ------------------------------------------------------------------------------- environment
 
 
-def environment(execution: Execution, training: Training, start: int) -> dict[str, Any]:
+def _describe(execution: Execution, training: Training, start: int) -> dict[str, Any]:
     """Describe this process: what code, with which libraries, on which hardware, from which step.
 
     ``wall_s`` is filled in when the process ends; it stays ``None`` for one that was killed.
     """
     device = training.device
     return {
-        **_source(),
+        **environment.source(),
         "command": shlex.join(sys.argv),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": _versions(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
+        "versions": environment.versions(),
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else environment.cpu_name(),
         "threads": execution.threads,
         "deterministic": execution.deterministic,
         "compiled": training.optimizer.uses_compiled,
@@ -199,32 +197,3 @@ def environment(execution: Execution, training: Training, start: int) -> dict[st
         "first_step": start,
         "wall_s": None,
     }
-
-
-@lru_cache
-def _source() -> dict[str, Any]:
-    """Return the commit of the code and whether it was edited since; ``None`` outside git."""
-    head = commit()
-    return {"commit": head, "dirty": None if head is None else is_edited()}
-
-
-@lru_cache
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in VERSIONED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-@lru_cache
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

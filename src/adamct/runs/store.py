@@ -103,8 +103,15 @@ class RunFolder:
     def final_outcome(
         self, status: Literal["finished", "diverged"], step: int, reason: str = ""
     ) -> Outcome:
-        """Return the outcome of a run that is over, with the hash of the record that it leaves."""
-        return Outcome(status, step, reason, _sha256(self.record_path.read_bytes()))
+        """Return the outcome of a run that is over, with the hash of the record that it leaves.
+
+        Raises:
+            StoreError: if the record is not of the steps 0 … step−1, once each (and of step N of a
+                finished run, where something was observed at θ_N): such a run is never final.
+        """
+        text = self.record_path.read_bytes()
+        self._parse(text, status, step)
+        return Outcome(status, step, reason, _sha256(text))
 
     def is_done(self) -> bool:
         """Whether the run has ended in a way that is not tried again."""
@@ -210,7 +217,21 @@ class RunFolder:
                 f"{self.record_path} is torn, altered or another run's; "
                 f"delete {self.path} to train it again"
             )
-        return [json.loads(line) for line in text.splitlines()]
+        return self._parse(text, outcome.status, outcome.step)
+
+    def _parse(self, text: bytes, status: str, step: int) -> list[Line]:
+        """Return the lines of a whole record; refuse one whose steps are not 0 … step−1."""
+        lines: list[Line] = [json.loads(line) for line in text.splitlines()]
+        found = [line.get("n") for line in lines]
+        at_end = status == "finished" and len(found) == step + 1  # what is observed at θ_N
+        if found != list(range(step + at_end)):
+            wrong = next((i for i, n in enumerate(found) if n != i), len(found))
+            raise StoreError(
+                f"{self.record_path} should hold steps 0 to {step - 1}, once each, and breaks at "
+                f"line {wrong + 1} of {len(found)}: two processes may have written to it; "
+                f"delete {self.path} to train it again"
+            )
+        return lines
 
     def clean(self) -> None:
         """Remove what a killed process may have left; call it under the lock."""
@@ -224,7 +245,7 @@ class RecordWriter:
     """Appends lines to a record, cut at the step where the run goes on.
 
     Args:
-        path: the record.
+        path: the record; no other process may write to it.
         start: the first step that will be written; later lines of an interrupted process, and a
             torn last one, are cut away.
     """
@@ -238,6 +259,12 @@ class RecordWriter:
         """Append lines and flush them; a line that did not fit is taken back."""
         whole = self._file.tell()
         with files.writing(self._path):
+            if os.fstat(self._file.fileno()).st_size != whole:
+                raise StoreError(
+                    f"{self._path} has grown under this process: another one writes to it, and the "
+                    "file system's locks kept neither out; end one of them, then run the same "
+                    "command"
+                )
             try:
                 for line in lines:
                     self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")

@@ -13,9 +13,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from adamct import files
-from adamct.config.compose import compose_cells
+from adamct.config.compose import compose_sweep
+from adamct.config.execution import Sweep
 from adamct.config.schema import ConfigurationError
-from adamct.config.spec import Cell
+from adamct.config.spec import RunSpec
 from adamct.data import DataError
 from adamct.files import FileError
 from adamct.runs.store import Outcome, RunFolder, StoreError
@@ -45,18 +46,18 @@ def run_sweep(arguments: Sequence[str], launch: Callable[[], None]) -> int:
         return _complain(f"unknown option {flags[0]}; see --help", code=2)
     try:
         overrides = [a for a in arguments if not a.startswith("-")]
-        cells = compose_cells(overrides, sweep=multirun)
-        runs = {cell.spec.run_id: cell for cell in cells}
-        missing = {name: cell for name, cell in runs.items() if not _folder(cell).is_done()}
-        print(_headline(cells, len(runs), len(missing)), flush=True)
-        with tracked(cells, overrides):
+        sweep = compose_sweep(overrides, sweep=multirun)
+        folders = {name: RunFolder.of(spec, sweep.runs_dir) for name, spec in sweep.runs.items()}
+        missing = {name: folder for name, folder in folders.items() if not folder.is_done()}
+        print(_headline(sweep, len(folders), len(missing)), flush=True)
+        with tracked(sweep, overrides):
             if missing:
-                _check_room(cells[0].runs_dir)
-                with watch(runs), suppress(SystemExit):  # Hydra shows a job's error
+                _check_room(sweep.runs_dir)
+                with watch(sweep), suppress(SystemExit):  # Hydra shows a job's error
                     launch()
         code = _report(missing)  # the outcomes decide
-        if len(runs) == 1:
-            _show_scores(cells[0])
+        if len(folders) == 1:
+            _show_scores(next(iter(folders.values())), sweep[0].spec)
         return code
     except KeyboardInterrupt:
         return _complain("interrupted; start again to go on where it stopped", code=130)
@@ -65,14 +66,14 @@ def run_sweep(arguments: Sequence[str], launch: Callable[[], None]) -> int:
 
 
 @contextmanager
-def watch(runs: dict[str, Cell]) -> Iterator[None]:
+def watch(sweep: Sweep) -> Iterator[None]:
     """Show a bar of runs done, in fractions of their steps, while the body runs."""
     stop = threading.Event()
-    progress = _Progress(runs)
+    progress = _Progress(sweep)
     bar = tqdm(
-        total=len(runs),
+        total=len(sweep.runs),
         initial=progress.measure(),
-        desc=next(iter(runs.values())).experiment,
+        desc=sweep.experiment,
         bar_format=BAR,
         unit="run",
         smoothing=0.05,
@@ -105,8 +106,10 @@ def watch(runs: dict[str, Cell]) -> Iterator[None]:
 class _Progress:
     """Counts runs done, in fractions of their steps; a run that is over is not looked at again."""
 
-    def __init__(self, runs: dict[str, Cell]) -> None:
-        self._running = [(_folder(cell), cell.spec.n_steps) for cell in runs.values()]
+    def __init__(self, sweep: Sweep) -> None:
+        self._running = [
+            (RunFolder.of(spec, sweep.runs_dir), spec.n_steps) for spec in sweep.runs.values()
+        ]
         self._done = 0
 
     def measure(self) -> float:
@@ -127,23 +130,18 @@ def _check_room(runs_dir: Path) -> None:
     probe.unlink()
 
 
-def _folder(cell: Cell) -> RunFolder:
-    return RunFolder.of(cell.spec, cell.runs_dir)
-
-
-def _headline(cells: Sequence[Cell], n_runs: int, n_missing: int) -> str:
-    first = cells[0]
-    shared = f" ({len(cells)} cells)" if len(cells) != n_runs else ""
+def _headline(sweep: Sweep, n_runs: int, n_missing: int) -> str:
+    shared = f" ({len(sweep)} points)" if len(sweep) != n_runs else ""
     todo = f"{n_missing} to train" if n_missing else "nothing to train"
     return (
-        f"{first.experiment}, {first.scale} scale: {n_runs - n_missing} of {n_runs} runs"
-        f"{shared} done in {first.runs_dir}, {todo}"
+        f"{sweep.experiment}, {sweep.scale} scale: {n_runs - n_missing} of {n_runs} runs"
+        f"{shared} done in {sweep.runs_dir}, {todo}"
     )
 
 
-def _report(missing: dict[str, Cell]) -> int:
+def _report(missing: dict[str, RunFolder]) -> int:
     outcomes: dict[str, Outcome | None] = {
-        name: _folder(cell).outcome() for name, cell in missing.items()
+        name: folder.outcome() for name, folder in missing.items()
     }
     diverged = [o for o in outcomes.values() if o and o.status == "diverged"]
     if diverged:
@@ -160,10 +158,9 @@ def _report(missing: dict[str, Cell]) -> int:
     return 0
 
 
-def _show_scores(cell: Cell) -> None:
+def _show_scores(folder: RunFolder, spec: RunSpec) -> None:
     """Print what a run came to on the held-out data, if it was scored."""
-    folder = _folder(cell)
-    if cell.spec.evaluation is None or not folder.is_done():
+    if spec.evaluation is None or not folder.is_done():
         return
     last = next((line for line in reversed(folder.lines()) if "test_loss" in line), {})
     scores = [

@@ -2,7 +2,7 @@
 
 - ``stability``: C(β, γ), r = γ²/β, the regions and growth rates of both theories.
 - ``bounds``: Eq. (5), and the exact bound D_n.
-- ``slopes``: measured and predicted slopes of ln ‖u_n‖∞, the riding share.
+- ``slopes``: measured and predicted slopes of ln ‖u_n‖∞, the share of steps at the predicted rate.
 - ``curves``: level curves of C and their normal curves, sampled in arc length.
 - ``diagnosis``: what all this says of one pair, in words.
 - ``norm_growth``: Eq. (8) for ‖W‖², its correction, the exact recursion; ``norm_laws``: all of
@@ -26,7 +26,7 @@ from adamct.theory.norm_growth import (
     update_scale,
 )
 from adamct.theory.norm_laws import NormLaws, norm_laws
-from adamct.theory.slopes import local_slopes, log_slope, predicted_slope, riding_share
+from adamct.theory.slopes import local_slopes, log_slope, predicted_slope, share_at_predicted_rate
 from adamct.theory.stability import (
     discrete_growth_rate,
     exactly_stable,
@@ -56,7 +56,7 @@ __all__ = [
     "normal_curve",
     "predicted_slope",
     "region",
-    "riding_share",
+    "share_at_predicted_rate",
     "squared_norm_growth",
     "stability_coefficient",
     "update_scale",

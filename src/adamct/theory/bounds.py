@@ -8,12 +8,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adamct.theory.domain import FloatArray, Values, decay, open_decay, plain, whole_steps
+from adamct.theory.domain import (
+    FloatArray,
+    Values,
+    decay,
+    one_minus_power,
+    open_decay,
+    plain,
+    whole_steps,
+)
 from adamct.theory.stability import log_ratio, stability_coefficient
 
 
 def max_update_bound(
-    n: ArrayLike, beta: ArrayLike, gamma: ArrayLike, *, log: bool = False, tight: bool = False
+    n: ArrayLike, beta: ArrayLike, gamma: ArrayLike, *, log: bool = False
 ) -> Values:
     """The paper's bound of ‖u_n‖∞, Eq. (5).
 
@@ -26,8 +34,6 @@ def max_update_bound(
         beta: second-moment decay (torch's ``betas[1]``) in (0, 1).
         gamma: first-moment decay (torch's ``betas[0]``) in (0, 1).
         log: return the natural logarithm, which does not overflow.
-        tight: B_n = √((1 − e^{−Cn})/C), the proof's form before its last step. It serves all
-            three cases, and is 0 at n = 0 in each.
 
     Returns:
         The bound, in units of η per step; inf where it exceeds float64 (``log`` never does).
@@ -45,12 +51,11 @@ def max_update_bound(
     β = open_decay("beta", beta, "Eq. (5)", remedy)
     γ = open_decay("gamma", gamma, "Eq. (5)", remedy)
     C = np.asarray(stability_coefficient(β, γ))
-    ln_B = _log_B_tight(n_, C) if tight else _log_B(n_, C)
     ln_bound = (
         _log_bias_correction(n_, β, γ)
         + (np.log1p(-γ) - np.log(γ))
         + 0.5 * (np.log(β) - np.log1p(-β))
-        + ln_B
+        + _log_B(n_, C)
     )
     return plain(ln_bound) if log else _exp(ln_bound)
 
@@ -119,10 +124,7 @@ def discrete_max_update_limit(beta: ArrayLike, gamma: ArrayLike) -> Values:
 
 def _log_bias_correction(n: FloatArray, β: FloatArray, γ: FloatArray) -> FloatArray:
     # ln [√(1−β^{n+1}) / (1−γ^{n+1})]
-    with np.errstate(divide="ignore"):
-        one_minus_β_power = -np.expm1((n + 1) * np.log(β))
-        one_minus_γ_power = -np.expm1((n + 1) * np.log(γ))
-    return 0.5 * np.log(one_minus_β_power) - np.log(one_minus_γ_power)
+    return 0.5 * np.log(one_minus_power(β, n + 1)) - np.log(one_minus_power(γ, n + 1))
 
 
 def _log_geometric_sum(n: FloatArray, ln_r: FloatArray) -> FloatArray:
@@ -140,14 +142,6 @@ def _log_B(n: FloatArray, C: FloatArray) -> FloatArray:
         ln_sqrt_n = 0.5 * np.log(n)
     growth = 0.5 * n * np.maximum(-C, 0.0)
     return np.where(C == 0, ln_sqrt_n, growth + ln_inv_sqrt_C)
-
-
-def _log_B_tight(n: FloatArray, C: FloatArray) -> FloatArray:
-    # (1 − e^{−Cn})/C = e^{n·max(−C, 0)} · (1 − e^{−|C|n})/|C|
-    a = np.abs(C)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        integral = np.where(a == 0, n, -np.expm1(-a * n) / a)
-        return 0.5 * (n * np.maximum(-C, 0.0) + np.log(integral))
 
 
 def _exp(logarithm: FloatArray) -> Values:

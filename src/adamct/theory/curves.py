@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +15,6 @@ from adamct.theory.domain import FloatArray, Values, open_decay, plain
 # hence of its name, so it is rounded here, once, to digits on which machines agree (all but
 # the one value in some thousands that lies within those last bits of a tie).
 DIGITS = 12
-
-# A difference that rounding alone can make, as along a curve that touches and does not cross.
-_CROSSING_NOISE = 1e-14
 
 
 class Curve(ABC):
@@ -40,18 +36,6 @@ class Curve(ABC):
     @abstractmethod
     def beta_interval(self) -> tuple[float, float]:
         """The open interval of β on which the curve lies inside the square (0, 1)²."""
-
-    def arc_length(self, beta_start: float, beta_stop: float) -> float:
-        """Length of the curve between two values of β, ∫ √(1 + γ'(β)²) dβ.
-
-        Raises:
-            ValueError: an end leaves the square (0, 1)².
-
-        >>> round(level_curve(1.0).arc_length(0.2, 0.7), 6)
-        0.587219
-        """
-        ends = self._inside("beta_start", beta_start), self._inside("beta_stop", beta_stop)
-        return ArcLength(self.slope, *ends).total
 
     def sample(
         self, num: int, beta_start: float, beta_stop: float
@@ -84,47 +68,6 @@ class Curve(ABC):
         # γ from the rounded β: the pair is then as close to the curve as γ's rounding allows.
         gamma: FloatArray = np.round(np.asarray(self.gamma(beta)), DIGITS)
         return beta, gamma
-
-    def level_crossing(self, c: float = 0.0) -> tuple[float, float]:
-        """The point (β, γ) where the curve meets C = c, by default the boundary of B+.
-
-        Raises:
-            ValueError: the curve does not meet it inside the square (0, 1)².
-
-        >>> tuple(round(x, 6) for x in normal_curve(0.999, 0.9).level_crossing())
-        (0.96192, 0.980591)
-        """
-        # C − c times βγ, which has no poles.
-        return self._crossing(lambda β, γ: 2 * β * (1 - γ) - γ * (1 - β) - c * β * γ, f"C = {c}")
-
-    def exact_crossing(self) -> tuple[float, float]:
-        """The point (β, γ) where the curve meets the exact boundary γ² = β.
-
-        Raises:
-            ValueError: the curve does not meet it inside the square (0, 1)².
-
-        >>> tuple(round(x, 6) for x in normal_curve(0.999, 0.9).exact_crossing())
-        (0.961844, 0.980737)
-        """
-        return self._crossing(lambda β, γ: β - γ**2, "γ² = β")
-
-    def _crossing(
-        self, difference: Callable[[float, float], float], name: str
-    ) -> tuple[float, float]:
-        low, high = self.beta_interval
-        # A curve's ends, such as (1, 1), may lie on the boundary without crossing it.
-        margin = 1e-9 * (high - low)
-        low, high = low + margin, high - margin
-        ends = difference(low, self.gamma(low)), difference(high, self.gamma(high))
-        if min(ends) > -_CROSSING_NOISE or max(ends) < _CROSSING_NOISE:
-            raise ValueError(f"{self} does not cross {name} inside the square (0, 1)²")
-        # Bisection down to neighbouring floats: the function is cheap, and nothing can go wrong.
-        while low < (middle := 0.5 * (low + high)) < high:
-            if ends[0] * difference(middle, self.gamma(middle)) > 0:
-                low = middle
-            else:
-                high = middle
-        return middle, self.gamma(middle)
 
     def _inside(self, name: str, beta: float) -> float:
         rounded = round(float(beta), DIGITS)

@@ -122,7 +122,7 @@ def local_slopes(
     return centres, log_slope(steps, record, centres, half_width, log=log)
 
 
-def riding_share(
+def share_at_predicted_rate(
     n: ArrayLike,
     values: ArrayLike,
     beta: ArrayLike,
@@ -137,7 +137,7 @@ def riding_share(
 
     In the unstable region the max-update grows at the predicted rate and resets, whenever a
     gradient returns to the leading parameter. A fit over a window mixes both; the share of the
-    steps spent riding the prediction separates them.
+    steps at the predicted rate separates them.
 
     Args:
         n: recorded step indices, increasing, shape (steps,).
@@ -150,21 +150,21 @@ def riding_share(
         log: ``values`` are natural logarithms already.
 
     Returns:
-        The share in [0, 1], a float or shape (runs, …). Steps without a finite slope do not ride.
+        The share in [0, 1], a float or shape (runs, …). Steps without a finite slope do not count.
 
     Raises:
         ValueError: as ``local_slopes`` and ``predicted_slope``.
 
     >>> n = np.arange(300)
     >>> D = discrete_max_update_bound(n, 0.9, 0.99)
-    >>> riding_share(n, 0.01 * D, 0.9, 0.99)
+    >>> share_at_predicted_rate(n, 0.01 * D, 0.9, 0.99)
     1.0
     """
     centres, slopes = local_slopes(n, values, half_width, log=log)
     steps = centres.reshape(centres.shape + (1,) * (slopes.ndim - 1))
     predicted = predicted_slope(steps, beta, gamma, bound=bound, half_width=half_width)
-    riding = np.abs(slopes - predicted) <= tolerance * np.abs(predicted)
-    return plain(np.mean(riding, axis=0))
+    at_rate = np.abs(slopes - predicted) <= tolerance * np.abs(predicted)
+    return plain(np.mean(at_rate, axis=0))
 
 
 def _record(n: ArrayLike, values: ArrayLike, half_width: int) -> tuple[FloatArray, FloatArray]:

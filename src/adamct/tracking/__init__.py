@@ -5,7 +5,7 @@ the same content either way, but for the two columns of W&B's own clock (``_time
 ``_runtime``), which say when a row was mirrored. So a server that cannot be reached costs a view of
 the sweep, never a step of it.
 
-- ``content``: what a point becomes in W&B: pure functions of its cell, its record and its outcome.
+- ``content``: what a point becomes in W&B: pure functions of its labels, record, outcome.
 - ``login``: online, offline, or not at all.
 - ``growing``: a record, read while another process writes it.
 - ``handover``: many rows at a time to W&B's process.

@@ -1,6 +1,6 @@
 """What a point of an experiment becomes in W&B: identity, config, history and summary.
 
-Everything here is a pure function of the cell, its record and its outcome, so that a mirror made
+Everything here is a pure function of the point, its record and its outcome, so that a mirror made
 while a run trains and one made a year later say the same.
 """
 
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from adamct.config.schema import figures_fed
-from adamct.config.spec import Cell, RunSpec
+from adamct.config.execution import Point
+from adamct.config.spec import RunSpec
+from adamct.plotting.registry import fed_by
 from adamct.records.columns import spec_columns
 from adamct.runs.store import Line, Outcome
 from adamct.theory import (
@@ -49,7 +50,7 @@ class Identity:
     """How W&B knows a point.
 
     Attributes:
-        id: the run's name in the store and a digest of the point. Cells that share a run are one
+        id: the run's name in the store and a digest of the point. Points that share a run are one
             training but several points, and each appears, so that every curve of a grid is whole.
         name: what a reader sees.
         group: the experiment at one scale.
@@ -62,23 +63,23 @@ class Identity:
     tags: tuple[str, ...]
 
 
-def run_identity(cell: Cell) -> Identity:
-    """Identify a cell in W&B: the same cell is always the same W&B run."""
-    labels, optimizer = cell.labels, cell.spec.optimizer
-    point = json.dumps([cell.experiment, cell.scale, labels], sort_keys=True)
+def run_identity(point: Point) -> Identity:
+    """Identify a point in W&B: the same point is always the same W&B run."""
+    labels, optimizer = point.labels, point.spec.optimizer
+    whole = json.dumps([point.experiment, point.scale, labels], sort_keys=True)
     several = labels["k"] > 1 or labels["strategy"]  # at k = 1 a point of every strategy's curve
     named = {"β": labels["beta"], "γ": labels["gamma"], "η": optimizer.lr}
     named |= {"λ": optimizer.weight_decay} if optimizer.weight_decay else {}
     words = [f"k={labels['k']} {labels['strategy'] or 'own levels'}"] if several else []
     words += [f"{name}={value:.5g}" for name, value in named.items()]
     words += [] if optimizer.decoupled else ["coupled"]
-    words += _variant(cell.spec)
+    words += _variant(point.spec)
     return Identity(
-        id=f"{cell.spec.run_id}-{hashlib.sha256(point.encode()).hexdigest()[:8]}",
+        id=f"{point.spec.run_id}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}",
         name=" ".join([*words, f"seed {labels['seed']}"]),
-        group=metrics.run_group(cell.experiment, cell.scale),
+        group=metrics.run_group(point.experiment, point.scale),
         tags=(
-            *(f"figure {number}" for number in figures_fed(cell.experiment)),
+            *(f"figure {number}" for number in fed_by(point.experiment)),
             str(region(labels["beta"], labels["gamma"])),
             f"k={labels['k']}",
             *([labels["strategy"]] if labels["strategy"] else []),
@@ -99,17 +100,17 @@ def _variant(spec: RunSpec) -> list[str]:
     return words
 
 
-def run_config(cell: Cell) -> dict[str, Any]:
+def run_config(point: Point) -> dict[str, Any]:
     """Return what W&B filters and groups by: labels, the spec's columns, and the whole spec."""
-    C = stability_coefficient(cell.labels["beta"], cell.labels["gamma"])
+    C = stability_coefficient(point.labels["beta"], point.labels["gamma"])
     return {
-        metrics.EXPERIMENT: cell.experiment,
-        metrics.SCALE: cell.scale,
-        metrics.RUN_ID: cell.spec.run_id,
-        **cell.labels,
-        **spec_columns(cell.spec),
+        metrics.EXPERIMENT: point.experiment,
+        metrics.SCALE: point.scale,
+        metrics.RUN_ID: point.spec.run_id,
+        **point.labels,
+        **spec_columns(point.spec),
         **_finite({metrics.STABILITY: C}),
-        metrics.SPEC: cell.spec.model_dump(mode="json"),
+        metrics.SPEC: point.spec.model_dump(mode="json"),
     }
 
 
@@ -182,22 +183,22 @@ def flat(line: Line) -> Row:
 
 
 def summary(
-    cell: Cell, lines: Sequence[Line], outcome: Outcome, wall_s: float | None
+    point: Point, lines: Sequence[Line], outcome: Outcome, wall_s: float | None
 ) -> dict[str, Any]:
     """Return the values by which a table of points is sorted.
 
     Args:
-        cell: the point.
+        point: of the sweep.
         lines: its whole record.
         outcome: how it ended.
         wall_s: seconds of training, where they are known.
     """
-    beta, gamma = cell.labels["beta"], cell.labels["gamma"]
+    beta, gamma = point.labels["beta"], point.labels["gamma"]
     values = {
         metrics.STABILITY: stability_coefficient(beta, gamma),
         metrics.PAPER_RATE: growth_rate(beta, gamma),
         metrics.EXACT_RATE: discrete_growth_rate(beta, gamma),
-        **_slopes(cell.spec, lines),
+        **_slopes(point.spec, lines),
         metrics.BEST_TEST_LOSS: _best(min, lines, metrics.TEST_LOSS),
         metrics.BEST_TEST_ACCURACY: _best(max, lines, metrics.TEST_ACCURACY),
         metrics.FINAL_TRAIN_LOSS: _last(lines, metrics.TRAIN_LOSS),

@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from adamct.config.spec import Cell, WandbTracker
+from adamct.config.execution import Point, Sweep, WandbTracker
 from adamct.environment import n_cores
 from adamct.files import FileError
 from adamct.runs.store import RunFolder, StoreError
@@ -37,23 +37,23 @@ PATIENCE_S = 3600.0  # that it waits after that: offline, much may be left to wr
 
 
 @contextmanager
-def tracked(cells: Sequence[Cell], arguments: Sequence[str] = ()) -> Iterator[None]:
-    """Mirror the records of these cells while the body runs, if they have a tracker.
+def tracked(sweep: Sweep, arguments: Sequence[str] = ()) -> Iterator[None]:
+    """Mirror the records of a sweep while the body runs, if it has a tracker.
 
     Whatever goes wrong with W&B is said once, and changes nothing else.
 
     Args:
-        cells: of the sweep.
-        arguments: of the command line that named them: with these scripts/mirror.py finds them.
+        sweep: its points and its tracker.
+        arguments: of the command line that named it: with these scripts/mirror.py finds it.
     """
-    tracker = cells[0].tracker
+    tracker = sweep.tracker
     if tracker is None:
         yield
         return
     context = multiprocessing.get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
     remedy = shlex.join(["python", "scripts/mirror.py", *arguments])
-    following = (list(cells), remedy, time.time(), theirs)
+    following = (sweep, remedy, time.time(), theirs)
     process = context.Process(target=_follow, args=following, daemon=True)
     process.start()
     theirs.close()
@@ -83,13 +83,13 @@ class Counts:
 
 
 def mirror_all(
-    mirror: Mirror, cells: Sequence[Cell], *, done: Callable[[], object] = lambda: None
+    mirror: Mirror, sweep: Sweep, *, done: Callable[[], object] = lambda: None
 ) -> Counts:
     """Mirror every point whose run is over and that has no complete mirror.
 
     Args:
         mirror: where to.
-        cells: the points, each once (``points``).
+        sweep: its points, each once.
         done: called after each of them.
 
     Returns:
@@ -99,14 +99,14 @@ def mirror_all(
         StoreError: for a record that is not the one that its run left, when the rest is mirrored.
     """
     counts, faults = Counts(), []
-    for cell in cells:
+    for point in points(sweep):
         try:
-            if not RunFolder.of(cell.spec, cell.runs_dir).is_done():
+            if not RunFolder.of(point.spec, sweep.runs_dir).is_done():
                 counts.unfinished += 1
-            elif mirror.is_complete(cell):
+            elif mirror.is_complete(point, sweep.runs_dir):
                 counts.before += 1
             else:
-                PointMirror(mirror, cell).advance()
+                PointMirror(mirror, point, sweep.runs_dir).advance()
                 counts.now += 1
         except StoreError as error:
             faults.append(error)
@@ -115,9 +115,9 @@ def mirror_all(
     return counts
 
 
-def points(cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells, each point once: a grid may name one twice."""
-    return list({run_identity(cell).id: cell for cell in cells}.values())
+def points(sweep: Sweep) -> list[Point]:
+    """Return the points, each once: a grid may name one twice."""
+    return list({run_identity(point).id: point for point in sweep}.values())
 
 
 def _raise_first(faults: Sequence[StoreError]) -> None:
@@ -126,19 +126,19 @@ def _raise_first(faults: Sequence[StoreError]) -> None:
         raise StoreError(f"{faults[0]}{others}") from faults[0]
 
 
-def _follow(cells: list[Cell], remedy: str, began: float, sweep: Connection) -> None:
+def _follow(sweep: Sweep, remedy: str, began: float, end: Connection) -> None:
     """Mirror until the sweep ends: the whole life of the process, which says itself what fails."""
     # That of a process above, which may end before this one.
     os.environ.pop("WANDB_SERVICE", None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when it is over
     _give_way()
-    tracker = cells[0].tracker
+    tracker = sweep.tracker
     assert tracker is not None  # tracked() has seen to it
     online = False
     try:
-        with _held(tracker, run_identity(cells[0]).group, sweep) as mirror:
+        with _held(tracker, run_identity(sweep[0]).group, end) as mirror:
             online = mirror.mode == "online"
-            count = _Following(mirror, cells, began).until_closed(sweep)
+            count = _Following(mirror, sweep, began).until_closed(end)
             print(f"W&B: {count} points mirrored; {mirror.where()}", flush=True)
     except Exception as error:  # whatever it is, the trainings go on
         _warn(str(error) or type(error).__name__, remedy)
@@ -182,14 +182,16 @@ class _Following:
 
     Args:
         mirror: where to.
-        cells: the points.
+        sweep: its points.
         began: when the sweep did, in seconds since the epoch.
     """
 
-    def __init__(self, mirror: Mirror, cells: Sequence[Cell], began: float) -> None:
-        self._mirror, self._began = mirror, began
-        self._threads = max((cell.execution.threads for cell in cells), default=1)
-        self._waiting = [(cell, RunFolder.of(cell.spec, cell.runs_dir)) for cell in points(cells)]
+    def __init__(self, mirror: Mirror, sweep: Sweep, began: float) -> None:
+        self._mirror, self._runs_dir, self._began = mirror, sweep.runs_dir, began
+        self._threads = sweep.execution.threads
+        self._waiting = [
+            (point, RunFolder.of(point.spec, sweep.runs_dir)) for point in points(sweep)
+        ]
         self._n_points = len(self._waiting)
         self._running = [folder for _, folder in self._waiting]
         self._growing: list[PointMirror] = []
@@ -229,14 +231,14 @@ class _Following:
     def _look(self) -> None:
         self._growing = [point for point in self._growing if self._grows(point)]
         waiting, self._waiting = self._waiting, []
-        for cell, folder in waiting:
+        for point, folder in waiting:
             try:
                 if not self._is_due(folder):
-                    self._waiting.append((cell, folder))
-                elif not self._mirror.is_complete(cell):
-                    point = PointMirror(self._mirror, cell)
-                    if self._grows(point):
-                        self._growing.append(point)
+                    self._waiting.append((point, folder))
+                elif not self._mirror.is_complete(point, self._runs_dir):
+                    mirrored = PointMirror(self._mirror, point, self._runs_dir)
+                    if self._grows(mirrored):
+                        self._growing.append(mirrored)
             except StoreError as error:
                 self._faults.append(error)
 

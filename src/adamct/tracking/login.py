@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import urlparse
 
-from adamct.config.spec import WandbTracker
+from adamct.config.execution import WandbTracker
 
 Mode = Literal["online", "offline"]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adamct import files
-from adamct.config.spec import Cell, WandbTracker
+from adamct.config.execution import Point, WandbTracker
 from adamct.runs.store import Outcome, RunFolder, StoreError
 from adamct.tracking import names as metrics
 from adamct.tracking.content import rows, run_config, run_identity, summary
@@ -65,21 +65,21 @@ class Mirror:
             return f"online, in project {self.tracker.project}"
         return f"offline; upload with: wandb sync {self.tracker.folder}/wandb/offline-run-*"
 
-    def is_complete(self, cell: Cell) -> bool:
-        """Whether the mirror holds all of the record that this cell's run has now."""
-        note, outcome = self._note(cell), RunFolder.of(cell.spec, cell.runs_dir).outcome()
+    def is_complete(self, point: Point, runs_dir: Path) -> bool:
+        """Whether the mirror holds all of the record that this point's run has now."""
+        note, outcome = self._note(point), RunFolder.of(point.spec, runs_dir).outcome()
         if outcome is None or not outcome.is_final or not note.exists():
             return False
-        here = self.mode == "online" or bool(self.local_folders(run_identity(cell).id))
+        here = self.mode == "online" or bool(self.local_folders(run_identity(point).id))
         return here and note.read_text() == self._note_text(outcome)
 
-    def note_complete(self, cell: Cell, outcome: Outcome) -> None:
-        """Note that the mirror of a cell is complete."""
-        files.replace(self._note(cell), self._note_text(outcome))
+    def note_complete(self, point: Point, outcome: Outcome) -> None:
+        """Note that the mirror of a point is complete."""
+        files.replace(self._note(point), self._note_text(outcome))
 
-    def forget(self, cell: Cell) -> None:
-        """Forget that the mirror of a cell is complete."""
-        self._note(cell).unlink(missing_ok=True)
+    def forget(self, point: Point) -> None:
+        """Forget that the mirror of a point is complete."""
+        self._note(point).unlink(missing_ok=True)
 
     def local_folders(self, wandb_id: str) -> list[Path]:
         """Return W&B's folders of one of its runs; more than one only where a mirror was cut."""
@@ -128,8 +128,8 @@ class Mirror:
                 **about,
             )
 
-    def _note(self, cell: Cell) -> Path:
-        return self.tracker.folder / "mirrored" / f"{run_identity(cell).id}.json"
+    def _note(self, point: Point) -> Path:
+        return self.tracker.folder / "mirrored" / f"{run_identity(point).id}.json"
 
     def _note_text(self, outcome: Outcome) -> str:
         note = {
@@ -147,12 +147,13 @@ class PointMirror:
 
     Args:
         mirror: of which it is a part.
-        cell: the point; its run may be over, or its record may still grow.
+        point: its run may be over, or its record may still grow.
+        runs_dir: where its run folder lies.
     """
 
-    def __init__(self, mirror: Mirror, cell: Cell) -> None:
-        self._mirror, self._cell = mirror, cell
-        self._folder = RunFolder.of(cell.spec, cell.runs_dir)
+    def __init__(self, mirror: Mirror, point: Point, runs_dir: Path) -> None:
+        self._mirror, self._point = mirror, point
+        self._folder = RunFolder.of(point.spec, runs_dir)
         self._next = 0  # the first step that W&B does not have
         self._start()
 
@@ -184,17 +185,17 @@ class PointMirror:
         if len(self._record.lines) < self._next:  # those that the server has of an earlier process
             self._warn_of_rows_kept()
         over = outcome is not None and outcome.is_final
-        new = rows(self._cell.spec, self._record.lines, self._next, complete=over)
+        new = rows(self._point.spec, self._record.lines, self._next, complete=over)
         with answered():
             log_rows(self._run, new)
         self._next += len(new)
         if outcome is None or not over:
             return False
-        last = summary(self._cell, self._record.lines, outcome, self._folder.wall_s())
+        last = summary(self._point, self._record.lines, outcome, self._folder.wall_s())
         with answered():
             self._run.summary.update(last)
         self.close(complete=True)
-        self._mirror.note_complete(self._cell, outcome)
+        self._mirror.note_complete(self._point, outcome)
         return True
 
     def close(self, *, complete: bool) -> None:
@@ -203,8 +204,8 @@ class PointMirror:
             self._run.finish(exit_code=0 if complete else 1)
 
     def _start(self) -> None:
-        self._mirror.forget(self._cell)  # what it speaks of is about to be replaced
-        identity = run_identity(self._cell)
+        self._mirror.forget(self._point)  # what it speaks of is about to be replaced
+        identity = run_identity(self._point)
         self._record = GrowingRecord(self._folder.record_path)
         self._run = self._mirror.open(
             identity.id,
@@ -212,7 +213,7 @@ class PointMirror:
             group=identity.group,
             job_type=metrics.POINT_JOB,
             tags=identity.tags,
-            config=run_config(self._cell),
+            config=run_config(self._point),
         )
         with answered():
             self._run.define_metric(metrics.STEP)

@@ -39,7 +39,7 @@ DIVERGED_AT = "diverged_at"  # the first step with a value that is not finite
 N_RECORDED = "n_recorded"  # number of steps on record
 WALL_S = "wall_s"  # seconds of training
 
-# Config: the labels of the cell (beta, gamma, k, strategy, point, seed), the columns of the tidy
+# Config: the labels of the point (beta, gamma, k, strategy, point, seed), the columns of the tidy
 # table of runs (beta_1 … gamma_k, lr, weight_decay, …, data_sha256), these, and the whole spec.
 EXPERIMENT = "experiment"
 SCALE = "scale"

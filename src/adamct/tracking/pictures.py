@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adamct.config.spec import WandbTracker
+from adamct.config.execution import WandbTracker
 from adamct.tracking import names as metrics
 from adamct.tracking.login import answered
 from adamct.tracking.mirror import Mirror

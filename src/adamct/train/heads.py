@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from adamct.models import GPT
-from adamct.optim import KAdam, level_decays
-from adamct.theory import update_scale
 from adamct.train.states import ModelState, StepState, Value
 
 N_SAMPLED = 256  # query and key parameters; Figure 9 draws the first 16
@@ -31,7 +28,7 @@ def head_squared_norms(state: ModelState) -> Value:
 
 def head_squared_updates(state: StepState) -> Value:
     """‖u_W‖² of step n, without weight decay, (heads,)."""
-    return squares(heads(state.model, lambda W: update(state.optimizer, W)))
+    return squares(heads(state.model, state.optimizer.update_of))
 
 
 def head_mean_second_moments(state: StepState) -> Value:
@@ -110,15 +107,6 @@ def gradient(W: nn.Parameter) -> Tensor:
     return W.grad
 
 
-def update(optimizer: KAdam, W: nn.Parameter) -> Tensor:
-    """u_n = √(1−β^{n+1}) / (1−γ^{n+1}) · m_n / (√v_n + ε) of the last level, from its state."""
-    group = _group(optimizer, W)
-    state = optimizer.state[W]
-    betas, gammas = level_decays(group)
-    correction = float(update_scale(state["step"] - 1, betas[-1], gammas[-1], 1.0))
-    return correction * state["m"][-1] / (state["v"][-1].sqrt() + group["eps"])
-
-
 @lru_cache
 def sample_indices(n: int, size: int) -> Tensor:
     """Distinct indices below n, drawn at random, the same in every run.
@@ -128,7 +116,3 @@ def sample_indices(n: int, size: int) -> Tensor:
     """
     drawn = np.random.default_rng(0).choice(n, size=min(n, size), replace=False)
     return torch.from_numpy(drawn)
-
-
-def _group(optimizer: KAdam, W: nn.Parameter) -> dict[str, Any]:
-    return next(g for g in optimizer.param_groups if any(p is W for p in g["params"]))

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adamct.config.spec import Execution, GPTSpec, OptimizerSpec, RunSpec
+from adamct.config.execution import Execution
+from adamct.config.spec import GPTSpec, OptimizerSpec, RunSpec
 from adamct.optim import KAdam
 from adamct.train.heads import heads, hold_norms, norms, query_key
 from adamct.train.observables import LOOK_AHEAD

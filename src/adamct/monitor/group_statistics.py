@@ -1,8 +1,8 @@
-"""What is known of one parameter group's max-update, and whether its leading parameter rides.
+"""What is known of one parameter group's max-update, and whether it grows exponentially.
 
 A parameter whose gradient has vanished is in free decay: m shrinks by γ a step, √v by √β, so that
-ln u grows by ln γ − ½ ln β and the change of the bias correction, just as ln D_n does. It rides
-the exponential.
+ln u grows by ln γ − ½ ln β and the change of the bias correction, just as ln D_n does: it grows
+at the predicted rate.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.optim.optimizer import Optimizer
 
-from adamct.monitor.reading import Slot, pairs_of
+from adamct.monitor.reading import Entry, pairs_of
 from adamct.monitor.recording import Leader
-from adamct.theory import local_slopes, predicted_slope, riding_share
+from adamct.theory import local_slopes, predicted_slope, share_at_predicted_rate
 from adamct.theory.diagnosis import PairDiagnosis, align, diagnose
 from adamct.theory.domain import FloatArray
 
 # Chosen on small GPTs and MLPs at betas=(0.99, 0.9). torch's ε = 1e-8 slows the growth where √v
-# comes near it, so that fewer slopes of a GPT lie within 2 % (as the riding share is defined for
-# ε → 0) than within 10 %; beyond that, growth that is no free decay would count as well.
+# comes near it, so that fewer slopes of a GPT lie within 2 % (as theory counts, for ε → 0) than
+# within 10 %; beyond that, growth that is no free decay would count as well.
 HALF_WIDTH = 5  # steps on either side of a local slope
 N_SLOPES = 20  # the last so many are judged
 TOLERANCE = 0.1  # relative deviation from the slope of ln D_n
-RIDING = 0.5  # share of the slopes
+AT_RATE = 0.5  # share of the slopes
 GROWN = 2.0  # gradients that stay alike give updates near 1; below this nothing has grown yet
 LARGE = 10.0  # where small gradients brake the growth, off the exponential, this tells it
 
 
-class Lens(NamedTuple):
+class Window(NamedTuple):
     """The slopes to take where one step in ``every`` is on record."""
 
     half_width: int  # steps, a multiple of ``every``
@@ -40,18 +40,18 @@ class Lens(NamedTuple):
     n_rows: int  # of the record, that the slopes need
 
     @classmethod
-    def for_every(cls, every: int) -> Lens:
+    def for_every(cls, every: int) -> Window:
         """About ``N_SLOPES`` steps, and at least four slopes.
 
-        >>> Lens.for_every(1), Lens.for_every(10)
-        (Lens(half_width=5, n_slopes=20, n_rows=30), Lens(half_width=10, n_slopes=4, n_rows=6))
+        >>> Window.for_every(1), Window.for_every(10)
+        (Window(half_width=5, n_slopes=20, n_rows=30), Window(half_width=10, n_slopes=4, n_rows=6))
         """
         half_rows = max(1, round(HALF_WIDTH / every))
         n_slopes = max(4, -(-N_SLOPES // every))
         return cls(half_rows * every, n_slopes, n_slopes + 2 * half_rows)
 
 
-class Ride(NamedTuple):
+class Fit(NamedTuple):
     """How one parameter's max-update has grown of late, beside ln D_n; nan where not known."""
 
     slope: float = np.nan  # of ln x, the last on record, per step
@@ -59,7 +59,7 @@ class Ride(NamedTuple):
     share: float = np.nan  # of the last slopes, within TOLERANCE of the predicted ones
 
 
-def ride_of(n: FloatArray, x: FloatArray, beta: float, gamma: float, lens: Lens) -> Ride:
+def fit_of(n: FloatArray, x: FloatArray, beta: float, gamma: float, window: Window) -> Fit:
     """Judge the record of one parameter.
 
     Args:
@@ -67,47 +67,49 @@ def ride_of(n: FloatArray, x: FloatArray, beta: float, gamma: float, lens: Lens)
         x: its ‖u_n‖∞, shape (rows,).
         beta: second-moment decay (torch's ``betas[1]``).
         gamma: first-moment decay (torch's ``betas[0]``).
-        lens: which slopes.
+        window: which slopes.
 
     Returns:
-        The slopes and the share. All nan on less than ``lens.n_rows`` rows, gaps not counted.
+        The slopes and the share. All nan on less than ``window.n_rows`` rows, gaps not counted.
 
     >>> from adamct.theory import discrete_max_update_bound
     >>> n = np.arange(100, 130)
     >>> x = 0.01 * discrete_max_update_bound(n, 0.9, 0.99)
-    >>> ride = ride_of(n, x, 0.9, 0.99, Lens.for_every(1))
-    >>> round(ride.slope, 4), round(ride.predicted, 4), ride.share
+    >>> fit = fit_of(n, x, 0.9, 0.99, Window.for_every(1))
+    >>> round(fit.slope, 4), round(fit.predicted, 4), fit.share
     (0.0386, 0.0386, 1.0)
     """
     try:
-        centres, slopes = local_slopes(n, x, lens.half_width)
+        centres, slopes = local_slopes(n, x, window.half_width)
     except ValueError:  # a record too short or too full of gaps for a single slope
-        return Ride()
-    if len(centres) < lens.n_slopes:
-        return Ride()
-    predicted = predicted_slope(centres[-1], beta, gamma, half_width=lens.half_width)
-    share = riding_share(n, x, beta, gamma, tolerance=TOLERANCE, half_width=lens.half_width)
-    return Ride(float(slopes[-1]), predicted, share)
+        return Fit()
+    if len(centres) < window.n_slopes:
+        return Fit()
+    predicted = predicted_slope(centres[-1], beta, gamma, half_width=window.half_width)
+    share = share_at_predicted_rate(
+        n, x, beta, gamma, tolerance=TOLERANCE, half_width=window.half_width
+    )
+    return Fit(float(slopes[-1]), predicted, share)
 
 
 @dataclass
-class Watch:
+class GroupStatistics:
     """One parameter group, at one level, as of the last flush.
 
     Args:
         title: "group 0", and the level where there are several.
         group: the group's index.
         level: the level's index, 0 for torch's Adam.
-        columns: the slots that belong to it.
+        columns: the entries that belong to it.
         diagnosis: of its pair.
         bounded: why no pair could make it grow (amsgrad), in words; "" if a pair could.
         remarks: what else bears on the bound, as (name, value) in words.
         since: the step index from which the pair has been this one.
         n: the leader's step index; -1 before the first step.
         max_update: ‖u_n‖∞ over the group's parameters.
-        leader: the name of the parameter that holds it.
-        last_ride: when a parameter last rode, and which; "" for never.
-        ride: of the leader; nan where another group leads (KAdam keeps one maximum for all).
+        leader: the name of the parameter that it is of.
+        last_fit: when a parameter last grew at that rate, and which; "" for never.
+        fit: of the leader; nan where another group leads (KAdam keeps one maximum for all).
     """
 
     title: str
@@ -121,18 +123,18 @@ class Watch:
     n: int = -1
     max_update: float = np.nan
     leader: str = ""
-    last_ride: str = ""
-    ride: Ride = field(default_factory=Ride)
+    last_fit: str = ""
+    fit: Fit = field(default_factory=Fit)
 
-    def update(self, leader: Leader, lens: Lens) -> None:
+    def update(self, leader: Leader, window: Window) -> None:
         """Take in who leads, and judge its record under the present pair."""
         self.leader, self.n = leader.name, int(leader.own_n[-1])
         self.max_update = float(leader.x[-1])
-        known = np.flatnonzero((leader.rows >= self.since) & (leader.own_n >= 0))[-lens.n_rows :]
+        known = np.flatnonzero((leader.rows >= self.since) & (leader.own_n >= 0))[-window.n_rows :]
         pair = self.diagnosis.beta, self.diagnosis.gamma
-        self.ride = ride_of(leader.own_n[known], leader.x[known], *pair, lens)
-        if self.rides:
-            self.last_ride = f"at n = {self.n}, {self.leader}"
+        self.fit = fit_of(leader.own_n[known], leader.x[known], *pair, window)
+        if self.at_rate:
+            self.last_fit = f"at n = {self.n}, {self.leader}"
 
     @property
     def alarming(self) -> bool:
@@ -140,15 +142,15 @@ class Watch:
         return not self.diagnosis.stable and not self.bounded
 
     @property
-    def rides(self) -> bool:
+    def at_rate(self) -> bool:
         """Whether the leader has grown, and lately along the exponential of an unstable pair."""
         can_grow = self.alarming and 0 < self.diagnosis.exact_rate < np.inf
-        return can_grow and self.ride.share >= RIDING and self.max_update >= GROWN
+        return can_grow and self.fit.share >= AT_RATE and self.max_update >= GROWN
 
     @property
     def grows(self) -> bool:
-        """Whether the leader rides, or has become as large as only an unstable pair lets it."""
-        return self.rides or (self.alarming and self.max_update >= LARGE)
+        """Whether the leader grows at that rate, or is as large as only an unstable pair allows."""
+        return self.at_rate or (self.alarming and self.max_update >= LARGE)
 
     def pair_text(self) -> str:
         """That the pair is unstable, and what to do, as one sentence."""
@@ -158,7 +160,7 @@ class Watch:
     def growth_text(self) -> str:
         """Who grows, and what to do, as one sentence."""
         d = self.diagnosis
-        how = "rides the exponential" if self.rides else "grows as only an unstable pair lets it"
+        how = "grows exponentially" if self.at_rate else "grows as only an unstable pair lets it"
         return (
             f"{self.leader} {how}: its max-update is {self.max_update:.4g} at step n = {self.n}, "
             f"local slope {self._slope()} (exact rate {d.exact_rate:.4g}), under the pair of "
@@ -172,45 +174,45 @@ class Watch:
         if self.n >= 0:
             rows += [
                 diagnosis.bound_row(self.n),
-                ("max-update", f"{self.max_update:.4g} at n = {self.n}, held by {self.leader}"),
+                ("max-update", f"{self.max_update:.4g} at n = {self.n}, of {self.leader}"),
                 ("its local slope", self._slope()),
-                ("rides the exponential", self._riding()),
+                ("grows exponentially", self._growth()),
             ]
         heading = f"{self.title}, {len(self.columns)} tensors: {diagnosis.both_orders}"
         return f"{heading}\n  {self.bounded or diagnosis.verdict}\n{align(rows, indent='  ')}"
 
     def _slope(self) -> str:
-        if np.isnan(self.ride.slope):
+        if np.isnan(self.fit.slope):
             return "not known"
-        return f"{self.ride.slope:.4g} per step where ln D_n has {self.ride.predicted:.4g}"
+        return f"{self.fit.slope:.4g} per step where ln D_n has {self.fit.predicted:.4g}"
 
-    def _riding(self) -> str:
+    def _growth(self) -> str:
         if self.diagnosis.exact_rate == 0 or self.bounded:
             return "no, nothing can grow exponentially"
-        before = f"; it did {self.last_ride}" if self.last_ride and not self.rides else ""
-        if np.isnan(self.ride.share):
+        before = f"; it did {self.last_fit}" if self.last_fit and not self.at_rate else ""
+        if np.isnan(self.fit.share):
             return f"not known{before}"
-        share = f"{self.ride.share:.0%} of the last slopes are those of ln D_n"
-        return f"{'yes' if self.rides else 'no'}, {share}{before}"
+        share = f"{self.fit.share:.0%} of the last slopes are those of ln D_n"
+        return f"{'yes' if self.at_rate else 'no'}, {share}{before}"
 
 
-def watches_of(optimizer: Optimizer, slots: Sequence[Slot]) -> list[Watch]:
-    """One watch for each parameter group and level that has slots.
+def statistics_of(optimizer: Optimizer, entries: Sequence[Entry]) -> list[GroupStatistics]:
+    """The statistics of each parameter group and level that has entries.
 
-    >>> from adamct.monitor.reading import slots_of
+    >>> from adamct.monitor.reading import entries_of
     >>> from adamct.optim import KAdam
     >>> import torch
     >>> optimizer = KAdam([torch.zeros(1)], k=2)
-    >>> [watch.title for watch in watches_of(optimizer, slots_of(optimizer, {}))]
+    >>> [group.title for group in statistics_of(optimizer, entries_of(optimizer, {}))]
     ['group 0, level 1 of 2', 'group 0, level 2 of 2']
     """
-    watches = []
+    groups = []
     for i, group in enumerate(optimizer.param_groups):
         pairs = pairs_of(group)
         for level, (beta, gamma) in enumerate(pairs):
-            own = [j for j, slot in enumerate(slots) if (slot.group, slot.level) == (i, level)]
+            own = [j for j, entry in enumerate(entries) if (entry.group, entry.level) == (i, level)]
             if own:
-                watch = Watch(
+                own_group = GroupStatistics(
                     title=f"group {i}" + f", level {level + 1} of {len(pairs)}" * (len(pairs) > 1),
                     group=i,
                     level=level,
@@ -218,12 +220,14 @@ def watches_of(optimizer: Optimizer, slots: Sequence[Slot]) -> list[Watch]:
                     diagnosis=diagnose(float(beta), float(gamma)),
                 )
                 if group.get("amsgrad"):
-                    limit = (1 - watch.diagnosis.beta) ** -0.5
-                    watch.bounded = (
+                    limit = (1 - own_group.diagnosis.beta) ** -0.5
+                    own_group.bounded = (
                         "stable for every pair: amsgrad keeps the largest v, which bounds the "
                         f"max-update by 1/√(1−β) = {limit:.4g}"
                     )
                 if group.get("second_moment") == "tensor_mean":
-                    watch.remarks.append(("tensor_mean", "D_n bounds the root mean square of u"))
-                watches.append(watch)
-    return watches
+                    own_group.remarks.append(
+                        ("tensor_mean", "D_n bounds the root mean square of u")
+                    )
+                groups.append(own_group)
+    return groups

@@ -1,0 +1,142 @@
+"""How specifications are run: on what, where to, watched by what; and the sweep that they form.
+
+What decides the numbers of a run beyond rounding is a :class:`~adamct.config.spec.RunSpec`, and
+part of its name. What decides rounding alone (device, threads, compilation) is an
+:class:`Execution`: it is recorded and compared on resume, and part of no name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from adamct.config.spec import Frozen, Lax, RunSpec
+
+
+class Execution(Frozen):
+    """How a run is carried out. Recorded, but no part of its name.
+
+    Attributes:
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …; ``"auto"`` takes a GPU where there is one.
+        threads: CPU threads of this run. 1 and 2 threads round differently.
+        compiled: ``KAdam``'s ``compiled``; compiled and eager code round differently.
+        deterministic: torch's deterministic algorithms. Switched off, a run on a GPU no longer
+            repeats bit for bit.
+        flush_every: steps between two flushes of the record; the only synchronization.
+        checkpoint_every: steps between two checkpoints; ``None`` keeps none, so that an
+            interrupted run starts again from its first step.
+    """
+
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    threads: int = Field(default=1, ge=1)
+    compiled: bool | None = None
+    deterministic: bool = True
+    flush_every: int = Field(default=50, ge=1)
+    checkpoint_every: int | None = Field(default=None, ge=1)
+
+
+class NoTracker(Frozen):
+    """The local records alone."""
+
+    kind: Literal["none"]
+
+
+class WandbTracker(Frozen):
+    """Where the records are mirrored in W&B. The mirror reads them; no run depends on it.
+
+    Attributes:
+        kind: ``"wandb"``.
+        project: W&B's project.
+        entity: user or team; ``None`` for the account's own.
+        mode: ``None`` is as W&B itself is set (``wandb offline``), else online where there is a
+            login, and offline elsewhere; ``"disabled"`` is as if there were no tracker.
+        folder: of W&B's files, and of notes of what is mirrored.
+        interval: seconds between two looks at growing records; ``None`` for 10 online and 600
+            offline, where nobody looks on, and for more often while a core is free. Each sweep ends
+            with a last look.
+        init_timeout: seconds that the server may take to answer.
+        finish_timeout: seconds that the last rows of a run may take to the server.
+    """
+
+    kind: Literal["wandb"]
+    project: str = Field(min_length=1)
+    entity: str | None
+    mode: Literal["online", "offline", "disabled"] | None
+    folder: Annotated[Path, Lax]
+    interval: float | None = Field(gt=0, le=86_400)
+    init_timeout: float = Field(gt=0)
+    finish_timeout: float = Field(gt=0)
+
+
+TrackerSpec = Annotated[NoTracker | WandbTracker, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of an experiment's grid: the labels that figures sort by, and the run behind it.
+
+    Several points may share a run (every strategy at k = 1): it is trained once.
+    """
+
+    experiment: str
+    scale: str
+    labels: dict[str, Any]  # beta, gamma (of the strategy's pair), k, strategy, point, seed
+    spec: RunSpec
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The points of one experiment at one scale, and how their runs are executed.
+
+    Attributes:
+        points: in the order in which they are launched; at least one.
+        execution: of every run.
+        runs_dir: folder of the run folders.
+        data_dir: raw data, only read; ``None`` where only embedded data is used.
+        cache_dir: prepared data.
+        tracker: where the records are mirrored; ``None`` for nowhere.
+        question: what the experiment asks.
+        paper: where in the paper.
+        reference_omits: the scalars that its reference records leave out.
+    """
+
+    points: tuple[Point, ...]
+    execution: Execution
+    runs_dir: Path
+    data_dir: Path | None
+    cache_dir: Path
+    tracker: WandbTracker | None = None
+    question: str = ""
+    paper: str = ""
+    reference_omits: tuple[str, ...] = ()
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment."""
+        return self.points[0].experiment
+
+    @property
+    def scale(self) -> str:
+        """smoke, laptop or paper."""
+        return self.points[0].scale
+
+    @property
+    def runs(self) -> dict[str, RunSpec]:
+        """The specs by ``run_id``, each once, in the order of the points."""
+        return {point.spec.run_id: point.spec for point in self.points}
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return len(self.points)
+
+    def __iter__(self) -> Iterator[Point]:
+        """Iterate over the points."""
+        return iter(self.points)
+
+    def __getitem__(self, index: int) -> Point:
+        """Return one point."""
+        return self.points[index]
