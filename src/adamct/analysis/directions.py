@@ -68,6 +68,26 @@ def speed_ratios(records: Records, kind: str) -> np.ndarray:
     return np.concatenate(ratios, axis=1)
 
 
+def speed_mismatch(ratios: np.ndarray, *, up_to_a_factor: bool = False) -> np.ndarray:
+    """Return by how much two speeds differ: the mean over windows of abs(ln ratio).
+
+    Args:
+        ratios: of :func:`speed_ratios`.
+        up_to_a_factor: divide each head's ratios by their median, the best constant factor.
+
+    Returns:
+        Shape (heads,).
+
+    >>> ratios = np.exp([[1.0], [2.0], [3.0]])
+    >>> speed_mismatch(ratios).round(6), speed_mismatch(ratios, up_to_a_factor=True).round(6)
+    (array([2.]), array([0.666667]))
+    """
+    logs = np.log(ratios)
+    if up_to_a_factor:
+        logs = logs - np.median(logs, axis=0)
+    return np.asarray(np.abs(logs).mean(axis=0))
+
+
 def angles_to_adam(records: Records, adam: Any, other: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the steps, and the angle of Ŵ under Adam to that in another run, (n, heads)."""
     (n, own), (_, theirs) = (directions(records, run) for run in (adam, other))

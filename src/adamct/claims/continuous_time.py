@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+from functools import partial
 
-from adamct.claims.verdict import Claim, Finding, Status, inconclusive, of_whole_runs
+import numpy as np
+
+from adamct.analysis.trajectories import ends_by_lr, relative_error, scheme_differences
+from adamct.claims.criterion import AllOf, Criterion, Estimate, InconclusiveError
+from adamct.claims.verdict import Claim
 from adamct.records import Records
 
 CLOSE = 0.2  # of the displacement; the paper says "closely agrees" and gives no number
 CORRELATED = 0.95
 RESOLVED = 0.05  # well below what the continuous model itself differs by
 GIVEN = 0.05  # with the gradients of the steps: about as much as being one step late
+LIMIT = 0.05  # at the smallest learning rate
 EARLY = 20  # steps; later, training multiplies any small difference
 
 
-def _relative_error(records: Records, gap: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps n from 0 on, and a gap over ‖θ_n − θ_0‖ from n = 1 on, (steps, runs)."""
-    n, distance = records.matrix(gap)
-    _, moved = records.matrix("displacement")
-    return n, distance[1:] / moved[1:]
-
-
-@of_whole_runs
-def follows(records: Records) -> Finding:
+def follows(records: Records) -> Estimate:
     """Largest relative displacement error, ‖θ(t_N) − θ_N‖ / ‖θ_N − θ_0‖, over the runs."""
-    n, error = _relative_error(records, "continuous_gap")
-    _, given = _relative_error(records, "driven_gap")
+    n, error = relative_error(records, "continuous_gap")
+    _, given = relative_error(records, "driven_gap")
     worst = float(error[-1].max())
     detail = (
         f"‖θ(t_N) − θ_N‖ is {100 * error[-1].min():.3g} to {100 * worst:.3g} % of ‖θ_N − θ_0‖ at "
@@ -35,13 +31,12 @@ def follows(records: Records) -> Finding:
         f"{min(EARLY, n[-1])}; with the gradients of the steps, at most "
         f"{100 * given[-1].max():.2g} % at N: the rest is what training makes of it"
     )
-    return Finding(_status(worst <= CLOSE), worst, None, len(records.runs), detail)
+    return Estimate(worst, len(records.runs), detail)
 
 
-@of_whole_runs
-def follows_given_gradients(records: Records) -> Finding:
-    """The same error for the solution that is driven by the gradients of the discrete steps."""
-    n, error = _relative_error(records, "driven_gap")
+def follows_given_gradients(records: Records) -> Estimate:
+    """The same error for the solution that is forced by the gradients of the discrete steps."""
+    n, error = relative_error(records, "driven_gap")
     worst = float(error[-1].max())
     early = [100 * float(error[:k][-1].max()) for k in (5, EARLY)]
     detail = (
@@ -49,11 +44,10 @@ def follows_given_gradients(records: Records) -> Finding:
         f"at N = {n[-1]} over {len(records.runs)} runs, {early[0]:.2g} % at n = 5 and "
         f"{early[1]:.2g} % at n = {min(EARLY, n[-1])}"
     )
-    return Finding(_status(worst <= GIVEN), worst, None, len(records.runs), detail)
+    return Estimate(worst, len(records.runs), detail)
 
 
-@of_whole_runs
-def correlates(records: Records) -> Finding:
+def correlates(records: Records) -> Estimate:
     """Smallest correlation of θ(t_N) − θ_0 with θ_N − θ_0 over all parameters, over the runs."""
     n, correlation = records.matrix("continuous_correlation")
     worst = float(correlation[-1].min())
@@ -61,44 +55,35 @@ def correlates(records: Records) -> Finding:
         f"correlation {worst:.4f} to {correlation[-1].max():.4f} at N = {n[-1]}, over all "
         f"parameters of {len(records.runs)} runs; at least {correlation.min():.4f} at every n"
     )
-    return Finding(_status(worst >= CORRELATED), worst, None, len(records.runs), detail)
+    return Estimate(worst, len(records.runs), detail)
 
 
-@of_whole_runs
-def approaches(records: Records) -> Finding:
-    """Relative displacement error at the last step for the smallest learning rate, over seeds."""
-    n, error_at = _relative_error(records, "continuous_gap")
-    _, correlation = records.matrix("continuous_correlation")
-    ends = pd.DataFrame({"error": error_at[-1], "correlation": correlation[-1]})
-    by_lr = ends.groupby(records.runs.lr.to_numpy()).mean()  # in the order of η
+def approaches(records: Records) -> Estimate:
+    """Relative displacement error at the last step for the smallest learning rate, over seeds.
+
+    The parts are this error, and at how many learning rates it does not rise from that before.
+    """
+    n, _ = records.matrix("continuous_gap")
+    ends = ends_by_lr(records)
     words = [
         f"{100 * row.error:.3g} % at η = {row.Index:g} (correlation {row.correlation:.4f})"
-        for row in by_lr.itertuples()
+        for row in ends.itertuples()
     ]
     detail = (
         f"relative error of the displacement at N = {n[-1]}: {', '.join(words)}; the time Nη falls "
         "with η, and with it what training multiplies the error by"
     )
-    error = by_lr.error.to_numpy()
-    falls = bool((np.diff(error) > 0).all())
-    status = _status(error[0] <= 0.05 and falls)
-    return Finding(status, float(error[0]), None, len(records.runs), detail)
+    error = ends.error.to_numpy()
+    smallest, exceptions = float(error[0]), int(np.sum(~(np.diff(error) > 0)))
+    parts = Estimate(smallest), Estimate(exceptions)
+    return Estimate(smallest, len(records.runs), detail, parts=parts)
 
 
-@of_whole_runs
-def resolved(records: Records) -> Finding:
+def resolved(records: Records) -> Estimate:
     """Difference of Euler and the exponential scheme over the 16 sampled parameters, n = 20."""
-    differences = []
-    for _, pair in records.runs.groupby(["weight_decay", "seed"]):
-        by_scheme = pair.set_index("scheme").run_id
-        if {"euler", "exponential"} <= set(by_scheme.index):
-            euler, exponential = (
-                _displacements(records, str(by_scheme[name])) for name in ("euler", "exponential")
-            )
-            norms = np.linalg.norm(exponential, axis=1)
-            differences.append(np.linalg.norm(euler - exponential, axis=1) / norms)
+    differences = scheme_differences(records)
     if not differences:
-        return inconclusive("no run was solved with both schemes")
+        raise InconclusiveError("no run was solved with both schemes")
     early = max(float(difference[:EARLY][-1]) for difference in differences)
     last = max(float(difference[-1]) for difference in differences)
     substeps = records.runs.set_index("scheme").n_substeps.to_dict()
@@ -108,70 +93,83 @@ def resolved(records: Records) -> Finding:
         f"sampled parameters at n = {min(EARLY, len(differences[0]))}, and by {100 * last:.2g} % "
         "at the last step: training multiplies small differences"
     )
-    return Finding(_status(early <= RESOLVED), early, None, len(differences), detail)
+    return Estimate(early, len(differences), detail)
 
 
-def _displacements(records: Records, run_id: str) -> np.ndarray:
-    """θ(t_n) − θ_0 of the sampled parameters for n = 1 … N."""
-    _, values = records.vectors(run_id, "continuous_sampled_parameters")
-    return np.asarray(values[1:] - values[0])
+def error_within(limit: float) -> Criterion:
+    """Return the criterion of the largest error over the runs."""
+    return Criterion(
+        "the largest error of any run at the last step, over all parameters,",
+        at_most=limit,
+        interval=False,
+        unit="% of the displacement",
+    )
 
 
-def _status(holds: bool) -> Status:
-    return "reproduced" if holds else "not reproduced"
-
-
-READS = ("trajectory",)
+trajectory_claim = partial(Claim, figure="fig01", reads=("trajectory",), whole_runs=True)
+paper = partial(trajectory_claim, reference="Section 2.3, Fig. 1")
+extension = partial(trajectory_claim, kind="extension")
 
 CLAIMS = (
-    Claim(
-        "continuous-follows-discrete",
-        "fig01",
-        "Section 2.3, Fig. 1",
-        "The continuous-time trajectory closely agrees with the discrete one",
-        f"at the last step, the error over all parameters is at most {100 * CLOSE:.0f} % of the "
-        "displacement in every run",
-        READS,
-        follows,
+    paper(
+        name="continuous-follows-discrete",
+        statement="The continuous-time trajectory closely agrees with the discrete one",
+        criterion=error_within(CLOSE),
+        evaluate=follows,
     ),
-    Claim(
-        "continuous-follows-given-gradients",
-        "fig01",
-        "beyond the paper: what Equation (4) itself leaves out",
-        "Given the gradients of the discrete steps, Equation (4) follows them",
-        f"at the last step, the error over all parameters is at most {100 * GIVEN:.0f} % of the "
-        "displacement in every run",
-        READS,
-        follows_given_gradients,
+    extension(
+        name="continuous-follows-given-gradients",
+        reference="beyond the paper: what Equation (4) itself leaves out",
+        statement="Given the gradients of the discrete steps, Equation (4) follows them",
+        criterion=error_within(GIVEN),
+        evaluate=follows_given_gradients,
     ),
-    Claim(
-        "continuous-correlates-with-discrete",
-        "fig01",
-        "Section 2.3, Fig. 1",
-        "Both trajectories move the parameters alike",
-        f"correlation over all parameters at least {CORRELATED} at the last step of every run",
-        READS,
-        correlates,
+    paper(
+        name="continuous-correlates-with-discrete",
+        statement="Both trajectories move the parameters alike",
+        criterion=Criterion(
+            "the smallest correlation of any run at the last step, over all parameters,",
+            at_least=CORRELATED,
+            interval=False,
+        ),
+        evaluate=correlates,
     ),
-    Claim(
-        "euler-is-resolved",
-        "fig01",
-        "beyond the paper: an exponential scheme",
-        f"K = 100 Euler substeps and an exponential scheme solve Equation (4) alike up to n = "
-        f"{EARLY}; later, training multiplies what is left of the solver's error, too",
-        f"they give the displacement at n = {EARLY} within {100 * RESOLVED:.0f} % of each other",
-        READS,
-        resolved,
+    extension(
+        name="euler-is-resolved",
+        reference="beyond the paper: an exponential scheme",
+        statement="K = 100 Euler substeps and an exponential scheme solve Equation (4) alike up "
+        f"to n = {EARLY}; later, training multiplies what is left of the solver's error, too",
+        criterion=Criterion(
+            f"the largest difference of the two at n = {EARLY}",
+            at_most=RESOLVED,
+            interval=False,
+            unit="% of the displacement",
+        ),
+        evaluate=resolved,
     ),
-    Claim(
-        "continuous-is-the-limit",
-        "fig01",
-        "beyond the paper: smaller learning rates",
-        "As η falls, the discrete steps approach the continuous-time trajectory",
-        "after equally many steps, so in a time Nη that shrinks with η, the relative error (mean "
-        "over seeds) falls with η, to at most 5 % at the smallest: less amplification, rather than "
-        "the limit at a fixed time, which the tests regress",
-        ("trajectory_learning_rate",),
-        approaches,
+    extension(
+        name="continuous-is-the-limit",
+        reference="beyond the paper: smaller learning rates",
+        statement="As η falls, the discrete steps approach the continuous-time trajectory",
+        criterion=AllOf(
+            (
+                Criterion(
+                    "the relative error (mean over seeds) at the smallest η",
+                    at_most=LIMIT,
+                    interval=False,
+                    unit="%",
+                ),
+                Criterion(
+                    "the number of steps from one η to the next smaller at which it does not fall",
+                    at_least=0,
+                    at_most=0,
+                    interval=False,
+                    note="after equally many steps, so in a time Nη that shrinks with η: less "
+                    "amplification, rather than the limit at a fixed time, which the tests regress",
+                ),
+            )
+        ),
+        reads=("trajectory_learning_rate",),
+        evaluate=approaches,
     ),
 )
