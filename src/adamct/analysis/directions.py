@@ -46,7 +46,7 @@ def angles(Ŵ: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def by_kind(records: Records) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Yield each seed's run under Adam, with those of the three kinds that take its norm's place."""
+    """Yield each seed's run under Adam, and those of the three kinds that replace its norm."""
     for _, runs in records.runs.groupby("seed"):
         fixed = runs[runs.query_key_fixed_norm].sort_values("query_key_lr")
         corrected, printed = fixed[fixed.query_key_k == 2].itertuples()

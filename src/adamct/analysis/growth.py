@@ -20,6 +20,7 @@ from adamct.theory import (
 
 SLOPE_STEP = 1000  # Appendix H: the slope is taken at n = 1000, from n = 995 and 1005
 HALF_WIDTH = 5
+CLEARLY_UNSTABLE = -0.02  # a C; nearer to C = 0 the growth is slower than the resets between
 
 Theory = Literal["half_C", "paper", "exact"]
 

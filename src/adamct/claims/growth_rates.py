@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from adamct.analysis.growth import (
+    CLEARLY_UNSTABLE,
     HALF_WIDTH,
     SLOPE_STEP,
     Theory,
@@ -23,7 +24,6 @@ from adamct.claims.verdict import Claim
 from adamct.records import Records
 from adamct.theory import share_at_predicted_rate
 
-CLEARLY_UNSTABLE = -0.02  # nearer to C = 0 the growth is slower than the resets between
 FLAT = 0.002  # per step: growth by e in 500 steps; a tenth of the paper's rate at C = -0.04
 
 

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from adamct.config.execution import Point
 from adamct.dashboards.panels import Colour
-from adamct.plotting.kadam import ADAM_COLOUR, COLOURS
+from adamct.plotting.rankings import ADAM_COLOUR, COLOURS
 from adamct.plotting.style import colours_by
 from adamct.theory import stability_coefficient
 from adamct.tracking.content import run_identity

@@ -129,7 +129,7 @@ def draw(name: str, source: Source, folder: Path) -> Drawn:
         "source": "runs" if source.reference is None else "reference",
         "drawn": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - began, 3),
-        "verdicts": [verdict.as_dict() for verdict in verdicts],
+        "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts],
         "experiments": [
             describe(source.open(experiment)[0], part, source.overrides)
             for experiment, part in parts.items()
