@@ -75,7 +75,9 @@ def parity(axes: Axes, slopes: dict[str, pd.DataFrame], at: int) -> None:
     for state, table in slopes.items():
         for theory, (name, look) in THEORIES.items():
             label = f"{name}, {state}"
-            axes.scatter(table[theory], table.slope, s=13, marker=STATES[state], label=label, **look)
+            axes.scatter(
+                table[theory], table.slope, s=13, marker=STATES[state], label=label, **look
+            )
         outside = table[(table.slope - 0.38 * top).abs() > 0.68 * top]
         mark_outside(axes, outside.exact, outside.slope)
     axes.set(xlabel="predicted slope", ylabel=rf"slope of $\ln\|u_n\|_\infty$ at $n={at}$")
@@ -86,7 +88,9 @@ def relative_errors(axes: Axes, table: pd.DataFrame, marker: str) -> None:
     axes.axhline(0, color="0.75", linewidth=0.8, zorder=0)
     axes.axhspan(-0.02, 0.02, color="0.94", zorder=-1)
     for theory, (_, look) in THEORIES.items():
-        axes.scatter(table.C, slope_error(table, theory), s=13, marker=marker, clip_on=False, **look)
+        axes.scatter(
+            table.C, slope_error(table, theory), s=13, marker=marker, clip_on=False, **look
+        )
     axes.set_yscale("symlog", linthresh=1e-5, linscale=0.5)
     axes.yaxis.set_major_locator(FixedLocator([-10, -0.1, -1e-3, 0, 1e-3, 0.1, 10]))
     axes.yaxis.set_major_formatter(plain_numbers())

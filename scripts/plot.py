@@ -124,7 +124,7 @@ def show_in_wandb(drawn: Drawn, source: Source) -> bool:
     from adamct.tracking.pictures import mirror_figure
 
     path = chosen([drawn.name])[drawn.name]
-    verdicts = [verdict.as_dict() for verdict in drawn.verdicts]
+    verdicts = [verdict.model_dump(mode="json") for verdict in drawn.verdicts]
     try:
         mirror_figure(tracker, source.scale, path.stem, reads(path), drawn.pictures, verdicts)
     except TrackingError as error:

@@ -110,7 +110,7 @@ def exponential_growth(records: Records) -> pd.DataFrame:
         rounding.
     """
     rows = [
-        _growth_of(*records.series(run.run_id, "max_update"), run)
+        _growth_of(*records.series(str(run.run_id), "max_update"), run)
         for run in records.runs.itertuples()
     ]
     return pd.DataFrame(rows, columns=["share", "exceeded"], index=records.runs.index)

@@ -66,8 +66,8 @@ def approaches(records: Records) -> Estimate:
     n, _ = records.matrix("continuous_gap")
     ends = ends_by_lr(records)
     words = [
-        f"{100 * row.error:.3g} % at η = {row.Index:g} (correlation {row.correlation:.4f})"
-        for row in ends.itertuples()
+        f"{100 * error:.3g} % at η = {lr:g} (correlation {correlation:.4f})"
+        for lr, error, correlation in zip(ends.index, ends.error, ends.correlation, strict=True)
     ]
     detail = (
         f"relative error of the displacement at N = {n[-1]}: {', '.join(words)}; the time Nη falls "

@@ -57,7 +57,9 @@ def loss_curves(axes: Axes, records: Records, *, by: Coordinate) -> None:
         axes.plot([], [], "^", color="0.3", markersize=3.5, label="a run beyond the axis")
     for value in np.unique(losses[by]):
         mean_and_range(axes, losses[losses[by] == value], color=colours.to_rgba(value))
-    axes.axvspan(0, first_third(n_steps), fc="0.95", ec="0.75", lw=0.6, zorder=0, label="first third")
+    axes.axvspan(
+        0, first_third(n_steps), fc="0.95", ec="0.75", lw=0.6, zorder=0, label="first third"
+    )
     axes.legend(loc="lower left")
     colourbar(axes.figure, axes, by, records.runs[by].to_numpy())
 

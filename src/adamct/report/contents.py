@@ -31,7 +31,7 @@ class Contents(BaseModel):
 
 
 class Judged(Contents):
-    """One claim and its verdict, as :meth:`adamct.claims.Verdict.as_dict` writes it."""
+    """One claim and its verdict, as :class:`adamct.claims.Verdict` is written."""
 
     name: str = Field(pattern=r"^[\w-]+$")
     reference: str

@@ -20,7 +20,7 @@ def to_markdown(verdicts: Sequence[Verdict], scale: str) -> str:
         scale: of the runs that they rest on.
     """
     judged = [
-        topics.Verdict(Judged.model_validate(v.as_dict()), v.claim.figure.removeprefix("fig"))
+        topics.Verdict(Judged.model_validate(v.model_dump()), v.figure.removeprefix("fig"))
         for v in verdicts
     ]
     parts = [
