@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from adamct.analysis.trajectories import relative_error
 from adamct.plotting.panels import paired_paths
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
@@ -67,6 +68,5 @@ def draw(records: Records) -> Figure:
 def _draw_error(
     axes: Axes, records: Records, run: Any, name: str = "continuous_gap", **look: Any
 ) -> None:
-    n, gap = records.series(run.run_id, name)
-    _, moved = records.series(run.run_id, "displacement")
-    axes.plot(n[1:], gap[1:] / moved[1:], linewidth=1.2, **look)
+    own = records.runs[records.runs.run_id == run.run_id].head(1)
+    axes.plot(*relative_error(records.where(own), name), linewidth=1.2, **look)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from adamct.analysis.growth import slope_step
 from adamct.plotting import panels
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
@@ -36,7 +37,7 @@ def draw(records: Records) -> Figure:
     panels.max_update_curves(curves, own, bounds_every=4)
     curves.set_title("(a) max-update and its bounds", loc="left")
     slopes = figure.add_subplot(grid[1, 0])
-    panels.slopes_against_C(slopes, own, at=panels.slope_step(own))
+    panels.slopes_against_C(slopes, own, at=slope_step(int(own.runs.n_steps.min())))
     slopes.set_title("(b) growth rate", loc="left")
     chosen = figure.add_subplot(grid[1, 1])
     panels.points(chosen, own)

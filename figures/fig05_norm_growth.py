@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from adamct.claims.norm import PAPERS_GAMMA, laws_of
+from adamct.analysis.norms import PAPERS_GAMMA, norm_predictions
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -57,7 +57,7 @@ def draw(records: Records) -> Figure:
         .head(1)
         .itertuples()
     )
-    laws = laws_of(own, run)
+    laws = norm_predictions(own, run)
     n = np.arange(len(laws.measured))
     heads = laws.measured.shape[1]
     chosen = sorted(np.random.default_rng(0).permutation(heads)[:16])

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from adamct.analysis.grids import best_cells, cell_scores
-from adamct.plotting import kadam
+from adamct.plotting import rankings
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -31,7 +31,7 @@ def draw(records: Records) -> Figure:
     """Draw the best test accuracy over the sweep against k, a panel per kind of weight decay."""
     best = best_cells(cell_scores(records.of(READS[0]), "accuracy"))
     figure = Figure(figsize=(TEXT_WIDTH, 3.2))
-    within = kadam.contenders_range(best, "accuracy")
+    within = rankings.contenders_range(best, "accuracy")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, decoupled, title in zip(
         panels,
@@ -40,14 +40,14 @@ def draw(records: Records) -> Figure:
         strict=True,
     ):
         own = best[best.decoupled == decoupled]
-        kadam.best_against_k(axes, own, "accuracy", within=within)
+        rankings.best_against_k(axes, own, "accuracy", within=within)
         axes.set_title(title, loc="left")
     panels[1].set_ylabel("")
-    handles = kadam.legend_handles(best)
+    handles = rankings.legend_handles(best)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
 def table(records: Records) -> pd.DataFrame:
     """Return the best cell (η, λ) behind every point."""
-    return kadam.best_table(records.of(READS[0]), "accuracy")
+    return rankings.best_table(records.of(READS[0]), "accuracy")

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from adamct.analysis.directions import final_products
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -37,11 +38,8 @@ def draw(records: Records) -> Figure:
     grid = figure.subplots(2, 2, sharex="row", sharey="row")
     for column, (qk_norm, title) in enumerate(((True, "(a) with qk-norm"), (False, "(b) without"))):
         run_id = own.runs.run_id[own.runs.qk_norm == qk_norm].iloc[0]
-        n, inner = own.vectors(run_id, "final_inner_products")
-        _, g2 = own.vectors(run_id, "head_squared_gradients")
-        _, W2 = own.vectors(run_id, "head_squared_norms")
-        products = np.abs(inner)
-        cosines = products / np.sqrt(g2 * W2[-1])
+        products, cosines = final_products(own, run_id)
+        n = np.arange(len(products))
         for row, (x, values) in enumerate(((n, products), (len(n) - n, cosines))):
             grid[row][column].plot(x, values, rasterized=True, **MATRIX)
             grid[row][column].plot(x, np.median(values, axis=1), **MEDIAN)

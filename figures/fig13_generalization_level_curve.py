@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from adamct.plotting.generalization import generalization
+from adamct.plotting.loss_panels import generalization
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adamct.plotting.generalization import best_of_each, loss_table, mean_and_range
+from adamct.analysis.losses import annealed_updates, best_losses, loss_table
+from adamct.plotting.loss_panels import best_of_each, mean_and_range
 from adamct.plotting.style import (
     LABELS,
     TEXT_WIDTH,
@@ -68,11 +69,10 @@ def draw(records: Records) -> Figure:
 def max_updates(axes: Axes, records: Records, *, scaled: bool) -> None:
     """Draw the max-update of the annealed runs; ``scaled``: times η_n/η₀."""
     colours = stability_colours(records.runs.C.to_numpy())
-    for run in records.runs[records.runs.schedule == "annealed"].itertuples():
-        n, values = records.series(run.run_id, "max_update")
-        if scaled:
-            values = values * records.series(run.run_id, "lr")[1] / run.lr
-        axes.plot(n, values, color=colours.to_rgba(run.C), linewidth=0.8)
+    annealed = records.where(records.runs[records.runs.schedule == "annealed"])
+    n, moves, updates = annealed_updates(annealed)
+    for C, values in zip(annealed.runs.C, (moves if scaled else updates).T, strict=True):
+        axes.plot(n, values, color=colours.to_rgba(C), linewidth=0.8)
     axes.set(yscale="log", xlabel="step $n$", xlim=(0, records.runs.n_steps.max()))
     name = r"\eta_n\|u_n\|_\infty/\eta_0" if scaled else r"\|u_n\|_\infty"
     axes.set_ylabel(f"${name}$")
@@ -94,8 +94,7 @@ def best(axes: Axes, unstable: Records, reference: Records) -> None:
     """Draw each pair's best test loss, annealed (filled) or not (open), beside (0.999, 0.9)'s."""
     colours = stability_colours(unstable.runs.C.to_numpy())
     for schedule, label in ((ANNEALED, "annealed"), (NOT_ANNEALED, "not annealed")):
-        losses = loss_table(unstable.where(unstable.runs[unstable.runs.schedule == schedule]))
-        best_of_each(axes, losses, "C", colours, filled=schedule == ANNEALED, label=label)
-    lowest = loss_table(reference).groupby("run_id").test_loss.min()
-    axes.axhline(lowest.mean(), **REFERENCE)
+        losses = best_losses(unstable.where(unstable.runs[unstable.runs.schedule == schedule]))
+        best_of_each(axes, losses, "best", "C", colours, filled=schedule == ANNEALED, label=label)
+    axes.axhline(best_losses(reference).best.mean(), **REFERENCE)
     axes.set(xlabel=LABELS["C"], ylabel="best test loss")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from adamct.analysis.grids import best_cells, cell_scores
-from adamct.plotting import kadam
+from adamct.plotting import rankings
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -34,10 +34,10 @@ def draw(records: Records) -> Figure:
         ("(a) decoupled", "(b) coupled"),
         strict=True,
     ):
-        kadam.best_against_k(axes, best[best.decoupled == decoupled], "accuracy")
+        rankings.best_against_k(axes, best[best.decoupled == decoupled], "accuracy")
         axes.set_title(f"{title} weight decay", loc="left")
         axes.set_ylim(0, 1)
     panels[1].set_ylabel("")
-    handles = kadam.legend_handles(best)
+    handles = rankings.legend_handles(best)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from adamct.analysis.grids import best_cells, cell_scores
-from adamct.plotting import kadam
+from adamct.plotting import rankings
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -31,15 +31,15 @@ def draw(records: Records) -> Figure:
     best = best_cells(cell_scores(records.of(READS[0]), "loss"))
     figure = Figure(figsize=(TEXT_WIDTH, 3.0))
     near, whole = figure.subplots(1, 2)
-    kadam.best_against_k(near, best, "loss", within=kadam.contenders_range(best, "loss"))
-    kadam.best_against_k(whole, best, "loss")
+    rankings.best_against_k(near, best, "loss", within=rankings.contenders_range(best, "loss"))
+    rankings.best_against_k(whole, best, "loss")
     near.set_title("(a) best test loss", loc="left")
     whole.set_title("(b) zoomed out", loc="left")
-    handles = kadam.legend_handles(best, adam="AdamW")
+    handles = rankings.legend_handles(best, adam="AdamW")
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
 def table(records: Records) -> pd.DataFrame:
     """Return the best cell (η, λ) behind every point."""
-    return kadam.best_table(records.of(READS[0]), "loss")
+    return rankings.best_table(records.of(READS[0]), "loss")

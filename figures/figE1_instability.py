@@ -10,16 +10,11 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
 
-from adamct.claims.regions import growth
+from adamct.analysis.growth import exponential_growth, median_slope
 from adamct.plotting import plane, style
 from adamct.plotting.style import EXACT, PAPER, growth_colours
 from adamct.records import Records
-from adamct.theory import (
-    discrete_growth_rate,
-    discrete_max_update_limit,
-    growth_rate,
-    local_slopes,
-)
+from adamct.theory import discrete_growth_rate, discrete_max_update_limit, growth_rate
 
 READS = ("instability_map", "instability_strip")
 CAPTION = """
@@ -60,19 +55,10 @@ def measured(records: Records) -> pd.DataFrame:
     """Return the runs with their riding share, median slope and largest max-update."""
     series = [records.series(run_id, "max_update") for run_id in records.runs.run_id]
     return records.runs.assign(
-        share=growth(records).share,
-        slope=[median_slope(n, values) for n, values in series],
+        share=exponential_growth(records).share,
+        slope=[median_slope(n, values, first=n.max() / 2) for n, values in series],
         largest=[values.max() for _, values in series],
     )
-
-
-def median_slope(n: np.ndarray, values: np.ndarray) -> float:
-    """Return the median 10-step slope of ln ‖u_n‖∞ over the second half of a record."""
-    finite = np.isfinite(values)
-    if finite.sum() < 12:
-        return np.nan
-    centres, slopes = local_slopes(n[finite], values[finite])
-    return float(np.median(slopes[centres >= n.max() / 2]))
 
 
 def maps(figure: SubFigure, runs: pd.DataFrame) -> None:

@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adamct.claims import direction
-from adamct.claims.meta_adaptive import norm_and_average
-from adamct.claims.norm import laws_of
+from adamct.analysis import directions
+from adamct.analysis.norms import norm_and_average, norm_predictions
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH
 from adamct.records import Records
 from adamct.theory import memory_factor
@@ -35,7 +34,7 @@ ALT = (
 )
 
 # Colours of (c, d), none of which has a meaning in (a, b), and of (a, b).
-TURNS = {direction.PRINTED: "C3", direction.CORRECTED: "#0f9fa6", direction.HELD: "0.35"}
+TURNS = {directions.PRINTED: "C3", directions.CORRECTED: "#0f9fa6", directions.FIXED: "0.35"}
 FACTOR = r"$(1+\gamma)/(1-\gamma)$"
 KINDS = {"elementwise": ("$v$ elementwise (Adam)", "C1"), "tensor_mean": ("coarse-grained", "C0")}
 
@@ -54,7 +53,7 @@ def draw(records: Records) -> Figure:
         for position, run in enumerate(
             own.runs[own.runs.query_key_second_moment == kind].itertuples()
         ):
-            ratio = laws_of(own, run).ratio("printed")[-1]
+            ratio = norm_predictions(own, run).ratio("printed")[-1]
             axes.scatter(
                 np.full(len(ratio), run.gamma + shift),
                 ratio,
@@ -100,20 +99,18 @@ def _finished(records: Records, column: str) -> Records:
 def _draw_directions(speed: Axes, angle: Axes, records: Records) -> None:
     """Draw speed under Adam over the other's, and angle: medians over the heads of each seed."""
     for kind, colour in TURNS.items():
-        for position, (adam, others) in enumerate(direction.by_kind(records)):
-            own, other = (direction.speeds(records, run) for run in (adam, others[kind]))
+        for position, (adam, others) in enumerate(directions.by_kind(records)):
+            own, other = (directions.speeds(records, run) for run in (adam, others[kind]))
             ratio = own / other
-            middle = direction.WINDOW * (np.arange(len(ratio)) + 0.5)
+            middle = directions.WINDOW * (np.arange(len(ratio)) + 0.5)
             look: dict[str, Any] = {
                 "color": colour,
                 "label": kind if position == 0 else None,
                 "linewidth": 1.0,
             }
             speed.plot(middle, np.median(ratio, axis=1), **look)
-            (n, own), (_, other) = (
-                direction.directions(records, run) for run in (adam, others[kind])
-            )
-            angle.plot(n, np.median(direction.angles(own, other), axis=1), **look)
+            n, apart = directions.angles_to_adam(records, adam, others[kind])
+            angle.plot(n, np.median(apart, axis=1), **look)
     speed.axhline(1.0, color="0.6", linewidth=0.8, zorder=0)
     speed.set(yscale="log", xlabel="step $n$", ylabel=r"speed of $\hat W$ under Adam over …")
     speed.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])

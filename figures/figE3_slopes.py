@@ -10,12 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from adamct.analysis.statistics import bootstrap_interval
-from adamct.claims.growth import CLEARLY_UNSTABLE
-from adamct.plotting.panels import mark_outside, slope_step
+from adamct.analysis.growth import (
+    CLEARLY_UNSTABLE,
+    Theory,
+    slope_error,
+    slope_step,
+    slope_table,
+)
+from adamct.analysis.statistics import median_with_interval
+from adamct.plotting.panels import mark_outside
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH, plain_numbers
 from adamct.records import Records
-from adamct.theory import discrete_max_update_bound, log_slope, max_update_bound, predicted_slope
 
 READS = ("max_update_normal_curve", "max_update_float64")
 CAPTION = """
@@ -32,10 +37,10 @@ ALT = (
     "either precision."
 )
 
-# Theory → bound, and the look of its markers: open for the paper's, filled for the exact.
-THEORIES: dict[str, tuple[Any, dict[str, Any]]] = {
-    "Eq. (5), the paper": (max_update_bound, {"edgecolors": PAPER["color"], "facecolors": "none"}),
-    "$D_n$, exact": (discrete_max_update_bound, {"facecolors": EXACT["color"], "linewidths": 0}),
+# Theory → its name, and the look of its markers: open for the paper's, filled for the exact.
+THEORIES: dict[Theory, tuple[str, dict[str, Any]]] = {
+    "paper": ("Eq. (5), the paper", {"edgecolors": PAPER["color"], "facecolors": "none"}),
+    "exact": ("$D_n$, exact", {"facecolors": EXACT["color"], "linewidths": 0}),
 }
 STATES = {"float32": "o", "float64": "s"}
 NOTE: dict[str, Any] = {"ha": "right", "fontsize": 7, "color": "#555555"}
@@ -43,8 +48,12 @@ NOTE: dict[str, Any] = {"ha": "right", "fontsize": 7, "color": "#555555"}
 
 def draw(records: Records) -> Figure:
     """Draw (a) the parity, (b) the median relative error, (c, d) the relative errors."""
-    at = slope_step(records)
-    slopes = {state: measured(records, state, at) for state in STATES}
+    runs = records.runs
+    at = slope_step(int(runs.n_steps.min()))
+    slopes = {
+        state: slope_table(records.where(runs[(runs.C < 0) & (runs.state_dtype == state)]), at)
+        for state in STATES
+    }
     figure = Figure(figsize=(TEXT_WIDTH, 5.6))
     axes = figure.subplots(2, 2)
     parity(axes[0, 0], slopes, at)
@@ -58,29 +67,19 @@ def draw(records: Records) -> Figure:
     return figure
 
 
-def measured(records: Records, state: str, at: int) -> pd.DataFrame:
-    """Return the slopes in B₋, measured and predicted, one row a run."""
-    runs = records.runs
-    own = records.where(runs[(runs.C < 0) & (runs.state_dtype == state)])
-    n, values = own.matrix("max_update")
-    pair = own.runs.beta.to_numpy(), own.runs.gamma.to_numpy()
-    predicted = {
-        name: predicted_slope(at, *pair, bound=bound) for name, (bound, _) in THEORIES.items()
-    }
-    return pd.DataFrame({"C": own.runs.C, "slope": log_slope(n, values, at=at), **predicted})
-
-
 def parity(axes: Axes, slopes: dict[str, pd.DataFrame], at: int) -> None:
     """Draw the measured slope against either prediction."""
-    top = max(float(table[name].max()) for table in slopes.values() for name in THEORIES)
+    top = max(float(table[theory].max()) for table in slopes.values() for theory in THEORIES)
     axes.set(xlim=(0, 1.06 * top), ylim=(-0.3 * top, 1.06 * top))
     axes.plot([0, top], [0, top], color="0.75", linewidth=0.8, zorder=0)
     for state, table in slopes.items():
-        for name, (_, look) in THEORIES.items():
+        for theory, (name, look) in THEORIES.items():
             label = f"{name}, {state}"
-            axes.scatter(table[name], table.slope, s=13, marker=STATES[state], label=label, **look)
+            axes.scatter(
+                table[theory], table.slope, s=13, marker=STATES[state], label=label, **look
+            )
         outside = table[(table.slope - 0.38 * top).abs() > 0.68 * top]
-        mark_outside(axes, outside["$D_n$, exact"], outside.slope)
+        mark_outside(axes, outside.exact, outside.slope)
     axes.set(xlabel="predicted slope", ylabel=rf"slope of $\ln\|u_n\|_\infty$ at $n={at}$")
 
 
@@ -88,9 +87,10 @@ def relative_errors(axes: Axes, table: pd.DataFrame, marker: str) -> None:
     """Draw measured over predicted, less 1, against C; ±2 % is what riding tolerates."""
     axes.axhline(0, color="0.75", linewidth=0.8, zorder=0)
     axes.axhspan(-0.02, 0.02, color="0.94", zorder=-1)
-    for name, (_, look) in THEORIES.items():
-        error = table.slope / table[name] - 1
-        axes.scatter(table.C, error, s=13, marker=marker, clip_on=False, **look)
+    for theory, (_, look) in THEORIES.items():
+        axes.scatter(
+            table.C, slope_error(table, theory), s=13, marker=marker, clip_on=False, **look
+        )
     axes.set_yscale("symlog", linthresh=1e-5, linscale=0.5)
     axes.yaxis.set_major_locator(FixedLocator([-10, -0.1, -1e-3, 0, 1e-3, 0.1, 10]))
     axes.yaxis.set_major_formatter(plain_numbers())
@@ -102,18 +102,18 @@ def relative_errors(axes: Axes, table: pd.DataFrame, marker: str) -> None:
 
 def median_errors(axes: Axes, slopes: dict[str, pd.DataFrame]) -> None:
     """Draw the median of the absolute relative error with its bootstrap interval."""
-    rows = [(name, state) for name in THEORIES for state in STATES]
-    for row, (name, state) in enumerate(rows):
+    rows = [(theory, state) for theory in THEORIES for state in STATES]
+    for row, (theory, state) in enumerate(rows):
         table = slopes[state][slopes[state].C < CLEARLY_UNSTABLE]
-        errors = (table.slope / table[name] - 1).abs().dropna().to_numpy()
+        errors = np.abs(slope_error(table.dropna(), theory))
         if errors.size == 0:
             continue
-        median = float(np.median(errors))
-        axes.plot(bootstrap_interval(errors), [row, row], color=EXACT["color"], linewidth=1)
-        axes.scatter(median, row, s=20, marker=STATES[state], zorder=3, **THEORIES[name][1])
+        median, interval = median_with_interval(errors)
+        axes.plot(interval, [row, row], color=EXACT["color"], linewidth=1)
+        axes.scatter(median, row, s=20, marker=STATES[state], zorder=3, **THEORIES[theory][1])
         axes.annotate(
             f"{median:.2g}", (median, row), (0, 7), textcoords="offset points", ha="center"
         )
     axes.set_xscale("log")
-    axes.set_yticks(range(len(rows)), [f"{name}\n{state}" for name, state in rows])
+    axes.set_yticks(range(len(rows)), [f"{THEORIES[theory][0]}\n{state}" for theory, state in rows])
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel="median relative error, 95 % interval")

@@ -99,7 +99,7 @@ def test_a_python_without_its_manual_is_reported(monkeypatch: pytest.MonkeyPatch
 
 def test_any_corpus_in_c4s_layout_trains(real_data: Path, tmp_path: Path) -> None:
     """A folder of json.gz files and its name in the task: no more."""
-    from adamct.config.compose import compose_cells
+    from adamct.config.compose import compose_sweep
     from adamct.train import Training
 
     (tmp_path / "raw" / "my_corpus").mkdir(parents=True)
@@ -112,12 +112,12 @@ def test_any_corpus_in_c4s_layout_trains(real_data: Path, tmp_path: Path) -> Non
         path.write_bytes(gzip.compress(lines.encode()))
     task = ["task=gpt_smoke", "task.data.corpus=my_corpus", "+task.data.text_column=content"]
     places = [f"data_dir={tmp_path / 'raw'}", f"cache_dir={tmp_path / 'prepared'}"]
-    (cell,) = compose_cells([*task, *places, "scale=smoke"], sweep=False)
+    (cell,) = compose_sweep([*task, *places, "scale=smoke"], sweep=False)
     assert cell.spec.task.data.vocab_size == VOCABULARIES["c4"]
     training = Training(cell.spec, cell.execution, data_dir=cell.data_dir, cache_dir=cell.cache_dir)
     assert np.isfinite(float(training.step(0).loss))
     with pytest.raises(DataError, match=r"prepared from the column 'content', but asked is 'text'"):
-        compose_cells([*task[:2], *places, "scale=smoke"], sweep=False)
+        compose_sweep([*task[:2], *places, "scale=smoke"], sweep=False)
 
 
 def test_locations_come_from_the_environment(

@@ -162,7 +162,7 @@ def test_any_labelled_set_in_the_hubs_layout_opens(
 
 def test_any_labelled_set_trains(tmp_path: Path) -> None:
     """A folder of parquet files, and its name and columns in the task: no more."""
-    from adamct.config.compose import compose_cells
+    from adamct.config.compose import compose_sweep
     from adamct.train import Training
 
     rng, columns = np.random.default_rng(0), Columns("image", "label")
@@ -172,7 +172,7 @@ def test_any_labelled_set_trains(tmp_path: Path) -> None:
         write_parquet(path, encoded, [i % 4 for i in range(64)], columns)
     task = ["task=cnn_smoke", "task.data.corpus=shapes", "+task.data.image_column=image"]
     places = [f"data_dir={tmp_path / 'raw'}", f"cache_dir={tmp_path / 'prepared'}"]
-    (cell,) = compose_cells([*task, *places, "scale=smoke"], sweep=False)
+    (cell,) = compose_sweep([*task, *places, "scale=smoke"], sweep=False)
     places = {"data_dir": cell.data_dir, "cache_dir": cell.cache_dir}
     training = Training(cell.spec, cell.execution, **places)
     assert training.task._config.n_classes == 4

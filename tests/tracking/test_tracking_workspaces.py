@@ -286,7 +286,7 @@ def test_printing_needs_no_network_and_colours_every_point(command, capsys):
 
 
 def test_adam_is_red_and_each_strategy_has_its_colour():
-    from adamct.plotting.kadam import ADAM_COLOUR, COLOURS
+    from adamct.plotting.rankings import ADAM_COLOUR, COLOURS
     from adamct.tracking.colours import run_colours
 
     points = compose_sweep(["experiment=kadam_c4", "scale=smoke", "seed=0", "optimizer.lr=1e-3"])

@@ -1,4 +1,4 @@
-"""The best of a sweep: which cell each optimizer takes, by which rule, and what seeds make of it.
+"""The best of a sweep: which cell each optimizer takes, by which rule, and how far seeds agree.
 
 An optimizer is a (strategy, k, kind of weight decay); its grid are the learning rates and weight
 decays that were tried. At k = 1 every strategy is Adam, here once. Scores are turned so that more
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from adamct.analysis.statistics import Interval
 from adamct.records import Records
 
 Metric = Literal["accuracy", "loss"]
@@ -99,7 +100,7 @@ def seed_noise(scores: pd.DataFrame) -> tuple[float, int]:
 
 def held_out_advantage(
     scores: pd.DataFrame, ours: pd.Series, theirs: pd.Series
-) -> tuple[np.ndarray, tuple[float, float]]:
+) -> tuple[np.ndarray, Interval]:
     """Compare the best of some optimizers with the best of others, free of the winner's curse.
 
     The best of many cells looks better than it is, the more so the more there are. So for each
@@ -122,7 +123,45 @@ def held_out_advantage(
     advantage = np.array(differences)
     noise, freedom = seed_noise(scores)
     half = stats.t.ppf(0.975, freedom) * noise * np.sqrt(2 / len(advantage))
-    return advantage, (float(advantage.mean() - half), float(advantage.mean() + half))
+    return advantage, Interval(float(advantage.mean() - half), float(advantage.mean() + half))
+
+
+def distance_behind(scores: pd.DataFrame, strategy: str) -> pd.DataFrame:
+    """Measure how far a strategy falls behind the best other one at the same k > 2.
+
+    Args:
+        scores: of :func:`cell_scores`.
+        strategy: of which the best cell at each k and kind of weight decay is taken.
+
+    Returns:
+        The difference of the two test scores: rows (k, kind of decay), a column a seed; empty
+        where the sweep has no such k, or not the strategy.
+    """
+    keys, cells = ["k", "decoupled"], by_cell(scores)
+    best = best_cells(scores[scores.k > 2])
+    by_seed = best[[*OPTIMIZER, *GRID]].join(cells, on=[*OPTIMIZER, *GRID])
+    own, others = (
+        by_seed.loc[side.groupby(keys)["mean"].idxmax()].set_index(keys)[cells.columns]
+        for side in (best[best.strategy == strategy], best[best.strategy != strategy])
+    )
+    return (others - own).dropna(how="all")
+
+
+def selection_gain(scores: pd.DataFrame) -> pd.DataFrame:
+    """Compare each optimizer's best cell selected on test with that selected on validation.
+
+    Returns:
+        One row an optimizer: ``strategy, k, decoupled``; the test scores ``on_test`` and
+        ``on_validation`` of the two cells, means over seeds; ``gain``, the first less the second;
+        ``moved``, whether the cells differ.
+    """
+    test, validation = (best_cells(scores, select_on=on) for on in ("test", "validation"))
+    return test[OPTIMIZER].assign(
+        on_test=test["mean"],
+        on_validation=validation["mean"],
+        gain=test["mean"] - validation["mean"],
+        moved=(test[GRID] != validation[GRID]).any(axis=1),
+    )
 
 
 def name(row: pd.Series) -> str:

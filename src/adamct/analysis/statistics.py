@@ -1,22 +1,28 @@
-"""Statistics of claims: bootstrap intervals, and violations of a bound."""
+"""Bootstrap intervals of statistics over points."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from adamct.records import Records
-from adamct.theory.domain import Values
-
-Interval = tuple[float, float]
-
 FEWEST = 5  # points that a statistic over points needs
-# The update is computed in fp32; a bound that exact arithmetic attains may be passed by rounding.
-ROUNDING = 1e-5
+
+
+class Interval(NamedTuple):
+    """The two ends of an interval; its format is that of both.
+
+    >>> f"{Interval(-0.5, 0.25):+.2f}"
+    '[-0.50, +0.25]'
+    """
+
+    low: float
+    high: float
+
+    def __format__(self, spec: str) -> str:
+        return f"[{self.low:{spec}}, {self.high:{spec}}]"
 
 
 def bootstrap_interval(
@@ -41,10 +47,10 @@ def bootstrap_interval(
 
     Example:
         >>> bootstrap_interval(np.array([1.0, 1.0, 1.0]))
-        (1.0, 1.0)
+        Interval(low=1.0, high=1.0)
     """
     if min(map(len, samples)) < 2:
-        return (float("nan"), float("nan"))
+        return Interval(float("nan"), float("nan"))
     one = len(samples) == 1
     result = stats.bootstrap(
         samples,
@@ -56,55 +62,13 @@ def bootstrap_interval(
         paired=paired,
         rng=np.random.default_rng(seed),
     )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
-@dataclass(frozen=True)
-class Violations:
-    """Where a measured max-update exceeds a bound.
+def median_with_interval(values: np.ndarray) -> tuple[float, Interval]:
+    """Return the median over independent points and its 95 % bootstrap interval.
 
-    Attributes:
-        count: number of violating (run, step) pairs.
-        n_checked: number of (run, step) pairs checked.
-        n_runs: number of runs with at least one violation.
-        last_step: the latest violating step; −1 if there is none.
-        worst: largest measured over bound; 0 if nothing was checked.
+    >>> median_with_interval(np.array([2.0, 2.0, 2.0]))
+    (2.0, Interval(low=2.0, high=2.0))
     """
-
-    count: int
-    n_checked: int
-    n_runs: int
-    last_step: int
-    worst: float
-
-
-def violations(
-    records: Records,
-    bound: Callable[..., Values],
-    *,
-    level: int | None = None,
-    rounding: float = ROUNDING,
-) -> Violations:
-    """Count the steps at which ‖u_n‖∞ exceeds a bound by more than fp32 rounding.
-
-    Args:
-        records: the runs to check.
-        bound: ``(n, beta, gamma, log=True) -> ln bound``.
-        level: check ‖u_n^{(i)}‖∞ of this level i against the bound with (β_i, γ_i); ``None`` for
-            Adam, whose only level it is.
-        rounding: relative excess that counts as rounding.
-    """
-    suffix = "" if level is None else f"_{level}"
-    n, values = records.matrix(f"max_update{suffix}")
-    beta, gamma = (records.runs[f"{name}{suffix}"].to_numpy() for name in ("beta", "gamma"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        excess = np.log(values) - bound(n[:, None], beta, gamma, log=True)
-    checked = np.isfinite(values)
-    broken = checked & (excess > np.log1p(rounding))
-    return Violations(
-        count=int(broken.sum()),
-        n_checked=int(checked.sum()),
-        n_runs=int(broken.any(axis=0).sum()),
-        last_step=int(n[broken.any(axis=1)].max(initial=-1)),
-        worst=float(np.exp(excess[checked].max())) if checked.any() else 0.0,
-    )
+    return float(np.median(values)), bootstrap_interval(values)

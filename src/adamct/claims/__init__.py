@@ -1,32 +1,45 @@
-"""Claims of the paper and beyond it, and their verdicts."""
+"""Claims of the paper and beyond it, and their verdicts.
+
+A claim names what it reads, how its statistic is estimated, and the criterion that decides.
+"""
 
 from adamct.claims import (
     assumptions,
-    bounds,
-    continuous,
+    boundedness,
+    continuous_time,
     direction,
     generalization,
-    growth,
-    kadam,
+    growth_rates,
     kadam_grids,
+    kadam_rankings,
     meta_adaptive,
-    norm,
     regions,
+    theorem_2,
 )
-from adamct.claims.verdict import Claim, Finding, Status, Verdict, judge
+from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, Status
+from adamct.claims.verdict import Claim, Verdict, judge
 
 CLAIMS: tuple[Claim, ...] = (
     *regions.CLAIMS,
-    *bounds.CLAIMS,
-    *growth.CLAIMS,
+    *boundedness.CLAIMS,
+    *growth_rates.CLAIMS,
     *generalization.CLAIMS,
-    *kadam.CLAIMS,
+    *kadam_rankings.CLAIMS,
     *kadam_grids.CLAIMS,
-    *continuous.CLAIMS,
-    *norm.CLAIMS,
+    *continuous_time.CLAIMS,
+    *theorem_2.CLAIMS,
     *assumptions.CLAIMS,
     *meta_adaptive.CLAIMS,
     *direction.CLAIMS,
 )
 
-__all__ = ["CLAIMS", "Claim", "Finding", "Status", "Verdict", "judge"]
+__all__ = [
+    "CLAIMS",
+    "Claim",
+    "Criterion",
+    "Estimate",
+    "InconclusiveError",
+    "Status",
+    "Verdict",
+    "judge",
+]

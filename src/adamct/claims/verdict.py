@@ -2,69 +2,51 @@
 
 from __future__ import annotations
 
-import functools
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Concatenate, Literal, ParamSpec
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from adamct.analysis.statistics import Interval
+from adamct.claims.criterion import AnyCriterion, Estimate, InconclusiveError, Status
 from adamct.records import Records
 
-Status = Literal["reproduced", "not reproduced", "inconclusive"]
 Kind = Literal["paper", "extension"]
-P = ParamSpec("P")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What a claim's statistic came to.
-
-    Attributes:
-        status: the verdict.
-        statistic: the number that the criterion is about; ``None`` if it cannot be computed.
-        interval: its 95 % bootstrap interval, where it has one.
-        n: how many points or steps it rests on.
-        detail: the numbers in words, with what stands beside them.
-    """
-
-    status: Status
-    statistic: float | None
-    interval: Interval | None
-    n: int
-    detail: str
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """One checkable statement.
 
     Attributes:
         name: short and unique.
         figure: the figure that shows it, ``"fig03"``.
-        reference: where the paper makes it, or ``"beyond the paper"``.
+        kind: whether the paper makes it, or this project beyond the paper.
+        reference: where the paper makes it, or what the extension is about.
         statement: what is claimed.
         criterion: what decides.
         reads: the experiments whose records it reads; none for a statement about theory alone.
-        evaluate: records of those experiments → finding.
+        evaluate: records of those experiments → estimate; raises
+            :class:`~adamct.claims.criterion.InconclusiveError` where they cannot decide.
+        whole_runs: it compares runs step by step, so that a diverged one makes it inconclusive.
     """
 
     name: str
     figure: str
+    kind: Kind = "paper"
     reference: str
     statement: str
-    criterion: str
+    criterion: AnyCriterion
     reads: tuple[str, ...]
-    evaluate: Callable[[Records], Finding]
+    evaluate: Callable[[Records], Estimate]
+    whole_runs: bool = False
 
 
 class Verdict(BaseModel):
-    """A claim, its finding, and what that rests on: plain values, in a file as here.
+    """A claim, its estimate judged, and what that rests on: plain values, in a file as here.
 
     Attributes:
-        kind: whether the paper makes the claim, or this project beyond the paper.
         statistic: ``None`` where the records cannot decide.
         interval: 95 %, where the statistic has one.
         n: how many points or steps it rests on.
@@ -112,57 +94,39 @@ def judge(claim: Claim, records: Records) -> Verdict:
     def distinct(column: str) -> tuple[Any, ...]:
         return tuple(sorted(set(own.runs[column].tolist()))) if claim.reads else ()
 
-    values = {k: v for k, v in vars(claim).items() if k != "evaluate"}
     return Verdict(
-        **values,
-        **vars(claim.evaluate(own)),
-        kind="extension" if claim.reference.startswith("beyond the paper") else "paper",
+        name=claim.name,
+        figure=claim.figure,
+        kind=claim.kind,
+        reference=claim.reference,
+        statement=claim.statement,
+        criterion=str(claim.criterion),
+        reads=claim.reads,
         scale="".join(distinct("scale")) or "theory",
         seeds=distinct("seed"),
         corpora=distinct("corpus"),
         devices=distinct("device"),
+        **_judged(claim, own),
     )
 
 
-def inconclusive(reason: str, n: int = 0) -> Finding:
-    """Return the finding of a claim that these records cannot decide."""
-    return Finding("inconclusive", None, None, n, reason)
+def _judged(claim: Claim, records: Records) -> dict[str, Any]:
+    try:
+        if claim.whole_runs:
+            _require_whole(records)
+        found = claim.evaluate(records)
+    except InconclusiveError as error:
+        unknown = {"statistic": None, "interval": None}
+        return {"status": "inconclusive", **unknown, "n": error.n, "detail": str(error)}
+    numbers = {"statistic": found.statistic, "interval": found.interval, "n": found.n}
+    return {"status": claim.criterion.decide(found), **numbers, "detail": found.detail}
 
 
-def of_whole_runs(
-    evaluate: Callable[Concatenate[Records, P], Finding],
-) -> Callable[Concatenate[Records, P], Finding]:
-    """Let a claim that compares runs step by step decide nothing where one of them diverged."""
-
-    @functools.wraps(evaluate)
-    def checked(records: Records, *args: P.args, **kwargs: P.kwargs) -> Finding:
-        diverged = records.runs[records.runs.status == "diverged"]
-        if len(diverged):
-            first = diverged.iloc[0]
-            return inconclusive(
-                f"{len(diverged)} of {len(records.runs)} runs diverged, run {first.run_id} after "
-                f"{first.n_recorded} steps"
-            )
-        return evaluate(records, *args, **kwargs)
-
-    return checked
-
-
-def below(interval: Interval, threshold: float) -> Status:
-    """Decide whether a statistic is at most a threshold, by its whole interval."""
-    if interval[1] <= threshold:
-        return "reproduced"
-    return "not reproduced" if interval[0] > threshold else "inconclusive"
-
-
-def above(interval: Interval, threshold: float) -> Status:
-    """Decide whether a statistic is at least a threshold, by its whole interval."""
-    return below((-interval[1], -interval[0]), -threshold)
-
-
-def within(interval: Interval, low: float, high: float) -> Status:
-    """Decide whether a statistic lies between two limits, by its whole interval."""
-    both = {below(interval, high), above(interval, low)}
-    if both == {"reproduced"}:
-        return "reproduced"
-    return "not reproduced" if "not reproduced" in both else "inconclusive"
+def _require_whole(records: Records) -> None:
+    diverged = records.runs[records.runs.status == "diverged"]
+    if len(diverged):
+        first = diverged.iloc[0]
+        raise InconclusiveError(
+            f"{len(diverged)} of {len(records.runs)} runs diverged, run {first.run_id} after "
+            f"{first.n_recorded} steps"
+        )

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 
+from adamct.analysis.growth import slope_table
 from adamct.plotting import plane
 from adamct.plotting.style import (
     EXACT,
@@ -20,12 +21,7 @@ from adamct.plotting.style import (
     stability_colours,
 )
 from adamct.records import Records
-from adamct.theory import (
-    discrete_max_update_bound,
-    log_slope,
-    max_update_bound,
-    predicted_slope,
-)
+from adamct.theory import discrete_max_update_bound, max_update_bound
 from adamct.theory.domain import Values
 
 # Two runs of one parameter; colours without another meaning in the panels beside them.
@@ -101,17 +97,13 @@ def max_update_curves(axes: Axes, records: Records, *, bounds_every: int = 1) ->
 
 def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
     """Draw the slope of ln ‖u_n‖∞ at one step against C, with the slopes of both theories."""
-    runs = records.runs.sort_values("C")
-    colours = stability_colours(runs.C.to_numpy())
-    n, values = records.where(runs).matrix("max_update")
-    C, beta, gamma = (runs[name].to_numpy() for name in ("C", "beta", "gamma"))
+    table = slope_table(records.where(records.runs.sort_values("C")), at)
+    C, slopes, exact = (table[name].to_numpy() for name in ("C", "slope", "exact"))
     axes.axvline(0, color="0.85", linewidth=0.8, zorder=0)
     line = np.array([C.min(), 0, C.max()])
     axes.plot(line, np.maximum(0, -line / 2), label=r"$|C|/2$ (paper)", **PAPER)
-    exact = predicted_slope(at, beta, gamma)
     axes.plot(C, exact, label=r"slope of $\ln D_n$ (exact)", **EXACT)
-    slopes = log_slope(n, values, at=at)
-    axes.scatter(C, slopes, c=colours.to_rgba(C), s=11, zorder=3, label="measured")
+    axes.scatter(C, slopes, c=stability_colours(C).to_rgba(C), s=11, zorder=3, label="measured")
     span = float(np.nanmax(exact)) or 1e-3
     axes.set_ylim(-0.6 * span, 1.45 * span)
     outside = np.flatnonzero(np.abs(slopes - 0.425 * span) > 1.025 * span)
@@ -171,8 +163,3 @@ def points(axes: Axes, records: Records, *, by: Coordinate = "C") -> None:
 def stable(records: Records) -> Records:
     """Return the records of the runs in B₊."""
     return records.where(records.runs[records.runs.C > 0])
-
-
-def slope_step(records: Records) -> int:
-    """Return the step at which slopes are drawn: 1000, or the last that a shorter record has."""
-    return min(1000, int(records.runs.n_steps.min()) - 6)

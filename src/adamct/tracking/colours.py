@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from adamct.config.execution import Point
-from adamct.plotting.kadam import ADAM_COLOUR, COLOURS
+from adamct.plotting.rankings import ADAM_COLOUR, COLOURS
 from adamct.plotting.style import colours_by
 from adamct.theory import stability_coefficient
 from adamct.tracking.board_panels import Colour

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from adamct.analysis.growth import HALF_WIDTH, slope_step
 from adamct.config.execution import Point
 from adamct.config.spec import RunSpec
 from adamct.plotting.registry import fed_by
@@ -35,7 +36,6 @@ from adamct.theory.domain import Values
 from adamct.tracking import names as metrics
 from adamct.train.schedules import lr_factor
 
-HALF_WIDTH = 5  # w of the slopes, as Appendix H takes them
 BOUNDS = {metrics.PAPER_BOUND: max_update_bound, metrics.EXACT_BOUND: discrete_max_update_bound}
 PREDICTIONS = {
     metrics.PAPER_SLOPE: max_update_bound,
@@ -216,7 +216,7 @@ def summary(
 
 def _slopes(spec: RunSpec, lines: Sequence[Line]) -> dict[str, Values]:
     """Return the measured slope at the step that figures take, and both predictions."""
-    at = min(1000, spec.n_steps - 1 - HALF_WIDTH)
+    at = slope_step(spec.n_steps)
     measured = {line["n"]: line["max_update"][-1] for line in lines if "max_update" in line}
     if not {at - HALF_WIDTH, at + HALF_WIDTH} <= set(measured):
         return {}

@@ -44,7 +44,7 @@ def mirror_figure(
         name: of its file, ``"fig03_max_update"``.
         experiments: whose records it reads.
         pictures: its files; of these PNG is shown, and CSV becomes a table.
-        verdicts: of its claims, each as ``Verdict.as_dict`` gives it.
+        verdicts: of its claims, each as its ``model_dump`` gives it.
 
     Raises:
         TrackingError: if W&B fails; what is on disk is complete without it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
+from adamct.analysis.losses import best_losses, first_third, loss_table
 from adamct.plotting import panels
 from adamct.plotting.style import LABELS, Coordinate, colourbar, colours_by
 from adamct.records import Records
@@ -31,7 +32,7 @@ def generalization(figure: Figure, records: Records, *, by: Coordinate = "C") ->
     spread = "" if n_seeds == 1 else f": mean and range of {n_seeds} seeds"
     curves.set_title(f"(a) test loss{on}{spread}", loc="left")
     best = figure.add_subplot(grid[1, 0])
-    best_losses(best, records, by=by)
+    early_and_best(best, records, by=by)
     best.set_title("(b) best test loss", loc="left")
     chosen = figure.add_subplot(grid[1, 1])
     panels.points(chosen, records, by=by)
@@ -56,7 +57,9 @@ def loss_curves(axes: Axes, records: Records, *, by: Coordinate) -> None:
         axes.plot([], [], "^", color="0.3", markersize=3.5, label="a run beyond the axis")
     for value in np.unique(losses[by]):
         mean_and_range(axes, losses[losses[by] == value], color=colours.to_rgba(value))
-    axes.axvspan(0, n_steps / 3, fc="0.95", ec="0.75", lw=0.6, zorder=0, label="first third")
+    axes.axvspan(
+        0, first_third(n_steps), fc="0.95", ec="0.75", lw=0.6, zorder=0, label="first third"
+    )
     axes.legend(loc="lower left")
     colourbar(axes.figure, axes, by, records.runs[by].to_numpy())
 
@@ -68,13 +71,12 @@ def mean_and_range(axes: Axes, losses: pd.DataFrame, *, color: Any, **look: Any)
     axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=color, alpha=0.12, linewidth=0)
 
 
-def best_losses(axes: Axes, records: Records, *, by: Coordinate) -> None:
+def early_and_best(axes: Axes, records: Records, *, by: Coordinate) -> None:
     """Draw the best test loss in the first third (open) and over all steps (filled)."""
-    losses = loss_table(records)
+    losses = best_losses(records)
     colours = colours_by(by, records.runs[by].to_numpy())
-    third = losses[losses.n <= losses.n_steps / 3]
-    best_of_each(axes, third, by, colours, filled=False, label="first third")
-    best_of_each(axes, losses, by, colours, filled=True, label="all steps")
+    best_of_each(axes, losses, "early", by, colours, filled=False, label="first third")
+    best_of_each(axes, losses, "best", by, colours, filled=True, label="all steps")
     axes.set(xlabel=LABELS[by], ylabel="best test loss")
     # Beside the title: among the points its markers would read as measurements.
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.1)
@@ -83,15 +85,25 @@ def best_losses(axes: Axes, records: Records, *, by: Coordinate) -> None:
 def best_of_each(
     axes: Axes,
     losses: pd.DataFrame,
+    column: Literal["early", "best"],
     by: Coordinate,
     colours: ScalarMappable,
     *,
     filled: bool,
     label: str,
 ) -> None:
-    """Draw the lowest test loss of each pair: the mean over seeds, and their range as a bar."""
-    lowest = losses.groupby([by, "run_id"], as_index=False).test_loss.min()
-    seeds = lowest.groupby(by).test_loss.agg(["mean", "min", "max"])
+    """Draw the best test loss of each pair: the mean over seeds, and their range as a bar.
+
+    Args:
+        axes: where.
+        losses: of :func:`~adamct.analysis.losses.best_losses`.
+        column: of the losses.
+        by: what tells the pairs apart.
+        colours: of ``by``.
+        filled: the markers are.
+        label: in the legend.
+    """
+    seeds = losses.groupby(by)[column].agg(["mean", "min", "max"]).dropna()
     colour: Any = colours.to_rgba(seeds.index.to_numpy())
     axes.vlines(seeds.index, seeds["min"], seeds["max"], colors=colour, linewidth=0.8)
     faces = colour if filled else "white"
@@ -113,11 +125,3 @@ def stable_range(losses: pd.DataFrame, margin: float = 0.03) -> tuple[float, flo
     stable = losses[(losses.C > 0) | (losses.C.max() <= 0)].test_loss
     room = margin * (stable.max() - stable.min())
     return stable.min() - room, stable.max() + room
-
-
-def loss_table(records: Records) -> pd.DataFrame:
-    """Return one row per run and evaluation, where the loss is finite."""
-    table = records.scalars[["run_id", "n", "test_loss"]].merge(
-        records.runs[["run_id", "beta", "C", "n_steps"]], on="run_id"
-    )
-    return table[np.isfinite(table.test_loss)]

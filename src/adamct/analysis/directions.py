@@ -1,0 +1,122 @@
+"""Directions of weights: Ŵ = W/‖W‖ over training, and W_N against the gradients before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from adamct.records import Records
+
+WINDOW = 20  # steps over which a speed is averaged
+SETTLED = 4.0  # memories 1/(2ηλ) after which decay has left e^{−4}, 2 %, of ‖W_0‖²
+
+# The three that take the place of Adam's own norm, as columns of the experiment tell them.
+PRINTED, CORRECTED, FIXED = "2-Adam, Eq. (8)", "2-Adam, corrected law", "Adam, norm held"
+
+
+def directions(records: Records, run: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps n at which W was sampled, and Ŵ_n up to a factor, (n, heads, J).
+
+    J components of each head's matrix are sampled.
+    """
+    n, values = records.vectors(run.run_id, "head_samples")
+    _, norms = records.vectors(run.run_id, "head_squared_norms")
+    return n, values.reshape(len(n), norms.shape[1], -1)
+
+
+def speeds(records: Records, run: Any) -> np.ndarray:
+    """Return the root mean square of ‖Ŵ_{n+1} − Ŵ_n‖ in windows of 20 steps, (windows, heads)."""
+    _, turned = records.vectors(run.run_id, "head_squared_turns")
+    n_windows = max(1, len(turned) // WINDOW)
+    windows = np.array_split(turned[: n_windows * WINDOW], n_windows)
+    return np.sqrt([window.mean(axis=0) for window in windows])
+
+
+def angles(Ŵ: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the angle between two directions in degrees, from their sampled components.
+
+    >>> angles(np.array([1.0, 0.0]), np.array([0.0, 2.0])).item()
+    90.0
+    """
+    inner = (Ŵ * other).sum(axis=-1)
+    scale = np.linalg.norm(Ŵ, axis=-1) * np.linalg.norm(other, axis=-1)
+    return np.asarray(np.degrees(np.arccos(np.clip(inner / scale, -1, 1))))
+
+
+def by_kind(records: Records) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield each seed's run under Adam, and those of the three kinds that replace its norm."""
+    for _, runs in records.runs.groupby("seed"):
+        fixed = runs[runs.query_key_fixed_norm].sort_values("query_key_lr")
+        corrected, printed = fixed[fixed.query_key_k == 2].itertuples()
+        (adam,) = runs[~runs.query_key_fixed_norm].itertuples()
+        (alone,) = fixed[fixed.query_key_k == 1].itertuples()
+        yield adam, {PRINTED: printed, CORRECTED: corrected, FIXED: alone}
+
+
+def speed_ratios(records: Records, kind: str) -> np.ndarray:
+    """Return the speed of Ŵ under Adam over that under a kind, (windows, heads of all seeds).
+
+    From the window on in which decay has erased the start: none if the record ends before.
+    """
+    ratios = []
+    for adam, others in by_kind(records):
+        own, other = (speeds(records, run) for run in (adam, others[kind]))
+        memory = 1 / (2 * adam.query_key_lr * adam.query_key_weight_decay)
+        ratios.append((own / other)[int(SETTLED * memory) // WINDOW :])
+    return np.concatenate(ratios, axis=1)
+
+
+def speed_mismatch(ratios: np.ndarray, *, up_to_a_factor: bool = False) -> np.ndarray:
+    """Return by how much two speeds differ: the mean over windows of abs(ln ratio).
+
+    Args:
+        ratios: of :func:`speed_ratios`.
+        up_to_a_factor: divide each head's ratios by their median, the best constant factor.
+
+    Returns:
+        Shape (heads,).
+
+    >>> ratios = np.exp([[1.0], [2.0], [3.0]])
+    >>> speed_mismatch(ratios).round(6), speed_mismatch(ratios, up_to_a_factor=True).round(6)
+    (array([2.]), array([0.666667]))
+    """
+    logs = np.log(ratios)
+    if up_to_a_factor:
+        logs = logs - np.median(logs, axis=0)
+    return np.asarray(np.abs(logs).mean(axis=0))
+
+
+def angles_to_adam(records: Records, adam: Any, other: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps, and the angle of Ŵ under Adam to that in another run, (n, heads)."""
+    (n, own), (_, theirs) = (directions(records, run) for run in (adam, other))
+    return n, angles(own, theirs)
+
+
+def end_angle(records: Records, kind: str) -> float:
+    """Return the last angle of Ŵ under Adam to that under a kind: median over heads, mean of seeds.
+
+    In degrees.
+    """
+    pairs = [(adam, others[kind]) for adam, others in by_kind(records)]
+    return float(np.mean([np.median(angles_to_adam(records, *pair)[1][-1]) for pair in pairs]))
+
+
+def final_products(records: Records, run_id: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return abs⟨W_N, g_n⟩ and abs(cos(W_N, g_n)) of one run, each (N, heads)."""
+    _, inner = records.vectors(run_id, "final_inner_products")
+    _, g2 = records.vectors(run_id, "head_squared_gradients")
+    _, W2 = records.vectors(run_id, "head_squared_norms")
+    return np.abs(inner), np.abs(inner) / np.sqrt(W2[-1] * g2)
+
+
+def final_cosines(records: Records, *, qk_norm: bool) -> np.ndarray:
+    """Return abs(cos(W_N, g_n)), (N, heads of all runs), with or without qk-norm."""
+    run_ids = records.runs.run_id[records.runs.qk_norm == qk_norm]
+    return np.concatenate([final_products(records, run_id)[1] for run_id in run_ids], axis=1)
+
+
+def median_ratio(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the median of one sample over that of another."""
+    return float(np.median(one) / np.median(other))

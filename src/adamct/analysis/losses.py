@@ -1,0 +1,85 @@
+"""Test losses along a curve of (β, γ), and the updates of annealed runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from adamct.records import Records
+
+
+def first_third(n_steps: Any) -> Any:
+    """Return the last step that counts as early in training, of numbers of steps or an array."""
+    return n_steps / 3
+
+
+def loss_table(records: Records) -> pd.DataFrame:
+    """Return one row per run and evaluation, where the test loss is finite.
+
+    Returns:
+        ``run_id, n, test_loss, beta, gamma, C, n_steps``.
+    """
+    table = records.scalars[["run_id", "n", "test_loss"]].merge(
+        records.runs[["run_id", "beta", "gamma", "C", "n_steps"]], on="run_id"
+    )
+    return table[np.isfinite(table.test_loss)]
+
+
+def best_losses(records: Records) -> pd.DataFrame:
+    """Return the best test losses of every run.
+
+    Returns:
+        One row a run: ``beta, gamma, C``; the best test loss in the first third of the steps
+        (``early``) and in all (``best``). A run that diverged counts with what it reached before.
+    """
+    losses = loss_table(records)
+    early = losses[losses.n <= first_third(losses.n_steps)]
+    lowest = pd.DataFrame(
+        {
+            "early": early.groupby("run_id").test_loss.min(),
+            "best": losses.groupby("run_id").test_loss.min(),
+        }
+    )
+    return records.runs[["run_id", "beta", "gamma", "C"]].join(lowest, on="run_id")
+
+
+def best_losses_by_point(records: Records) -> pd.DataFrame:
+    """Return the mean over seeds of :func:`best_losses`, one row per (β, γ), in order of C."""
+    best = best_losses(records)
+    means = best.groupby(["beta", "gamma", "C"], as_index=False)[["early", "best"]].mean()
+    return means.sort_values("C", ignore_index=True)
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Rank correlation of two samples; 0 where one is constant, as a resample of one point is.
+
+    >>> spearman(np.array([1, 2, 3]), np.array([1.0, 4.0, 9.0]))
+    1.0
+    """
+    return float(spearmanr(x, y).statistic) if np.ptp(x) and np.ptp(y) else 0.0
+
+
+def steepness(points: pd.DataFrame, rows: np.ndarray) -> float:
+    """Return by how many nats the best test loss rises per unit of −C, by least squares.
+
+    Args:
+        points: of :func:`best_losses_by_point`.
+        rows: which of them, by position.
+    """
+    C, loss = points.C.to_numpy()[rows], points.best.to_numpy()[rows]
+    return float(-np.polyfit(C, loss, 1)[0]) if np.ptp(C) else 0.0
+
+
+def relative_spread(values: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Return the standard deviation over the mean."""
+    return np.std(values, axis=axis, ddof=1) / np.mean(values, axis=axis)
+
+
+def annealed_updates(records: Records) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return n, η_n‖u_n‖∞/η_0 and ‖u_n‖∞, (steps, runs)."""
+    n, update = records.matrix("max_update")
+    _, lr = records.matrix("lr")
+    return n, update * lr / lr[0], update

@@ -1,0 +1,80 @@
+"""Steps at which a measured max-update exceeds a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from adamct.records import Records
+from adamct.theory import discrete_max_update_bound
+from adamct.theory.domain import Values
+
+# The update is computed in fp32; a bound that exact arithmetic attains may be passed by rounding.
+ROUNDING = 1e-5
+
+
+@dataclass(frozen=True)
+class Violations:
+    """Where a measured max-update exceeds a bound.
+
+    Attributes:
+        count: number of violating (run, step) pairs.
+        n_checked: number of (run, step) pairs checked.
+        n_runs: number of runs with at least one violation.
+        last_step: the latest violating step; −1 if there is none.
+        worst: largest measured over bound; 0 if nothing was checked.
+    """
+
+    count: int
+    n_checked: int
+    n_runs: int
+    last_step: int
+    worst: float
+
+
+def violations(
+    records: Records,
+    bound: Callable[..., Values],
+    *,
+    level: int | None = None,
+    rounding: float = ROUNDING,
+) -> Violations:
+    """Count the steps at which ‖u_n‖∞ exceeds a bound by more than fp32 rounding.
+
+    Args:
+        records: the runs to check.
+        bound: ``(n, beta, gamma, log=True) -> ln bound``.
+        level: check ‖u_n^{(i)}‖∞ of this level i against the bound with (β_i, γ_i); ``None`` for
+            Adam, whose only level it is.
+        rounding: relative excess that counts as rounding.
+    """
+    suffix = "" if level is None else f"_{level}"
+    n, values = records.matrix(f"max_update{suffix}")
+    beta, gamma = (records.runs[f"{name}{suffix}"].to_numpy() for name in ("beta", "gamma"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = np.log(values) - bound(n[:, None], beta, gamma, log=True)
+    checked = np.isfinite(values)
+    broken = checked & (excess > np.log1p(rounding))
+    return Violations(
+        count=int(broken.sum()),
+        n_checked=int(checked.sum()),
+        n_runs=int(broken.any(axis=0).sum()),
+        last_step=int(n[broken.any(axis=1)].max(initial=-1)),
+        worst=float(np.exp(excess[checked].max())) if checked.any() else 0.0,
+    )
+
+
+def level_violations(records: Records) -> list[Violations]:
+    """Check every level of k-Adam against D_n with the level's own (β_i, γ_i), as in Theorem 3.
+
+    Returns:
+        One count for each k among the runs and each level i = 1 … k.
+    """
+    runs = records.runs
+    return [
+        violations(records.where(runs[runs.k == k]), discrete_max_update_bound, level=level)
+        for k in sorted(set(runs.k))
+        for level in range(1, k + 1)
+    ]
