@@ -101,8 +101,8 @@ def experiment_runs(
     """Return what an experiment asks, and of which runs its records are."""
     runs = records.runs.drop_duplicates("run_id")
 
-    def distinct(column: str) -> list[Any]:
-        return sorted(set(runs[column].dropna().tolist()))
+    def distinct(column: str) -> tuple[Any, ...]:
+        return tuple(sorted(set(runs[column].dropna().tolist())))
 
     return ExperimentRuns(
         experiment=sweep.experiment,
