@@ -17,8 +17,11 @@ from adamct.theory import discrete_growth_rate, growth_rate, region, stability_c
 torch.set_num_threads(1)
 
 
-# What `make check` leaves out: these start processes, train, compile, serve or open a browser.
+# What `make check` leaves out: these start processes, train, compile, serve, open a browser, or
+# draw many samples.
 SLOW = (
+    "analysis/test_grids.py::test_the_interval_of_an_advantage",
+    "config/test_compose.py::test_groups_and_values",
     "dashboards/",
     "data/test_image_cifar10.py",
     "data/test_text_c4.py",
@@ -28,6 +31,7 @@ SLOW = (
     "report/test_report_browser.py",
     "report/test_report_page.py::test_the_command",
     "report/test_summary.py::test_the_committed",
+    "runs/test_cost.py::test_the_command",
     "runs/test_runner.py",
     "runs/test_store.py",
     "runs/test_sweep.py",
