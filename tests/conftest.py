@@ -1,4 +1,4 @@
-"""What the tests share: where the real data lies, and a small spec."""
+"""What the tests share: where the real data lies, synthetic records, and which tests are slow."""
 
 from __future__ import annotations
 
@@ -15,6 +15,40 @@ from adamct.theory import discrete_growth_rate, growth_rate, region, stability_c
 
 # One thread a process: the tests run side by side, and bits depend on the number of threads.
 torch.set_num_threads(1)
+
+
+# What `make check` leaves out: these start processes, train, compile, serve, open a browser, or
+# draw many samples.
+SLOW = (
+    "analysis/test_grids.py::test_the_interval_of_an_advantage",
+    "config/test_compose.py::test_groups_and_values",
+    "dashboards/",
+    "data/test_image_cifar10.py",
+    "data/test_text_c4.py",
+    "figures/test_figures.py",
+    "optim/test_optim_compiled.py",
+    "records/test_archive.py",
+    "report/test_report_browser.py",
+    "report/test_report_page.py::test_the_command",
+    "report/test_summary.py::test_the_committed",
+    "runs/test_cost.py::test_the_command",
+    "runs/test_runner.py",
+    "runs/test_store.py",
+    "runs/test_sweep.py",
+    "scripts/test_reproduce.py",
+    "tracking/",
+    "train/test_side_by_side.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark as slow what the list names: a folder, a file, or the tests that begin so."""
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(tests):
+            name = f"{item.path.relative_to(tests).as_posix()}::{item.name}"
+            if name.startswith(SLOW):
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

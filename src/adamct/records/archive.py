@@ -149,11 +149,7 @@ def _runs_to_save(sweep: Sweep, runs: pd.DataFrame) -> pd.DataFrame:
 
 def _scalars_to_save(sweep: Sweep, scalars: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the scalars that are kept, and the names of those that the experiment omits."""
-    left_out = [
-        name
-        for name in map(str, scalars.columns)
-        if re.sub(r"_\d+$", "", name) in sweep.reference_omits
-    ]
+    left_out = [c for c in map(str, scalars) if re.sub(r"_\d+$", "", c) in sweep.reference_omits]
     kept = scalars.drop(columns=left_out)
     if _of_one_level(kept) and kept.max_update.equals(kept.max_update_1):
         kept = kept.drop(columns="max_update")
