@@ -120,8 +120,8 @@ def show_in_wandb(drawn: Drawn, source: Source) -> bool:
     if tracker is None:
         return False
     from adamct.files import FileError
-    from adamct.tracking.login import TrackingError
-    from adamct.tracking.pictures import mirror_figure
+    from adamct.tracking.figures import mirror_figure
+    from adamct.tracking.mode import TrackingError
 
     path = chosen([drawn.name])[drawn.name]
     verdicts = [verdict.as_dict() for verdict in drawn.verdicts]

@@ -22,9 +22,8 @@ from adamct.config.execution import Point, WandbTracker
 from adamct.runs.store import Outcome, RunFolder, StoreError
 from adamct.tracking import names as metrics
 from adamct.tracking.content import rows, run_config, run_identity, summary
-from adamct.tracking.growing import GrowingRecord
-from adamct.tracking.handover import log_rows
-from adamct.tracking.login import Mode, answered, tracker_mode
+from adamct.tracking.mode import Mode, answered, tracker_mode
+from adamct.tracking.tail import RecordTail
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -47,16 +46,21 @@ class Mirror:
 
     @classmethod
     @contextmanager
-    def held(cls, tracker: WandbTracker, group: str) -> Iterator[Mirror]:
+    def held(cls, tracker: WandbTracker, group: str, *, wait: bool = False) -> Iterator[Mirror]:
         """Hold a group of the mirror for this process.
 
+        Args:
+            tracker: where.
+            group: of points or figures.
+            wait: for another process (of an interrupted sweep, say) to leave it.
+
         Raises:
-            FileError: if another process mirrors the same group, or the folder cannot be written.
+            FileError: if another process mirrors the same group and ``wait`` is False, or the folder cannot be written.
             TrackingError: if W&B is not installed.
         """
         with files.writing(tracker.folder):
             (tracker.folder / "mirrored").mkdir(parents=True, exist_ok=True)
-        with files.exclusive(tracker.folder / f"{group}.lock", wait=False):
+        with files.exclusive(tracker.folder / f"{group}.lock", wait=wait):
             yield cls(tracker, tracker_mode(tracker))
 
     def where(self) -> str:
@@ -187,7 +191,8 @@ class PointMirror:
         over = outcome is not None and outcome.is_final
         new = rows(self._point.spec, self._record.lines, self._next, complete=over)
         with answered():
-            log_rows(self._run, new)
+            for row in new:
+                self._run.log(row, step=row[metrics.STEP])
         self._next += len(new)
         if outcome is None or not over:
             return False
@@ -206,7 +211,7 @@ class PointMirror:
     def _start(self) -> None:
         self._mirror.forget(self._point)  # what it speaks of is about to be replaced
         identity = run_identity(self._point)
-        self._record = GrowingRecord(self._folder.record_path)
+        self._record = RecordTail(self._folder.record_path)
         self._run = self._mirror.open(
             identity.id,
             name=identity.name,
