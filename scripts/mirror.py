@@ -60,9 +60,9 @@ def mirror(sweep: Sweep, *, again: bool) -> int:
     from tqdm import tqdm
 
     from adamct.tracking.content import run_identity
-    from adamct.tracking.live import PointMirrors
-    from adamct.tracking.mode import TrackingError
     from adamct.tracking.mirror import Mirror
+    from adamct.tracking.mode import TrackingError
+    from adamct.tracking.points import PointMirrors
 
     tracker = sweep.tracker
     if tracker is None:

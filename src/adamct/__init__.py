@@ -30,8 +30,8 @@ A map, along the one arrow ``conf → spec → run → record → figure → cla
 - ``plotting`` and ``claims`` read them: panels, and verdicts with
   intervals; ``gallery``: the figures there are, ``drawing``: one figure with its verdicts;
   ``report``: what was drawn at one scale, as one HTML page.
-- ``tracking``: the W&B mirror of the records, under the names in ``metrics`` and ``columns``;
-  ``dashboards``: a W&B workspace per figure; ``cost``: what a run costs before it is launched.
+- ``tracking``: the W&B mirror of the records, and a W&B workspace per figure; ``cost``: what a run
+  costs before it is launched.
 - ``files``, ``environment``: writing that survives a kill; the commit that the code is of, and its
   cores.
 """

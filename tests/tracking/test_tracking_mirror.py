@@ -22,9 +22,10 @@ from adamct.runs.store import RecordWriter, RunFolder, StoreError
 from adamct.tracking import live
 from adamct.tracking.content import rows, run_config, run_identity
 from adamct.tracking.figures import mirror_figure
-from adamct.tracking.live import PointMirrors, tracked
-from adamct.tracking.mirror import Mirror, PointMirror
+from adamct.tracking.live import tracked
+from adamct.tracking.mirror import Mirror
 from adamct.tracking.mode import TrackingError, tracker_mode
+from adamct.tracking.points import PointMirror, PointMirrors
 from adamct.tracking.tail import RecordTail
 
 ROOT = Path(__file__).parents[2]
@@ -153,7 +154,9 @@ def test_a_mirror_that_was_cut_or_removed_is_made_again(sweep, tmp_path):
     with held(sweep) as mirror:
         mirror_all(mirror, only(sweep, 0))
         (path,) = wandb_files(tmp_path, sweep[0])
-        cut = PointMirror(mirror, sweep[1], tmp_path)  # as a sweep that ends before its run does leaves it
+        cut = PointMirror(
+            mirror, sweep[1], tmp_path
+        )  # as a sweep that ends before its run does leaves it
         cut.close(complete=False)
         shutil.rmtree(path.parent)
         assert not mirror.is_complete(sweep[0], tmp_path)

@@ -85,7 +85,9 @@ def logged(tmp_path_factory):
         found[name] = {
             "history": {key for row in rows(sweep[0].spec, record) for key in row},
             "config": set(run_config(sweep[0])),
-            "summary": set(summary(sweep[0], record, Outcome("finished", 14, record_sha256=""), 1.0)),
+            "summary": set(
+                summary(sweep[0], record, Outcome("finished", 14, record_sha256=""), 1.0)
+            ),
         }
     return found
 

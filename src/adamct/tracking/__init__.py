@@ -9,7 +9,8 @@ the sweep, never a step of it.
 - ``names``: under which it appears there.
 - ``mode``: online, offline, or not at all.
 - ``tail``: a record, read while another process writes it.
-- ``mirror``: one W&B run a point, each step once; what is mirrored is noted and not repeated.
+- ``mirror``: a group of W&B runs; which are complete is noted, and not repeated.
+- ``points``: one W&B run a point of a sweep, each step once.
 - ``live``: the process beside a sweep that mirrors records while they grow.
 - ``figures``: a figure with its claims as a W&B run.
 - ``workspaces``: a saved view of the project for each figure.

@@ -10,8 +10,8 @@ from typing import Any
 
 from adamct.config.execution import WandbTracker
 from adamct.tracking import names as metrics
-from adamct.tracking.mode import answered
 from adamct.tracking.mirror import Mirror
+from adamct.tracking.mode import answered
 
 CLAIM_COLUMNS = (
     "name",
