@@ -154,10 +154,8 @@ def test_a_mirror_that_was_cut_or_removed_is_made_again(sweep, tmp_path):
     with held(sweep) as mirror:
         mirror_all(mirror, only(sweep, 0))
         (path,) = wandb_files(tmp_path, sweep[0])
-        cut = PointMirror(
-            mirror, sweep[1], tmp_path
-        )  # as a sweep that ends before its run does leaves it
-        cut.close(complete=False)
+        # As a sweep that ends before its run does leaves it.
+        PointMirror(mirror, sweep[1], tmp_path).close(complete=False)
         shutil.rmtree(path.parent)
         assert not mirror.is_complete(sweep[0], tmp_path)
         assert mirror_all(mirror, sweep) == 2
@@ -207,32 +205,13 @@ def test_a_diverged_record_is_mirrored_to_its_last_value(sweep, tmp_path):
 
 
 @pytest.fixture
-def server(monkeypatch):
-    """Put a server that has 17 rows of every run in the place of W&B; return what it hears."""
+def _server_with_17_rows(monkeypatch):
+    """Put a server that has 17 rows of every run in the place of W&B."""
+    from unittest.mock import MagicMock
+
     import wandb
 
-    class Server:
-        starting_step = 17
-
-        def __init__(self):
-            self.opened, self.logged, self.summary, self.ends = [], [], {}, []
-
-        def open(self, **asked):
-            self.opened.append(asked)
-            return self
-
-        def log(self, row, step):
-            self.logged.append((step, row))
-
-        def define_metric(self, *_, **__):
-            pass
-
-        def finish(self, exit_code):
-            self.ends.append(exit_code)
-
-    there = Server()
-    monkeypatch.setattr(wandb, "init", there.open)
-    return there
+    monkeypatch.setattr(wandb, "init", lambda **_: MagicMock(starting_step=17))
 
 
 def online(sweep):
@@ -240,19 +219,8 @@ def online(sweep):
     return Mirror.held(tracker, run_identity(sweep[0]).group)
 
 
-def test_online_the_rows_that_the_server_has_are_not_sent_again(sweep, server):
-    with online(sweep) as mirror:
-        assert PointMirror(mirror, sweep[0], sweep.runs_dir).advance()
-    (asked,) = server.opened
-    assert (asked["id"], asked["resume"]) == (run_identity(sweep[0]).id, "allow")
-    assert (asked["settings"].mode, asked["project"]) == ("online", "adamct")
-    lines = folder_of(sweep[0], sweep.runs_dir).lines()
-    assert server.logged == [(row["n"], row) for row in rows(sweep[0].spec, lines, 17)]
-    assert server.summary["status"] == "finished"
-    assert server.ends == [0]
-
-
-def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, server, capsys):
+@pytest.mark.usefixtures("_server_with_17_rows")
+def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, capsys):
     folder = folder_of(sweep[0], sweep.runs_dir)
     lines = folder.lines()
     folder.clear_outcome()

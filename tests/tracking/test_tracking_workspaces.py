@@ -210,23 +210,21 @@ def test_the_entity_is_that_of_the_environment_unless_named(command, server, cap
         assert f"https://wandb.example/{owner}/adamct" in capsys.readouterr().out
 
 
-def test_a_server_that_refuses_is_an_error_in_words(command, server, monkeypatch, capsys):
+def test_a_server_that_refuses_or_is_away_is_an_error_in_words(
+    command, server, monkeypatch, capsys
+):
+    import wandb
+
     def refuse(*_):
         raise OSError("permission denied")
-
-    monkeypatch.setattr("wandb_workspaces.workspaces.internal.execute_graphql", refuse)
-    assert command.main(["fig2", "--entity", "me"]) == 2
-    assert "error: W&B did not save 'Figure 2, laptop scale' in me/adamct: permission denied" in (
-        capsys.readouterr().err
-    )
-
-
-def test_a_server_that_cannot_be_reached_is_an_error_in_words(command, monkeypatch, capsys):
-    import wandb
 
     def login(**_):
         raise wandb.errors.AuthenticationError("Failed to authenticate with https://wandb.example")
 
+    monkeypatch.setattr("wandb_workspaces.workspaces.internal.execute_graphql", refuse)
+    assert command.main(["fig2", "--entity", "me"]) == 2
+    expected = "error: W&B did not save 'Figure 2, laptop scale' in me/adamct: permission denied"
+    assert expected in capsys.readouterr().err
     monkeypatch.setattr(wandb, "login", login)
     assert command.main(["fig2"]) == 2
     assert re.search(r"error: Failed to authenticate .* --print needs", capsys.readouterr().err)

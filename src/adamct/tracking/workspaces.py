@@ -20,6 +20,7 @@ import wandb_workspaces.workspaces as ws
 
 from adamct import files
 from adamct.config.execution import Point
+from adamct.records.columns import spec_columns
 from adamct.tracking import names as m
 
 MAX_RUNS = 1000  # a panel of W&B shows ten unless told otherwise
@@ -56,11 +57,9 @@ def workspace(
     """
     number = name.split("_")[0].removeprefix("fig").lstrip("0")
     groups = sorted({m.run_group(point.experiment, point.scale) for point in points})
-    own = expr.And(
-        expr.Metric("Group") == m.figure_group(scale),
-        expr.Metric("ID") == f"{name}-{scale}",
-    )
-    runs = expr.Or(expr.And(expr.Metric("Group").isin(groups)), own) if groups else expr.Or(own)
+    group, run = expr.Metric("Group"), expr.Metric("ID")
+    alternatives = [expr.And(group.isin(groups))] if groups else []
+    alternatives += [expr.And(group == m.figure_group(scale), run == f"{name}-{scale}")]
     panels = {
         "Max-update": _max_update(points),
         "Losses": _losses(points),
@@ -83,7 +82,7 @@ def workspace(
             if shown
         ],
         settings=ws.WorkspaceSettings(x_axis=m.STEP, max_runs=MAX_RUNS),
-        runset_settings=ws.RunsetSettings(filters=runs),
+        runset_settings=ws.RunsetSettings(filters=expr.Or(*alternatives)),
     )
 
 
@@ -227,14 +226,8 @@ def _scatters(points: Sequence[Point]) -> list[Any]:
 
 
 def _varied(points: Sequence[Point]) -> list[str]:
-    settings = [
-        point.labels
-        | {
-            "lr": point.spec.optimizer.lr,
-            "weight_decay": point.spec.optimizer.weight_decay,
-        }
-        for point in points
-    ]
+    """Return the settings in which the points differ; with the pair, also C."""
+    settings = [point.labels | spec_columns(point.spec) for point in points]
     varied = [name for name in SETTINGS if len({values[name] for values in settings}) > 1]
     return varied + ([m.STABILITY] if {"beta", "gamma"} & set(varied) else [])
 
