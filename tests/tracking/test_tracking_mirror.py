@@ -40,6 +40,7 @@ def no_account():
             patch.delenv(name)
         patch.setenv("NETRC", "/dev/null")
         patch.setenv("WANDB_MODE", "offline")
+        patch.setattr(live, "END_WAIT_S", 240.0)  # on a busy machine, too
         yield
         if "wandb" in sys.modules:
             sys.modules["wandb"].teardown()
