@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         overrides.insert(0, "tracker=wandb")
     from adamct.config.compose import compose_sweep
     from adamct.runs.sweep import EXPECTED
-    from adamct.tracking.login import TrackingError
+    from adamct.tracking.mode import TrackingError
 
     try:
         return mirror(compose_sweep(overrides), again=parsed.again)
@@ -60,9 +60,9 @@ def mirror(sweep: Sweep, *, again: bool) -> int:
     from tqdm import tqdm
 
     from adamct.tracking.content import run_identity
-    from adamct.tracking.follow import mirror_all, points
-    from adamct.tracking.login import TrackingError
     from adamct.tracking.mirror import Mirror
+    from adamct.tracking.mode import TrackingError
+    from adamct.tracking.points import PointMirrors
 
     tracker = sweep.tracker
     if tracker is None:
@@ -70,18 +70,20 @@ def mirror(sweep: Sweep, *, again: bool) -> int:
             "tracker=none, tracker.mode=disabled and WANDB_MODE=disabled mirror nothing; leave "
             "them out"
         )
-    asked = points(sweep)
     with Mirror.held(tracker, run_identity(sweep[0]).group) as to:
+        mirrors = PointMirrors(to, sweep)
+        n_points = len(mirrors.left)
         if again:
-            for point in asked:
+            for point in mirrors.left.values():
                 to.forget(point)
-        with tqdm(total=len(asked), desc=sweep.experiment, unit="point") as bar:
-            counts = mirror_all(to, sweep, done=bar.update)
-    n = counts.unfinished
+        with tqdm(total=n_points, desc=sweep.experiment, unit="point") as bar:
+            mirrors.look(done=bar.update)
+        mirrors.close()
+    n = len(mirrors.left)
     left = f"; {n} have no final outcome yet and are left out" if n else ""
     print(
-        f"{sweep.experiment}, {sweep.scale} scale: {counts.now} of {len(asked)} points mirrored "
-        f"now, {counts.before} before{left}; {to.where()}"
+        f"{sweep.experiment}, {sweep.scale} scale: {mirrors.n_now} of {n_points} points mirrored "
+        f"now, {mirrors.n_before} before{left}; {to.where()}"
     )
     return 0
 

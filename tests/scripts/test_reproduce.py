@@ -21,7 +21,7 @@ from adamct.plotting.registry import (
 from adamct.plotting.source import Source
 from adamct.report import make
 from adamct.report.collect import Times
-from adamct.tracking.login import TrackingError
+from adamct.tracking.mode import TrackingError
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,7 +161,7 @@ def test_a_server_that_fails_is_asked_once_and_one_switched_off_never(
         asked.append(stem)
         raise TrackingError("W&B failed")
 
-    monkeypatch.setattr("adamct.tracking.pictures.mirror_figure", fail)
+    monkeypatch.setattr("adamct.tracking.figures.mirror_figure", fail)
     words = ["fig2", "fig10", "--scale", "smoke", "--out", tmp_path, "tracker=wandb"]
     words += [f"runs_dir={tmp_path}"]
     _, main = command(name)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -20,13 +19,14 @@ from adamct.config.compose import compose_sweep
 from adamct.files import FileError
 from adamct.runs.runner import carry_out
 from adamct.runs.store import RecordWriter, RunFolder, StoreError
-from adamct.tracking import follow, handover
+from adamct.tracking import live
 from adamct.tracking.content import rows, run_config, run_identity
-from adamct.tracking.follow import mirror_all, tracked
-from adamct.tracking.growing import GrowingRecord
-from adamct.tracking.login import TrackingError, tracker_mode
-from adamct.tracking.mirror import Mirror, PointMirror
-from adamct.tracking.pictures import mirror_figure
+from adamct.tracking.figures import mirror_figure
+from adamct.tracking.live import tracked
+from adamct.tracking.mirror import Mirror
+from adamct.tracking.mode import TrackingError, tracker_mode
+from adamct.tracking.points import PointMirror, PointMirrors
+from adamct.tracking.tail import RecordTail
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ["experiment=max_update_normal_curve", "scale=smoke", "tracker=wandb"]
@@ -40,6 +40,7 @@ def no_account():
             patch.delenv(name)
         patch.setenv("NETRC", "/dev/null")
         patch.setenv("WANDB_MODE", "offline")
+        patch.setattr(live, "END_WAIT_S", 240.0)  # on a busy machine, too
         yield
         if "wandb" in sys.modules:
             sys.modules["wandb"].teardown()
@@ -71,6 +72,14 @@ def sweep(finished, tmp_path):
     without = shutil.ignore_patterns(".wandb")
     shutil.copytree(finished.runs_dir, tmp_path, dirs_exist_ok=True, ignore=without)
     return compose(tmp_path, "point=0,3", "n_steps=30")
+
+
+def mirror_all(mirror, sweep):
+    """Mirror what is over; return how many points were mirrored now."""
+    mirrors = PointMirrors(mirror, sweep)
+    mirrors.look()
+    mirrors.close()
+    return mirrors.n_now
 
 
 def held(sweep):
@@ -126,7 +135,7 @@ def test_a_mirror_equals_the_record_and_is_made_once(finished):
     sweep, runs = finished, finished.runs_dir
     with held(sweep) as mirror:
         assert mirror.mode == "offline"
-        assert mirror_all(mirror, sweep).now == 3
+        assert mirror_all(mirror, sweep) == 3
         for point in sweep:
             summary, run = assert_mirrored(point, runs)
             assert run["job_type"] == "point"
@@ -135,10 +144,10 @@ def test_a_mirror_equals_the_record_and_is_made_once(finished):
         lines = folder_of(sweep[-1], runs).lines()
         assert summary["best/test_loss"] == min(x["test_loss"] for x in lines if "test_loss" in x)
         before = {path: path.stat().st_mtime for path in runs.rglob("*.wandb")}
-        assert mirror_all(mirror, sweep).now == 0
+        assert mirror_all(mirror, sweep) == 0
         assert before == {path: path.stat().st_mtime for path in runs.rglob("*.wandb")}
         mirror.forget(sweep[0])
-        assert mirror_all(mirror, sweep).now == 1
+        assert mirror_all(mirror, sweep) == 1
     assert_mirrored(sweep[0], runs)
 
 
@@ -146,13 +155,11 @@ def test_a_mirror_that_was_cut_or_removed_is_made_again(sweep, tmp_path):
     with held(sweep) as mirror:
         mirror_all(mirror, only(sweep, 0))
         (path,) = wandb_files(tmp_path, sweep[0])
-        cut = PointMirror(
-            mirror, sweep[1], tmp_path
-        )  # as a sweep that ends before its run does leaves it
-        cut.close(complete=False)
+        # As a sweep that ends before its run does leaves it.
+        PointMirror(mirror, sweep[1], tmp_path).close(complete=False)
         shutil.rmtree(path.parent)
         assert not mirror.is_complete(sweep[0], tmp_path)
-        assert mirror_all(mirror, sweep).now == 2
+        assert mirror_all(mirror, sweep) == 2
     for point in sweep:
         assert_mirrored(point, tmp_path)
 
@@ -160,8 +167,7 @@ def test_a_mirror_that_was_cut_or_removed_is_made_again(sweep, tmp_path):
 @pytest.mark.parametrize("noticed", [True, False])
 def test_a_record_cut_at_its_checkpoint_leaves_no_trace(sweep, tmp_path, noticed):
     """The lines after the cut differ from those before it, as they would on another device."""
-    point = sweep[0]
-    folder = folder_of(point, tmp_path)
+    folder = folder_of(sweep[0], tmp_path)
     final = folder.lines()
     outcome = folder.outcome()
     folder.clear_outcome()
@@ -171,7 +177,7 @@ def test_a_record_cut_at_its_checkpoint_leaves_no_trace(sweep, tmp_path, noticed
     first.write([*final[:10], *before[10:]])
     first.close()
     with held(sweep) as mirror:
-        point = PointMirror(mirror, point, tmp_path)
+        point = PointMirror(mirror, sweep[0], tmp_path)
         assert not point.advance()
         second = RecordWriter(folder.record_path, 10)
         second.write(final[10:12] if noticed else final[10:25])
@@ -181,7 +187,7 @@ def test_a_record_cut_at_its_checkpoint_leaves_no_trace(sweep, tmp_path, noticed
         assert not point.advance()
         folder.write_outcome(outcome)
         assert point.advance()
-    assert_mirrored(point, tmp_path)
+    assert_mirrored(sweep[0], tmp_path)
 
 
 def test_a_diverged_record_is_mirrored_to_its_last_value(sweep, tmp_path):
@@ -200,32 +206,13 @@ def test_a_diverged_record_is_mirrored_to_its_last_value(sweep, tmp_path):
 
 
 @pytest.fixture
-def server(monkeypatch):
-    """Put a server that has 17 rows of every run in the place of W&B; return what it hears."""
+def _server_with_17_rows(monkeypatch):
+    """Put a server that has 17 rows of every run in the place of W&B."""
+    from unittest.mock import MagicMock
+
     import wandb
 
-    class Server:
-        starting_step = 17
-
-        def __init__(self):
-            self.opened, self.logged, self.summary, self.ends = [], [], {}, []
-
-        def open(self, **asked):
-            self.opened.append(asked)
-            return self
-
-        def log(self, row, step):
-            self.logged.append((step, row))
-
-        def define_metric(self, *_, **__):
-            pass
-
-        def finish(self, exit_code):
-            self.ends.append(exit_code)
-
-    there = Server()
-    monkeypatch.setattr(wandb, "init", there.open)
-    return there
+    monkeypatch.setattr(wandb, "init", lambda **_: MagicMock(starting_step=17))
 
 
 def online(sweep):
@@ -233,24 +220,13 @@ def online(sweep):
     return Mirror.held(tracker, run_identity(sweep[0]).group)
 
 
-def test_online_the_rows_that_the_server_has_are_not_sent_again(sweep, server):
-    with online(sweep) as mirror:
-        assert PointMirror(mirror, sweep[0], tmp_path).advance()
-    (asked,) = server.opened
-    assert (asked["id"], asked["resume"]) == (run_identity(sweep[0]).id, "allow")
-    assert (asked["settings"].mode, asked["project"]) == ("online", "adamct")
-    lines = folder_of(sweep[0], tmp_path).lines()
-    assert server.logged == [(row["n"], row) for row in rows(sweep[0].spec, lines, 17)]
-    assert server.summary["status"] == "finished"
-    assert server.ends == [0]
-
-
-def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, server, capsys):
-    folder = folder_of(sweep[0], tmp_path)
+@pytest.mark.usefixtures("_server_with_17_rows")
+def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, capsys):
+    folder = folder_of(sweep[0], sweep.runs_dir)
     lines = folder.lines()
     folder.clear_outcome()
     with online(sweep) as mirror:
-        point = PointMirror(mirror, sweep[0], tmp_path)
+        point = PointMirror(mirror, sweep[0], sweep.runs_dir)
         assert not point.advance()
         assert capsys.readouterr().err == ""
         RecordWriter(folder.record_path, 10).close()
@@ -261,62 +237,8 @@ def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, server,
         assert not point.advance()
         assert capsys.readouterr().err == ""  # once
     with online(sweep) as mirror:  # a process that has not seen the cut
-        assert not PointMirror(mirror, sweep[0], tmp_path).advance()
+        assert not PointMirror(mirror, sweep[0], sweep.runs_dir).advance()
     assert "W&B keeps the 17 rows" in capsys.readouterr().err
-
-
-def test_a_server_that_is_lost_is_not_waited_for(sweep, server, capsys, monkeypatch):
-    """The process ends at once, without W&B's own goodbye, which waits for the server."""
-    import wandb
-
-    class Left(BaseException):
-        pass
-
-    def lost(row, step):
-        raise TimeoutError("no answer")
-
-    def leave(code):
-        raise Left(code)
-
-    goodbyes = []
-    monkeypatch.setattr(server, "log", lost)
-    monkeypatch.setattr(wandb, "teardown", lambda **_: goodbyes.append(1))
-    monkeypatch.setattr(follow, "_give_way", lambda: None)
-    monkeypatch.setattr(follow.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(follow.os, "_exit", leave)
-    tracker = sweep.tracker.model_copy(update={"mode": "online"})
-    there = replace(sweep, tracker=tracker)
-    with pytest.raises(Left, match="0"):
-        follow._follow(there, "remedy", 0.0, multiprocessing.Pipe()[0])
-    err = capsys.readouterr().err
-    assert err.count("warning: the W&B mirror ended: W&B failed (TimeoutError: no answer)") == 1
-    assert not goodbyes
-
-
-def test_rows_are_handed_to_wandb_many_at_a_time(finished, tmp_path, monkeypatch):
-    """Fails where an upgrade of W&B has moved the parts that this takes for its speed."""
-    sweep = finished[:1]
-    shutil.copytree(finished[0].runs_dir, tmp_path, dirs_exist_ok=True)
-    shutil.rmtree(tmp_path / ".wandb", ignore_errors=True)
-    (point,) = compose(tmp_path, "point=0", "n_steps=30")
-    assert point.spec == sweep[0].spec
-    monkeypatch.setattr(handover, "ROWS_AT_ONCE", 11)
-    with held([point]) as mirror:
-        point = PointMirror(mirror, point, tmp_path)
-        kind = type(point._run._interface._asyncer)
-        direct, n_calls = kind.run, []
-
-        def counted(asyncer, function):
-            n_calls.append(function)
-            return direct(asyncer, function)
-
-        monkeypatch.setattr(kind, "run", counted)
-        handover.log_rows(point._run, rows(point.spec, folder_of(point, tmp_path).lines()))
-        assert len(n_calls) == 3  # 11, 11 and 8 rows
-        point.close(complete=False)
-        monkeypatch.undo()
-        mirror_all(mirror, only(sweep, 0))
-    assert_mirrored(point, tmp_path)
 
 
 def test_an_altered_record_is_named_and_the_others_are_mirrored(sweep, tmp_path):
@@ -334,7 +256,7 @@ def test_an_altered_record_is_named_and_the_others_are_mirrored(sweep, tmp_path)
 
 def test_a_record_that_was_cut_and_has_outgrown_what_was_read_is_noticed(tmp_path):
     path = tmp_path / "scalars.jsonl"
-    record = GrowingRecord(path)
+    record = RecordTail(path)
     assert record.read()  # there is nothing yet
     path.write_text('{"n":0}\n{"n":1}\n')
     assert record.read()
@@ -342,7 +264,7 @@ def test_a_record_that_was_cut_and_has_outgrown_what_was_read_is_noticed(tmp_pat
     assert not record.read()  # it would have read on inside the first line
     path.write_text("no JSON\n")
     with pytest.raises(StoreError, match=r"scalars\.jsonl is no record"):
-        GrowingRecord(path).read()
+        RecordTail(path).read()
 
 
 def test_two_processes_do_not_mirror_the_same_points(sweep):
@@ -446,10 +368,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_killed_and_started_again_each_step_is_mirrored_once(tmp_path, door, capsys):
-    sweep = [*SMOKE, f"runs_dir={tmp_path}", "point=0,1,2", "n_steps=60"]
-    sweep += ["execution.checkpoint_every=20", "execution.flush_every=10"]
-    run = ["scripts/run.py", "-m", *sweep, "hydra/launcher=basic", "tracker.interval=0.5"]
-    sweep = compose_sweep(sweep)
+    overrides = [*SMOKE, f"runs_dir={tmp_path}", "point=0,1,2", "n_steps=60"]
+    overrides += ["execution.checkpoint_every=20", "execution.flush_every=10"]
+    run = ["scripts/run.py", "-m", *overrides, "hydra/launcher=basic", "tracker.interval=0.5"]
+    sweep = compose_sweep(overrides)
     # Without pipes: W&B's service outlives the kill for a while, and would keep them open.
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path), *run],
@@ -469,7 +391,7 @@ def test_killed_and_started_again_each_step_is_mirrored_once(tmp_path, door, cap
     assert "W&B: 3 points mirrored; offline; upload with: wandb sync" in done.stdout
     for point in sweep:
         assert_mirrored(point, tmp_path)
-    assert door.main(sweep) == 0
+    assert door.main(overrides) == 0
     assert "0 of 3 points mirrored now, 3 before" in capsys.readouterr().out
 
 
@@ -478,16 +400,16 @@ def test_a_server_that_cannot_be_reached_costs_a_warning(sweep, tmp_path):
         mirror_all(mirror, sweep)  # an earlier mirror, which the one online would replace
     nowhere = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "a" * 40}
     server = ["tracker.mode=online", "tracker.init_timeout=2", f"runs_dir={tmp_path}"]
-    sweep = [*SMOKE, *server, "point=0,1", "n_steps=30"]
-    done = call("scripts/run.py", "-m", *sweep, "hydra/launcher=basic", **nowhere)
+    overrides = [*SMOKE, *server, "point=0,1", "n_steps=30"]
+    done = call("scripts/run.py", "-m", *overrides, "hydra/launcher=basic", **nowhere)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("warning: the W&B mirror ended: W&B failed") == 1
     assert "Traceback" not in done.stderr
-    swept = compose_sweep(sweep)
+    swept = compose_sweep(overrides)
     assert {folder_of(point, tmp_path).outcome().status for point in swept} == {"finished"}
     with held(sweep) as mirror:
         assert not mirror.is_complete(sweep[0], tmp_path)
-        assert mirror_all(mirror, swept).now == 2
+        assert mirror_all(mirror, swept) == 2
     for point in swept:
         assert_mirrored(point, tmp_path)
 
@@ -530,87 +452,6 @@ def test_a_mirror_that_dies_is_reported_with_the_command_that_makes_it(sweep, ca
     assert "later with: python scripts/mirror.py experiment=e 'point=range(0,3)'" in err
 
 
-def test_a_mirror_that_does_not_end_is_waited_for_aloud_and_not_for_ever(
-    sweep, capsys, monkeypatch
-):
-    monkeypatch.setattr(follow, "QUIET_S", 0.0)
-    monkeypatch.setattr(follow, "PATIENCE_S", 0.0)
-    with tracked(sweep):
-        (process,) = multiprocessing.active_children()
-        os.kill(process.pid, signal.SIGSTOP)
-    os.kill(process.pid, signal.SIGCONT)
-    process.join()
-    assert process.exitcode == -signal.SIGTERM
-    waiting, warning = capsys.readouterr().err.splitlines()
-    assert waiting == "mirroring the rest in W&B, at most 0 s more (Ctrl-C: stop waiting)"
-    assert "it was not done after 0 s" in warning
-
-
-@pytest.mark.parametrize(
-    ("mode", "interval", "expected"),
-    [("offline", None, 600.0), ("online", None, 10.0), ("offline", 7.0, 7.0), ("online", 7.0, 7.0)],
-)
-def test_records_are_looked_at_at_intervals_when_a_core_is_free_and_at_the_end(
-    sweep, monkeypatch, mode, interval, expected
-):
-    tracker = sweep.tracker.model_copy(update={"interval": interval})
-    monkeypatch.setattr(follow, "n_cores", lambda: 2)
-    now, looks = [0.0], []
-    monkeypatch.setattr(follow.time, "monotonic", lambda: now[0])
-    following = follow._Following(Mirror(tracker, mode), sweep, began=0.0)
-    monkeypatch.setattr(RunFolder, "is_over", lambda _: False)
-
-    class Sweep:
-        def poll(self, timeout=0.0):
-            now[0] += timeout
-            return now[0] > 2 * expected + 1
-
-    following._look = lambda: looks.append(now[0])
-    following.until_closed(Sweep())
-    at_once, first, second, last = looks
-    assert (at_once, first, second) == (0.0, expected, 2 * expected)
-    assert 2 * expected < last <= 3 * expected
-    # With one of two runs over, a core is free: more often, but where an interval is set.
-    monkeypatch.setattr(
-        RunFolder, "is_over", lambda folder: folder.path == folder_of(sweep[0], tmp_path).path
-    )
-    now, looks[:] = [0.0], []
-    following.until_closed(Sweep())
-    assert (len(looks) > 4) == (interval is None)
-
-
-def test_a_mirror_that_another_process_holds_is_had_when_it_is_left(sweep):
-    about = sweep.tracker, run_identity(sweep[0]).group
-    earlier = ExitStack()
-    earlier.enter_context(held(sweep))
-
-    class Sweep:
-        ended = False
-
-        def poll(self, _):
-            earlier.close()
-            return self.ended
-
-    with follow._held(*about, Sweep()) as mirror:
-        assert mirror.tracker == sweep.tracker
-        Sweep.ended = True
-        with pytest.raises(FileError, match="held by another"), follow._held(*about, Sweep()):
-            pass
-
-
-def test_without_a_tracker_wandb_is_not_imported():
-    script = """
-import multiprocessing, sys
-import adamct.runs.sweep
-from adamct.config.compose import compose_sweep
-with adamct.runs.sweep.tracked(compose_sweep(["scale=smoke"])):
-    assert not multiprocessing.active_children()
-assert not {"wandb", "pandas"} & set(sys.modules)
-"""
-    done = call("-c", script)
-    assert done.returncode == 0, done.stderr
-
-
 def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, door, capsys):
     assert door.main([*SMOKE, f"runs_dir={tmp_path}"]) == 0
     printed = capsys.readouterr().out
@@ -626,9 +467,36 @@ def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, door, capsys):
         assert message in capsys.readouterr().err
 
 
-def test_the_door_mirrors_again_when_asked(sweep, door, capsys):
+def test_a_mirror_that_does_not_end_is_waited_for_a_while(sweep, capsys, monkeypatch):
+    monkeypatch.setattr(live, "END_WAIT_S", 0.0)
+    with tracked(sweep, ["experiment=e"]):
+        (process,) = multiprocessing.active_children()
+        os.kill(process.pid, signal.SIGSTOP)
+    os.kill(process.pid, signal.SIGCONT)
+    process.join()
+    assert process.exitcode == -signal.SIGTERM
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert "it was not done 0 s after the sweep" in warning
+    assert "later with: python scripts/mirror.py experiment=e" in warning
+
+
+def test_without_a_tracker_wandb_is_not_imported(sweep):
+    script = """
+import multiprocessing, sys
+from adamct.config.compose import compose_sweep
+from adamct.tracking.live import tracked
+for tracker in ("tracker=none", "tracker=wandb"):
+    with tracked(compose_sweep(["scale=smoke", tracker])):
+        assert not multiprocessing.active_children()
+assert not {"wandb", "pandas"} & set(sys.modules)
+"""
+    done = call("-c", script, WANDB_MODE="disabled")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_script_mirrors_again_when_asked(sweep, door, capsys):
     overrides = [*SMOKE, f"runs_dir={sweep.runs_dir}", "point=0,3", "n_steps=30"]
-    for arguments, count in ((overrides, "2 of 2"), (overrides, "0 of 2"), (["--again"], "2 of 2")):
+    for arguments, count in (([], "2 of 2"), ([], "0 of 2"), (["--again"], "2 of 2")):
         assert door.main([*overrides, *arguments]) == 0
         assert f"{count} points mirrored now" in capsys.readouterr().out
     for point in sweep:

@@ -111,18 +111,18 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_killed_and_started_again_each_step_arrives_once(wandb_server, start, call, sweep):
-    growing = run_identity(sweep[1]).id
+    second = run_identity(sweep[1]).id
     process = start("-c", HANGING, *RUN, "tracker.interval=0.2")
     patience = time.monotonic() + 120
     # All that can come of the 40 steps recorded: the slopes of the last five are open, and W&B
     # holds back the last row.
-    while growing not in wandb_server.runs or len(wandb_server.runs[growing].history) < 34:
+    while second not in wandb_server.runs or len(wandb_server.runs[second].history) < 34:
         assert process.poll() is None
         assert time.monotonic() < patience
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert len(wandb_server.runs[growing].history) == 34
+    assert len(wandb_server.runs[second].history) == 34
     _, complaints = call(*RUN)
     assert "warning" not in complaints
     assert_served(wandb_server, sweep)

@@ -51,9 +51,7 @@ class WandbTracker(Frozen):
         mode: ``None`` is as W&B itself is set (``wandb offline``), else online where there is a
             login, and offline elsewhere; ``"disabled"`` is as if there were no tracker.
         folder: of W&B's files, and of notes of what is mirrored.
-        interval: seconds between two looks at growing records; ``None`` for 10 online and 600
-            offline, where nobody looks on, and for more often while a core is free. Each sweep ends
-            with a last look.
+        interval: seconds between two looks at growing records. Each sweep ends with a last look.
         init_timeout: seconds that the server may take to answer.
         finish_timeout: seconds that the last rows of a run may take to the server.
     """
@@ -63,7 +61,7 @@ class WandbTracker(Frozen):
     entity: str | None
     mode: Literal["online", "offline", "disabled"] | None
     folder: Annotated[Path, Lax]
-    interval: float | None = Field(gt=0, le=86_400)
+    interval: float = Field(gt=0, le=86_400)
     init_timeout: float = Field(gt=0)
     finish_timeout: float = Field(gt=0)
 

@@ -6,12 +6,14 @@ the same content either way, but for the two columns of W&B's own clock (``_time
 the sweep, never a step of it.
 
 - ``content``: what a point becomes in W&B: pure functions of its labels, record, outcome.
-- ``login``: online, offline, or not at all.
-- ``growing``: a record, read while another process writes it.
-- ``handover``: many rows at a time to W&B's process.
-- ``mirror``: one W&B run a point, each step once; what is mirrored is noted and not repeated.
-- ``follow``: the process beside a sweep that mirrors records while they grow.
-- ``pictures``: a figure with its claims as a W&B run.
+- ``names``: under which it appears there.
+- ``mode``: online, offline, or not at all.
+- ``tail``: a record, read while another process writes it.
+- ``mirror``: a group of W&B runs; which are complete is noted, and not repeated.
+- ``points``: one W&B run a point of a sweep, each step once.
+- ``live``: the process beside a sweep that mirrors records while they grow.
+- ``figures``: a figure with its claims as a W&B run.
+- ``workspaces``: a saved view of the project for each figure.
 
-``adamct.tracking.names`` has the names. W&B itself is imported where it is first needed.
+W&B itself is imported where it is first needed.
 """

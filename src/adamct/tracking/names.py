@@ -1,4 +1,4 @@
-"""Names under which a run appears in W&B: what the mirror writes and the dashboards read.
+"""Names under which a run appears in W&B: what the mirror writes and the workspaces read.
 
 Scalars keep the names that they have in the record. Groups are set off by a slash, which W&B shows
 as a section of its own.
@@ -19,7 +19,7 @@ PAPER_BOUND = "bound/paper"  # Eq. (5) of the last level's pair; absent at β = 
 EXACT_BOUND = "bound/exact"  # D_n of the last level's pair
 SLOPE = "slope"  # (ln ‖u_{n+5}‖∞ − ln ‖u_{n−5}‖∞) / 10, where both steps are on record
 
-# Vectors of the record that are left out: thousands of components, which no dashboard draws.
+# Vectors of the record that are left out: thousands of components, which no workspace draws.
 NOT_MIRRORED = ("head_samples",)
 
 # Summary: one value a run, for tables and scatter plots.
@@ -51,7 +51,7 @@ POINT_JOB = "point"
 FIGURE_JOB = "figure"
 
 # In the run of a figure.
-PICTURE = "figure"
+FIGURE_IMAGE = "figure"
 CLAIMS_TABLE = "claims"
 NUMBERS_TABLE = "numbers"
 CLAIM_STATUSES = ("reproduced", "not reproduced", "inconclusive")

@@ -1,4 +1,4 @@
-"""Whether W&B can be used, and how: online, offline, or not at all, with the remedy."""
+"""How W&B is used: online, offline, or not at all, with the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A figure in W&B: its picture, the claims that it shows, and the numbers behind its points."""
+"""A figure in W&B: its image, the claims that it shows, and the numbers behind its points."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from adamct.config.execution import WandbTracker
 from adamct.tracking import names as metrics
-from adamct.tracking.login import answered
 from adamct.tracking.mirror import Mirror
+from adamct.tracking.mode import answered
 
 CLAIM_COLUMNS = (
     "name",
@@ -31,7 +31,7 @@ def mirror_figure(
     scale: str,
     name: str,
     experiments: Sequence[str],
-    pictures: Sequence[Path],
+    paths: Sequence[Path],
     verdicts: Sequence[Mapping[str, Any]],
 ) -> None:
     """Show a figure in W&B as a run of its own; drawn again, it replaces what was there.
@@ -43,8 +43,8 @@ def mirror_figure(
         scale: of the records that it was drawn from.
         name: of its file, ``"fig03_max_update"``.
         experiments: whose records it reads.
-        pictures: its files; of these PNG is shown, and CSV becomes a table.
-        verdicts: of its claims, each as its ``model_dump`` gives it.
+        paths: its files; of these PNG is shown, and CSV becomes a table.
+        verdicts: of its claims, each as ``Verdict.model_dump`` gives it.
 
     Raises:
         TrackingError: if W&B fails; what is on disk is complete without it.
@@ -62,19 +62,19 @@ def mirror_figure(
             config={metrics.SCALE: scale, "experiments": list(experiments)},
         )
         with answered():
-            run.log(_shown(pictures, verdicts))
+            run.log(_shown(paths, verdicts))
             run.summary.update(claim_counts(verdicts))
             run.finish()
 
 
-def _shown(pictures: Sequence[Path], verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _shown(paths: Sequence[Path], verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the files and the verdicts of a figure as W&B shows them."""
     import wandb
 
     shown: dict[str, Any] = {}
-    for path in pictures:
+    for path in paths:
         if path.suffix == ".png":
-            shown[metrics.PICTURE] = wandb.Image(str(path))
+            shown[metrics.FIGURE_IMAGE] = wandb.Image(str(path))
         elif path.suffix == ".csv":
             shown[metrics.NUMBERS_TABLE] = _table(*_read_csv(path))
     if verdicts:

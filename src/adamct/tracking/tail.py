@@ -1,4 +1,4 @@
-"""A record that grows: its whole lines, read while another process writes them."""
+"""The tail of a record: its whole lines, read while another process writes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from adamct.runs.store import Line, StoreError
 
 
-class GrowingRecord:
+class RecordTail:
     """Reads the whole lines of a record that another process may be writing.
 
     Args:
