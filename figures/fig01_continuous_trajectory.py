@@ -68,5 +68,5 @@ def draw(records: Records) -> Figure:
 def _draw_error(
     axes: Axes, records: Records, run: Any, name: str = "continuous_gap", **look: Any
 ) -> None:
-    own = records.runs[records.runs.run_id == run.run_id].head(1)
-    axes.plot(*relative_error(records.where(own), name), linewidth=1.2, **look)
+    own = records.where(records.runs[records.runs.run_id == run.run_id])
+    axes.plot(*relative_error(own, name), linewidth=1.2, **look)

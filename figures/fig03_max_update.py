@@ -17,7 +17,7 @@ step, coloured by C, before the paper's bound, Eq. (5) (dotted), and the exact b
 which are drawn for every fourth point. (b) Its growth rate, the slope of ln ‖uₙ‖∞ at one late step,
 against C: dotted is the paper's |C|/2, dashed the slope of ln Dₙ. Triangles mark slopes outside the
 axis; at the lower end the max-update was just falling back. The verdicts' median error is over the
-points with C < −0.02 alone: a point whose max-update has just fallen back rides no exponential, and
+points with C < −0.02 alone: a max-update that has just fallen back grows at no such rate, and
 nearer to C = 0 it falls back before it has grown. (c) Where the points lie; on these axes C = 0
 (dotted) all but coincides with γ² = β (dashed).
 """
@@ -37,7 +37,7 @@ def draw(records: Records) -> Figure:
     panels.max_update_curves(curves, own, bounds_every=4)
     curves.set_title("(a) max-update and its bounds", loc="left")
     slopes = figure.add_subplot(grid[1, 0])
-    panels.slopes_against_C(slopes, own, at=slope_step(int(own.runs.n_steps.min())))
+    panels.slopes_against_C(slopes, own, at=slope_step(own.runs.n_steps.min()))
     slopes.set_title("(b) growth rate", loc="left")
     chosen = figure.add_subplot(grid[1, 1])
     panels.points(chosen, own)

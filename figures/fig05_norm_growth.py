@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from adamct.analysis.norms import PAPERS_GAMMA, norm_predictions
+from adamct.analysis.norms import norm_predictions
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -47,16 +47,8 @@ def draw(records: Records) -> Figure:
     """Draw ‖W_n‖² of 16 random matrices, a panel each, for Adam at γ = 0.9 without decay."""
     own = records.of(READS[0])
     runs = own.runs
-    (run,) = (
-        runs[
-            (runs.gamma == PAPERS_GAMMA)
-            & (runs.weight_decay == 0)
-            & (runs.query_key_second_moment == "elementwise")
-        ]
-        .drop_duplicates("run_id")
-        .head(1)
-        .itertuples()
-    )
+    adam = (runs.query_key_second_moment == "elementwise") & (runs.gamma == 0.9)
+    run = next(runs[adam & (runs.weight_decay == 0)].itertuples())
     laws = norm_predictions(own, run)
     n = np.arange(len(laws.measured))
     heads = laws.measured.shape[1]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from adamct.analysis.grids import best_cells, cell_scores
-from adamct.plotting import rankings
+from adamct.analysis.grids import best_points, run_scores
+from adamct.plotting import sweep_panels
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -29,9 +29,9 @@ ALT = (
 
 def draw(records: Records) -> Figure:
     """Draw the best test accuracy over the sweep against k, a panel per kind of weight decay."""
-    best = best_cells(cell_scores(records.of(READS[0]), "accuracy"))
+    best = best_points(run_scores(records.of(READS[0]), "accuracy"))
     figure = Figure(figsize=(TEXT_WIDTH, 3.2))
-    within = rankings.contenders_range(best, "accuracy")
+    within = sweep_panels.contenders_range(best, "accuracy")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, decoupled, title in zip(
         panels,
@@ -40,14 +40,14 @@ def draw(records: Records) -> Figure:
         strict=True,
     ):
         own = best[best.decoupled == decoupled]
-        rankings.best_against_k(axes, own, "accuracy", within=within)
+        sweep_panels.best_against_k(axes, own, "accuracy", within=within)
         axes.set_title(title, loc="left")
     panels[1].set_ylabel("")
-    handles = rankings.legend_handles(best)
+    handles = sweep_panels.legend_handles(best)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
 def table(records: Records) -> pd.DataFrame:
     """Return the best cell (η, λ) behind every point."""
-    return rankings.best_table(records.of(READS[0]), "accuracy")
+    return sweep_panels.best_table(records.of(READS[0]), "accuracy")

@@ -38,8 +38,7 @@ def draw(records: Records) -> Figure:
     grid = figure.subplots(2, 2, sharex="row", sharey="row")
     for column, (qk_norm, title) in enumerate(((True, "(a) with qk-norm"), (False, "(b) without"))):
         run_id = own.runs.run_id[own.runs.qk_norm == qk_norm].iloc[0]
-        products, cosines = final_products(own, run_id)
-        n = np.arange(len(products))
+        n, products, cosines = final_products(own, run_id)
         for row, (x, values) in enumerate(((n, products), (len(n) - n, cosines))):
             grid[row][column].plot(x, values, rasterized=True, **MATRIX)
             grid[row][column].plot(x, np.median(values, axis=1), **MEDIAN)

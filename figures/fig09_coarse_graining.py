@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from adamct.analysis.trajectories import displacements
 from adamct.plotting.panels import paired_paths
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
@@ -37,14 +36,14 @@ def draw(records: Records) -> Figure:
         .run_id
     )
     n, _ = own.vectors(run_ids[KINDS[0]], "query_key_sample")
-    elementwise, coarse = (displacements(own, run_ids[kind], "query_key_sample") for kind in KINDS)
+    elementwise, coarse = (own.vectors(run_ids[kind], "query_key_sample")[1] for kind in KINDS)
     figure = Figure(figsize=(TEXT_WIDTH, 3.7))
     halves: Any = figure.subfigures(1, 2, width_ratios=(1.3, 1))
     labels = ("$v$ elementwise (Adam)", "$v$ coarse-grained")
     title = "(a) displacement of 16 random query and key parameters"
     paired_paths(halves[0], n, elementwise[:, :16], coarse[:, :16], labels=labels, title=title)
     ends = halves[1].subplots()
-    moved = np.stack([elementwise[-1], coarse[-1]])
+    moved = np.stack([elementwise[-1] - elementwise[0], coarse[-1] - coarse[0]])
     limit = 1.05 * np.abs(moved).max()
     ends.plot([-limit, limit], [-limit, limit], color="0.8", linewidth=0.8)
     ends.scatter(*moved, s=5, color="C0")

@@ -14,7 +14,7 @@ from adamct.records import Records
 READS = ()
 CAPTION = """
 The convolutional network of Figures 6 and 15 at full width, read off the module that is trained:
-blue blocks are convolutions, red ones max pooling, orange ones linear layers. A block of pictures
+blue blocks are convolutions, red ones max pooling, orange ones linear layers. A block of images
 is as tall as they are, and its width goes with the square root of its channels; the height of a
 linear layer goes with the logarithm of its outputs. Under a block stand its name, the shape of its
 output and its number of parameters. The paper shows its network in a picture only; the choices made
@@ -33,7 +33,7 @@ COLOURS = {
 
 
 def draw(records: Records) -> Figure:
-    """Draw each layer that has weights or pools, as tall as its pictures and as wide as √channels.
+    """Draw each layer that has weights or pools, as tall as its images and as wide as √channels.
 
     A linear layer is 4 log₂ of its outputs tall. Under each block stands the shape of its output
     and its number of parameters.

@@ -25,6 +25,7 @@ def draw(records: Records) -> Figure:
     """Draw ‖u_n‖∞ against n for C > 0, with Eq. (5) and D_n."""
     figure = Figure(figsize=(TEXT_WIDTH, 3.4))
     axes = figure.add_subplot()
-    panels.max_update_curves(axes, panels.stable(records.of(READS[0])), bounds_every=4)
+    own = records.of(READS[0])
+    panels.max_update_curves(axes, own.where(own.runs[own.runs.C > 0]), bounds_every=4)
     axes.set_title("max-update in $\\mathcal{B}_+$ and its bounds", loc="left")
     return figure

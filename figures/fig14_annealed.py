@@ -70,8 +70,8 @@ def max_updates(axes: Axes, records: Records, *, scaled: bool) -> None:
     """Draw the max-update of the annealed runs; ``scaled``: times η_n/η₀."""
     colours = stability_colours(records.runs.C.to_numpy())
     annealed = records.where(records.runs[records.runs.schedule == "annealed"])
-    n, moves, updates = annealed_updates(annealed)
-    for C, values in zip(annealed.runs.C, (moves if scaled else updates).T, strict=True):
+    n, times_rate, update = annealed_updates(annealed)
+    for C, values in zip(annealed.runs.C, (times_rate if scaled else update).T, strict=True):
         axes.plot(n, values, color=colours.to_rgba(C), linewidth=0.8)
     axes.set(yscale="log", xlabel="step $n$", xlim=(0, records.runs.n_steps.max()))
     name = r"\eta_n\|u_n\|_\infty/\eta_0" if scaled else r"\|u_n\|_\infty"
@@ -94,7 +94,7 @@ def best(axes: Axes, unstable: Records, reference: Records) -> None:
     """Draw each pair's best test loss, annealed (filled) or not (open), beside (0.999, 0.9)'s."""
     colours = stability_colours(unstable.runs.C.to_numpy())
     for schedule, label in ((ANNEALED, "annealed"), (NOT_ANNEALED, "not annealed")):
-        losses = best_losses(unstable.where(unstable.runs[unstable.runs.schedule == schedule]))
-        best_of_each(axes, losses, "best", "C", colours, filled=schedule == ANNEALED, label=label)
+        own = best_losses(unstable.where(unstable.runs[unstable.runs.schedule == schedule]))
+        best_of_each(axes, own, "best", "C", colours, filled=schedule == ANNEALED, label=label)
     axes.axhline(best_losses(reference).best.mean(), **REFERENCE)
     axes.set(xlabel=LABELS["C"], ylabel="best test loss")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from adamct.analysis.grids import best_cells, cell_scores
-from adamct.plotting import rankings
+from adamct.analysis.grids import best_points, run_scores
+from adamct.plotting import sweep_panels
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -25,7 +25,7 @@ ALT = (
 
 def draw(records: Records) -> Figure:
     """Draw the best test accuracy against k over its whole range, the naive strategy included."""
-    best = best_cells(cell_scores(records.of(READS[0]), "accuracy"))
+    best = best_points(run_scores(records.of(READS[0]), "accuracy"))
     figure = Figure(figsize=(TEXT_WIDTH, 3.2))
     panels = figure.subplots(1, 2, sharey=True)
     for axes, decoupled, title in zip(
@@ -34,10 +34,10 @@ def draw(records: Records) -> Figure:
         ("(a) decoupled", "(b) coupled"),
         strict=True,
     ):
-        rankings.best_against_k(axes, best[best.decoupled == decoupled], "accuracy")
+        sweep_panels.best_against_k(axes, best[best.decoupled == decoupled], "accuracy")
         axes.set_title(f"{title} weight decay", loc="left")
         axes.set_ylim(0, 1)
     panels[1].set_ylabel("")
-    handles = rankings.legend_handles(best)
+    handles = sweep_panels.legend_handles(best)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from adamct.analysis.grids import best_cells, cell_scores
-from adamct.plotting import rankings
+from adamct.analysis.grids import best_points, run_scores
+from adamct.plotting import sweep_panels
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -28,18 +28,20 @@ ALT = (
 
 def draw(records: Records) -> Figure:
     """Draw the best test loss over the sweep against k, with decoupled weight decay."""
-    best = best_cells(cell_scores(records.of(READS[0]), "loss"))
+    best = best_points(run_scores(records.of(READS[0]), "loss"))
     figure = Figure(figsize=(TEXT_WIDTH, 3.0))
     near, whole = figure.subplots(1, 2)
-    rankings.best_against_k(near, best, "loss", within=rankings.contenders_range(best, "loss"))
-    rankings.best_against_k(whole, best, "loss")
+    sweep_panels.best_against_k(
+        near, best, "loss", within=sweep_panels.contenders_range(best, "loss")
+    )
+    sweep_panels.best_against_k(whole, best, "loss")
     near.set_title("(a) best test loss", loc="left")
     whole.set_title("(b) zoomed out", loc="left")
-    handles = rankings.legend_handles(best, adam="AdamW")
+    handles = sweep_panels.legend_handles(best, adam="AdamW")
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
 def table(records: Records) -> pd.DataFrame:
     """Return the best cell (η, λ) behind every point."""
-    return rankings.best_table(records.of(READS[0]), "loss")
+    return sweep_panels.best_table(records.of(READS[0]), "loss")

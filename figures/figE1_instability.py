@@ -19,8 +19,8 @@ from adamct.theory import discrete_growth_rate, discrete_max_update_limit, growt
 READS = ("instability_map", "instability_strip")
 CAPTION = """
 Where in the (β, γ) square Adam's max-update grows; the axes are logarithmic in 1 − β and 1 − γ,
-with (1, 1) at the upper right. Measured: (a) the share of steps on which it rides an exponential,
-within 2 % of a predicted slope, and (b) its median slope; a cross is a run that diverged.
+with (1, 1) at the upper right. Measured: (a) the share of steps on which it grows at the predicted
+rate, within 2 %, and (b) its median slope; a cross is a run that diverged.
 Predicted: (c) the paper's rate |C|/2 and (d) the exact rate ln γ − ½ ln β. Dotted is C = 0, dashed
 γ² = β. (e) to (g) take pairs in and just beyond the strip between the two: where they lie, their
 largest max-update against its exact limit D∞ (bars), and their median slope against the exact
@@ -52,7 +52,7 @@ def draw(records: Records) -> Figure:
 
 
 def measured(records: Records) -> pd.DataFrame:
-    """Return the runs with their riding share, median slope and largest max-update."""
+    """Return the runs with their share of growing steps, median slope and largest max-update."""
     series = [records.series(run_id, "max_update") for run_id in records.runs.run_id]
     return records.runs.assign(
         share=exponential_growth(records).share,
@@ -64,9 +64,9 @@ def measured(records: Records) -> pd.DataFrame:
 def maps(figure: SubFigure, runs: pd.DataFrame) -> None:
     """Draw the four maps on axes of 1 − β and 1 − γ, near (1, 1) at the upper right."""
     axes = figure.subplots(2, 2, sharex=True, sharey=True)
-    plane.cells(axes[0, 0], runs, "share", SHARES)
-    axes[0, 0].set_title("(a) measured: share of steps that ride", loc="left")
-    plane.cells(axes[0, 1], runs, "slope", RATES)
+    plane.heat_map(axes[0, 0], runs, "share", SHARES)
+    axes[0, 0].set_title("(a) measured: share of growing steps", loc="left")
+    plane.heat_map(axes[0, 1], runs, "slope", RATES)
     axes[0, 1].set_title("(b) measured: median slope", loc="left")
     diverged = runs[runs.status == "diverged"]
     for panel in axes[0]:
@@ -84,7 +84,7 @@ def maps(figure: SubFigure, runs: pd.DataFrame) -> None:
     rates: dict[str, Any] = {"label": "growth rate per step", "extend": "both"}
     figure.colorbar(RATES, ax=axes[:, 1], pad=0.02, aspect=40, **rates)
     lines, _ = axes[0, 0].get_legend_handles_labels()
-    unknown = Patch(label="(a): $C>0$, no rate to ride", **plane.STABLE)
+    unknown = Patch(label="(a): $C>0$, no growth rate", **plane.STABLE)
     figure.legend(handles=[unknown, *lines, *handles], loc="outside lower center", ncols=3)
 
 

@@ -8,7 +8,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adamct.analysis import directions
+from adamct.analysis.directions import (
+    CORRECTED,
+    FIXED,
+    PRINTED,
+    WINDOW,
+    angles_to_adam,
+    by_kind,
+    speeds,
+)
 from adamct.analysis.norms import norm_and_average, norm_predictions
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH
 from adamct.records import Records
@@ -22,8 +30,8 @@ theorem assumes. Dotted is Eq. (8) itself, dashed is (1+γ)/(1−γ), the memory
 average. (b) With a strong weight decay, once it has erased the start: ‖W‖² over the moving average
 of ‖u‖² that Section 4.2 reads it as, in the median over matrices, for two values of γ; dashed is
 the same factor. (c) How fast a matrix's direction turns under Adam, over its speed under what
-Section 4.2 puts in the place of the normalization: 2-Adam with γ₂ = 0 on a held norm, at the rate
-printed and at that over the square root of the factor; grey is Adam on a held norm. A line a seed,
+Section 4.2 puts in the place of the normalization: 2-Adam with γ₂ = 0 at a fixed norm, at the rate
+printed and at that over the square root of the factor; grey is Adam at a fixed norm. A line a seed,
 medians over matrices. (d) The angle between the two. qk-norm, β = 0.999, Adam's η = 10⁻³; 2-Adam
 has its own. In (c, d) γ = 0.9, v is coarse-grained, and W_Q and W_K decay by 10 under Adam.
 """
@@ -34,7 +42,7 @@ ALT = (
 )
 
 # Colours of (c, d), none of which has a meaning in (a, b), and of (a, b).
-TURNS = {directions.PRINTED: "C3", directions.CORRECTED: "#0f9fa6", directions.FIXED: "0.35"}
+TURNS = {PRINTED: "C3", CORRECTED: "#0f9fa6", FIXED: "0.35"}
 FACTOR = r"$(1+\gamma)/(1-\gamma)$"
 KINDS = {"elementwise": ("$v$ elementwise (Adam)", "C1"), "tensor_mean": ("coarse-grained", "C0")}
 
@@ -49,20 +57,13 @@ def draw(records: Records) -> Figure:
     axes.axhline(1.0, label="Eq. (8)", **PAPER)
     axes.plot(gamma, memory_factor(gamma), label=FACTOR, **EXACT)
     for kind, (label, colour) in KINDS.items():
+        look: dict[str, Any] = {"s": 6, "alpha": 0.5, "linewidths": 0, "color": colour}
         shift = -0.004 if kind == "elementwise" else 0.004
-        for position, run in enumerate(
-            own.runs[own.runs.query_key_second_moment == kind].itertuples()
-        ):
+        runs = own.runs[own.runs.query_key_second_moment == kind]
+        for position, run in enumerate(runs.itertuples()):
             ratio = norm_predictions(own, run).ratio("printed")[-1]
-            axes.scatter(
-                np.full(len(ratio), run.gamma + shift),
-                ratio,
-                s=6,
-                alpha=0.5,
-                linewidths=0,
-                color=colour,
-                label=label if position == 0 else None,
-            )
+            gammas = np.full(len(ratio), run.gamma + shift)
+            axes.scatter(gammas, ratio, label=None if position else label, **look)
     axes.set(
         yscale="log",
         xlabel=r"$\gamma$",
@@ -84,8 +85,8 @@ def draw(records: Records) -> Figure:
     balance.set_title(rf"(b) in equilibrium, $\lambda={decay:g}$", loc="left")
     _draw_directions(speed, angle, _finished(records.of(READS[2]), "seed"))
     handles, labels = speed.get_legend_handles_labels()
-    look: dict[str, Any] = {"loc": "outside lower center", "ncols": len(handles)}
-    figure.legend(handles, labels, title="(c, d): Adam against", **look)
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": len(handles)}
+    figure.legend(handles, labels, title="(c, d): Adam against", **place)
     return figure
 
 
@@ -99,18 +100,14 @@ def _finished(records: Records, column: str) -> Records:
 def _draw_directions(speed: Axes, angle: Axes, records: Records) -> None:
     """Draw speed under Adam over the other's, and angle: medians over the heads of each seed."""
     for kind, colour in TURNS.items():
-        for position, (adam, others) in enumerate(directions.by_kind(records)):
-            own, other = (directions.speeds(records, run) for run in (adam, others[kind]))
-            ratio = own / other
-            middle = directions.WINDOW * (np.arange(len(ratio)) + 0.5)
-            look: dict[str, Any] = {
-                "color": colour,
-                "label": kind if position == 0 else None,
-                "linewidth": 1.0,
-            }
+        for position, (adam, others) in enumerate(by_kind(records)):
+            look: dict[str, Any] = {"color": colour, "linewidth": 1.0}
+            look["label"] = None if position else kind
+            ratio = speeds(records, adam) / speeds(records, others[kind])
+            middle = WINDOW * (np.arange(len(ratio)) + 0.5)
             speed.plot(middle, np.median(ratio, axis=1), **look)
-            n, apart = directions.angles_to_adam(records, adam, others[kind])
-            angle.plot(n, np.median(apart, axis=1), **look)
+            n, between = angles_to_adam(records, adam, others[kind])
+            angle.plot(n, np.median(between, axis=1), **look)
     speed.axhline(1.0, color="0.6", linewidth=0.8, zorder=0)
     speed.set(yscale="log", xlabel="step $n$", ylabel=r"speed of $\hat W$ under Adam over …")
     speed.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])

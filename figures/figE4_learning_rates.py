@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from adamct.plotting import rankings
+from adamct.plotting import sweep_panels
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -31,11 +31,11 @@ def draw(records: Records) -> Figure:
     axes = figure.add_subplot()
     end = "where Appendix H's grid for C4 ends"
     axes.axvline(PAPER_END, color="0.8", linewidth=0.8, zorder=0, label=end)
-    rankings.best_against_lr(axes, records.of(READS[0]), "loss")
+    sweep_panels.best_against_lr(axes, records.of(READS[0]), "loss")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
 def table(records: Records) -> pd.DataFrame:
     """Return the best cell of every optimizer."""
-    return rankings.best_table(records.of(READS[0]), "loss")
+    return sweep_panels.best_table(records.of(READS[0]), "loss")

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from adamct.analysis.grids import (
-    best_cells,
-    by_cell,
-    cell_scores,
+    best_points,
+    by_point,
     held_out_advantage,
+    run_scores,
     seed_noise,
     varied_axes,
 )
@@ -33,7 +33,7 @@ def records(rows, evaluations):
 
 
 def test_the_scores_of_a_run_are_those_of_its_best_evaluation():
-    table = cell_scores(
+    table = run_scores(
         records([("exp", 2, 1e-3, 0)], [[(3.0, 3.0), (1.0, 2.5), (1.5, 2.0), (9.0, np.inf)]]),
         "loss",
     )
@@ -44,7 +44,7 @@ def test_the_scores_of_a_run_are_those_of_its_best_evaluation():
 
 
 def test_a_diverged_run_counts_with_what_it_reached():
-    table = cell_scores(
+    table = run_scores(
         records([("exp", 2, 1e-3, 0)], [[(3.0, 3.0), (2.0, 2.0), (np.nan, np.nan)]]), "loss"
     )
     assert table.test.tolist() == [-2.0]
@@ -54,25 +54,25 @@ def test_at_k_1_every_strategy_is_one_adam():
     rows = [("exp", 1, 1e-3, 0), ("naive", 1, 1e-3, 0), ("naive", 2, 1e-3, 0)]
     both = records(rows, [[(1.0, 1.0)], [(1.0, 1.0)], [(2.0, 2.0)]])
     both.runs.loc[1, "run_id"] = "run0"
-    table = cell_scores(both, "loss")
+    table = run_scores(both, "loss")
     assert table[["strategy", "k"]].to_numpy().tolist() == [["adam", 1], ["naive", 2]]
 
 
 def test_the_best_cell_follows_the_split_it_is_selected_on_and_is_flagged_at_an_edge():
     rows = [("exp", 2, lr, seed) for lr in (1e-4, 1e-3, 1e-2) for seed in (0, 1)]
-    scores = cell_scores(
+    scores = run_scores(
         records(
             rows,
             [[(1.0, 2.0)], [(1.2, 2.0)], [(1.5, 1.0)], [(1.7, 1.0)], [(3.0, 3.0)], [(3.0, 3.0)]],
         ),
         "loss",
     )
-    (on_test,) = best_cells(scores).itertuples()
+    (on_test,) = best_points(scores).itertuples()
     assert (on_test.lr, on_test.edge) == (1e-4, "lr")
     assert (on_test.mean, on_test.low, on_test.high) == pytest.approx((-1.1, -1.2, -1.0))
-    (held,) = best_cells(scores, select_on="validation").itertuples()
+    (held,) = best_points(scores, select_on="validation").itertuples()
     assert (held.lr, held.edge, held.mean) == (1e-3, "", pytest.approx(-1.6))
-    assert best_cells(scores[scores.lr == 1e-4]).edge.tolist() == [""]  # one value has no end
+    assert best_points(scores[scores.lr == 1e-4]).edge.tolist() == [""]  # one value has no end
     assert varied_axes(scores) == ["lr"]
     assert varied_axes(scores.assign(weight_decay=scores.lr)) == ["lr", "weight_decay"]
 
@@ -84,21 +84,19 @@ def test_the_interval_of_an_advantage_covers_the_truth_as_often_as_it_says():
     held = 0
     for _ in range(100):
         values = [[(1 + 0.1 * x, 1.0)] for x in rng.normal(size=len(rows))]
-        scores = cell_scores(records(rows, values), "loss")
-        _, (low, high) = held_out_advantage(
-            scores, scores.strategy == "exp", scores.strategy == "scaled"
-        )
+        scores = run_scores(records(rows, values), "loss")
+        _, (low, high) = held_out_advantage(scores, "strategy == 'exp'", "strategy == 'scaled'")
         held += low <= 0 <= high
     assert held >= 85
 
 
-def test_seed_noise_is_the_spread_within_the_best_cells():
+def test_seed_noise_is_the_spread_within_the_best_points():
     rng = np.random.default_rng(0)
     rows = [(s, 2, 1e-3, seed) for s in ("exp", "scaled") for seed in range(200)]
     values = [[(1 + 0.3 * x, 1.0)] for x in rng.normal(size=len(rows))]
-    noise, freedom = seed_noise(cell_scores(records(rows, values), "loss"))
+    noise, freedom = seed_noise(run_scores(records(rows, values), "loss"))
     assert noise == pytest.approx(0.3, rel=0.15)
     assert freedom == 199  # of the better half, here one of two
-    one = cell_scores(records([("exp", 2, 1e-3, 0)], [[(1.0, 1.0)]]), "loss")
+    one = run_scores(records([("exp", 2, 1e-3, 0)], [[(1.0, 1.0)]]), "loss")
     assert seed_noise(one)[1] == 0
-    assert by_cell(one).shape == (1, 1)
+    assert by_point(one).shape == (1, 1)

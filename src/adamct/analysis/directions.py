@@ -13,7 +13,7 @@ WINDOW = 20  # steps over which a speed is averaged
 SETTLED = 4.0  # memories 1/(2ηλ) after which decay has left e^{−4}, 2 %, of ‖W_0‖²
 
 # The three that take the place of Adam's own norm, as columns of the experiment tell them.
-PRINTED, CORRECTED, FIXED = "2-Adam, Eq. (8)", "2-Adam, corrected law", "Adam, norm held"
+PRINTED, CORRECTED, FIXED = "2-Adam, Eq. (8)", "2-Adam, corrected law", "Adam, norm fixed"
 
 
 def directions(records: Records, run: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +46,7 @@ def angles(Ŵ: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def by_kind(records: Records) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Yield each seed's run under Adam, and those of the three kinds that replace its norm."""
+    """Yield each seed's run under Adam, with those of the three kinds in its norm's place."""
     for _, runs in records.runs.groupby("seed"):
         fixed = runs[runs.query_key_fixed_norm].sort_values("query_key_lr")
         corrected, printed = fixed[fixed.query_key_k == 2].itertuples()
@@ -68,26 +68,6 @@ def speed_ratios(records: Records, kind: str) -> np.ndarray:
     return np.concatenate(ratios, axis=1)
 
 
-def speed_mismatch(ratios: np.ndarray, *, up_to_a_factor: bool = False) -> np.ndarray:
-    """Return by how much two speeds differ: the mean over windows of abs(ln ratio).
-
-    Args:
-        ratios: of :func:`speed_ratios`.
-        up_to_a_factor: divide each head's ratios by their median, the best constant factor.
-
-    Returns:
-        Shape (heads,).
-
-    >>> ratios = np.exp([[1.0], [2.0], [3.0]])
-    >>> speed_mismatch(ratios).round(6), speed_mismatch(ratios, up_to_a_factor=True).round(6)
-    (array([2.]), array([0.666667]))
-    """
-    logs = np.log(ratios)
-    if up_to_a_factor:
-        logs = logs - np.median(logs, axis=0)
-    return np.asarray(np.abs(logs).mean(axis=0))
-
-
 def angles_to_adam(records: Records, adam: Any, other: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the steps, and the angle of Ŵ under Adam to that in another run, (n, heads)."""
     (n, own), (_, theirs) = (directions(records, run) for run in (adam, other))
@@ -103,18 +83,18 @@ def end_angle(records: Records, kind: str) -> float:
     return float(np.mean([np.median(angles_to_adam(records, *pair)[1][-1]) for pair in pairs]))
 
 
-def final_products(records: Records, run_id: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return abs⟨W_N, g_n⟩ and abs(cos(W_N, g_n)) of one run, each (N, heads)."""
-    _, inner = records.vectors(run_id, "final_inner_products")
+def final_products(records: Records, run_id: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return n, abs⟨W_N, g_n⟩ and abs(cos(W_N, g_n)) of one run, the latter (N, heads)."""
+    n, inner = records.vectors(run_id, "final_inner_products")
     _, g2 = records.vectors(run_id, "head_squared_gradients")
     _, W2 = records.vectors(run_id, "head_squared_norms")
-    return np.abs(inner), np.abs(inner) / np.sqrt(W2[-1] * g2)
+    return n, np.abs(inner), np.abs(inner) / np.sqrt(W2[-1] * g2)
 
 
 def final_cosines(records: Records, *, qk_norm: bool) -> np.ndarray:
     """Return abs(cos(W_N, g_n)), (N, heads of all runs), with or without qk-norm."""
     run_ids = records.runs.run_id[records.runs.qk_norm == qk_norm]
-    return np.concatenate([final_products(records, run_id)[1] for run_id in run_ids], axis=1)
+    return np.concatenate([final_products(records, run_id)[2] for run_id in run_ids], axis=1)
 
 
 def median_ratio(one: np.ndarray, other: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""The best of a sweep: which cell each optimizer takes, by which rule, and how far seeds agree.
+"""The best of a sweep: the point of its grid that each optimizer takes, and how far seeds agree.
 
 An optimizer is a (strategy, k, kind of weight decay); its grid are the learning rates and weight
 decays that were tried. At k = 1 every strategy is Adam, here once. Scores are turned so that more
@@ -22,7 +22,7 @@ GRID = ["lr", "weight_decay"]
 ADAM = "adam"
 
 
-def cell_scores(records: Records, metric: Metric) -> pd.DataFrame:
+def run_scores(records: Records, metric: Metric) -> pd.DataFrame:
     """Score every run of a sweep, at its best evaluation.
 
     Args:
@@ -55,26 +55,26 @@ def cell_scores(records: Records, metric: Metric) -> pd.DataFrame:
     return runs[[*OPTIMIZER, *GRID, "seed", "run_id"]].join(by_run, on="run_id")
 
 
-def by_cell(scores: pd.DataFrame, column: str = "test") -> pd.DataFrame:
-    """Return one score per cell of the grid (the rows) and seed (the columns)."""
+def by_point(scores: pd.DataFrame, column: str = "test") -> pd.DataFrame:
+    """Return one score per point of the grid (the rows) and seed (the columns)."""
     return scores.pivot_table(index=[*OPTIMIZER, *GRID], columns="seed", values=column)
 
 
-def best_cells(scores: pd.DataFrame, *, select_on: str = "test") -> pd.DataFrame:
-    """Return the best cell of every optimizer: that with the best mean over seeds.
+def best_points(scores: pd.DataFrame, *, select_on: str = "test") -> pd.DataFrame:
+    """Return the best point of every optimizer: that with the best mean over seeds.
 
     Args:
-        scores: of :func:`cell_scores`.
+        scores: of :func:`run_scores`.
         select_on: ``"test"`` as the paper does, or ``"validation"``.
 
     Returns:
         One row an optimizer: ``strategy, k, decoupled, lr, weight_decay``; the test score's
         ``mean``, ``low`` and ``high`` over the seeds, under this selection; and ``edge``, the
-        names of the grid's axes at whose end the cell lies, so that a better one may lie beyond.
+        names of the grid's axes at whose end the point lies, so that a better one may lie beyond.
     """
     shown = "test" if select_on == "test" else "test_at_validation"
-    chosen = by_cell(scores, select_on).mean(axis=1).groupby(OPTIMIZER).idxmax()
-    seeds = by_cell(scores, shown).loc[chosen.to_list()]
+    chosen = by_point(scores, select_on).mean(axis=1).groupby(OPTIMIZER).idxmax()
+    seeds = by_point(scores, shown).loc[chosen.to_list()]
     table = pd.DataFrame(
         {"mean": seeds.mean(axis=1), "low": seeds.min(axis=1), "high": seeds.max(axis=1)}
     ).reset_index()
@@ -87,10 +87,10 @@ def seed_noise(scores: pd.DataFrame) -> tuple[float, int]:
     Returns:
         The standard deviation of one run's score, and its degrees of freedom (0 with one seed).
     """
-    cells = by_cell(scores)
-    means = cells.mean(axis=1)
+    points = by_point(scores)
+    means = points.mean(axis=1)
     best = means.loc[means.groupby(OPTIMIZER).idxmax().to_list()]
-    values = cells.loc[best[best >= best.median()].index].to_numpy()
+    values = points.loc[best[best >= best.median()].index].to_numpy()
     freedom = values.size - len(values)
     if freedom == 0:
         return float("nan"), 0
@@ -98,24 +98,22 @@ def seed_noise(scores: pd.DataFrame) -> tuple[float, int]:
     return float(np.sqrt(squares.sum() / freedom)), freedom
 
 
-def held_out_advantage(
-    scores: pd.DataFrame, ours: pd.Series, theirs: pd.Series
-) -> tuple[np.ndarray, Interval]:
+def held_out_advantage(scores: pd.DataFrame, ours: str, theirs: str) -> tuple[np.ndarray, Interval]:
     """Compare the best of some optimizers with the best of others, free of the winner's curse.
 
-    The best of many cells looks better than it is, the more so the more there are. So for each
-    seed both sides pick their cell on the other seeds, and are compared on this one.
+    The best of many points looks better than it is, the more so the more there are. So for each
+    seed both sides pick their point on the other seeds, and are compared on this one.
 
     Args:
-        scores: of :func:`cell_scores`, with at least two seeds.
-        ours: mask over the rows of ``scores``.
+        scores: of :func:`run_scores`, with at least two seeds.
+        ours: a condition on the columns of ``scores``, as ``DataFrame.query`` takes it.
         theirs: likewise.
 
     Returns:
         The advantage in each seed, and the 95 % interval of its mean: Student's, with the seeds'
         noise pooled over the contenders.
     """
-    sides = [by_cell(scores[mask]) for mask in (ours, theirs)]
+    sides = [by_point(scores.query(side)) for side in (ours, theirs)]
     differences = []
     for seed in sides[0].columns:
         picked = [side.loc[side.drop(columns=seed).mean(axis=1).idxmax(), seed] for side in sides]
@@ -130,32 +128,32 @@ def distance_behind(scores: pd.DataFrame, strategy: str) -> pd.DataFrame:
     """Measure how far a strategy falls behind the best other one at the same k > 2.
 
     Args:
-        scores: of :func:`cell_scores`.
-        strategy: of which the best cell at each k and kind of weight decay is taken.
+        scores: of :func:`run_scores`.
+        strategy: of which the best point at each k and kind of weight decay is taken.
 
     Returns:
         The difference of the two test scores: rows (k, kind of decay), a column a seed; empty
         where the sweep has no such k, or not the strategy.
     """
-    keys, cells = ["k", "decoupled"], by_cell(scores)
-    best = best_cells(scores[scores.k > 2])
-    by_seed = best[[*OPTIMIZER, *GRID]].join(cells, on=[*OPTIMIZER, *GRID])
+    keys, points = ["k", "decoupled"], by_point(scores)
+    best = best_points(scores[scores.k > 2])
+    by_seed = best[[*OPTIMIZER, *GRID]].join(points, on=[*OPTIMIZER, *GRID])
     own, others = (
-        by_seed.loc[side.groupby(keys)["mean"].idxmax()].set_index(keys)[cells.columns]
+        by_seed.loc[side.groupby(keys)["mean"].idxmax()].set_index(keys)[points.columns]
         for side in (best[best.strategy == strategy], best[best.strategy != strategy])
     )
     return (others - own).dropna(how="all")
 
 
 def selection_gain(scores: pd.DataFrame) -> pd.DataFrame:
-    """Compare each optimizer's best cell selected on test with that selected on validation.
+    """Compare each optimizer's best point selected on test with that selected on validation.
 
     Returns:
         One row an optimizer: ``strategy, k, decoupled``; the test scores ``on_test`` and
-        ``on_validation`` of the two cells, means over seeds; ``gain``, the first less the second;
-        ``moved``, whether the cells differ.
+        ``on_validation`` of the two points, means over seeds; ``gain``, the first less the second;
+        ``moved``, whether the points differ.
     """
-    test, validation = (best_cells(scores, select_on=on) for on in ("test", "validation"))
+    test, validation = (best_points(scores, select_on=on) for on in ("test", "validation"))
     return test[OPTIMIZER].assign(
         on_test=test["mean"],
         on_validation=validation["mean"],
@@ -184,7 +182,7 @@ def varied_axes(scores: pd.DataFrame) -> list[str]:
 
 
 def _edges(row: pd.Series, scores: pd.DataFrame) -> str:
-    """Name the axes of the grid on whose end a cell lies."""
+    """Name the axes of the grid on whose end a point lies."""
     return " ".join(
         axis
         for axis in varied_axes(scores)

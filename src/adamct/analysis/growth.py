@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from adamct.theory import (
 
 SLOPE_STEP = 1000  # Appendix H: the slope is taken at n = 1000, from n = 995 and 1005
 HALF_WIDTH = 5
-CLEARLY_UNSTABLE = -0.02  # a C; nearer to C = 0 the growth is slower than the resets between
+CLEARLY_UNSTABLE = -0.02  # C; nearer to 0 the growth is slower than the resets between
 
 Theory = Literal["half_C", "paper", "exact"]
 
@@ -109,10 +110,8 @@ def exponential_growth(records: Records) -> pd.DataFrame:
         and NaN in B₊, where neither does; ``exceeded``, whether some step exceeds D_n beyond
         rounding.
     """
-    rows = [
-        _growth_of(*records.series(str(run.run_id), "max_update"), run)
-        for run in records.runs.itertuples()
-    ]
+    runs: Iterable[Any] = records.runs.itertuples()
+    rows = [_growth_of(*records.series(run.run_id, "max_update"), run) for run in runs]
     return pd.DataFrame(rows, columns=["share", "exceeded"], index=records.runs.index)
 
 

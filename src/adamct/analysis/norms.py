@@ -10,8 +10,6 @@ import numpy as np
 from adamct.records import Records
 from adamct.theory import NormLaws, norm_laws, squared_norm_growth
 
-PAPERS_GAMMA = 0.9  # of Figure 5
-
 
 def norm_predictions(records: Records, run: Any) -> NormLaws:
     """Evaluate all that predicts ‖W‖² on one run of ``norm_growth``, over its heads.

@@ -7,7 +7,6 @@ from adamct.claims import (
     assumptions,
     boundedness,
     continuous_time,
-    direction,
     generalization,
     growth_rates,
     kadam_grids,
@@ -30,7 +29,6 @@ CLAIMS: tuple[Claim, ...] = (
     *theorem_2.CLAIMS,
     *assumptions.CLAIMS,
     *meta_adaptive.CLAIMS,
-    *direction.CLAIMS,
 )
 
 __all__ = [

@@ -14,18 +14,39 @@ from adamct.claims.verdict import Claim
 from adamct.records import Records
 
 
-def orthogonality(records: Records, *, last: int, where: str) -> Estimate:
-    """Median of abs(cos(W_N, g_n)) without qk-norm over that with it, over the heads.
+def cosines_at_the_end(records: Records) -> Estimate:
+    """abs(cos(W_N, g_{N−1})) without qk-norm over the same with it, medians over the heads."""
+    with_, without = (final_cosines(records, qk_norm=own)[-1] for own in (True, False))
+    return _compared(without, with_, "at the last step")
 
-    Args:
-        records: with and without qk-norm.
-        last: of each head, the median over so many of the last gradients.
-        where: what these are called.
-    """
+
+def cosines_within_memory(records: Records) -> Estimate:
+    """The same ratio over the gradients that m remembers at γ = 0.9: those of age 1 to 20."""
     with_, without = (
-        np.median(final_cosines(records, qk_norm=qk_norm)[-last:], axis=0)
-        for qk_norm in (True, False)
+        np.median(final_cosines(records, qk_norm=own)[-20:], axis=0) for own in (True, False)
     )
+    return _compared(without, with_, "over the last 20 gradients")
+
+
+def difference_of_displacements(records: Records) -> Estimate:
+    """Relative difference of the displacements with v elementwise and coarse-grained."""
+    own, coarse = (
+        query_key_displacements(records, kind) for kind in ("elementwise", "tensor_mean")
+    )
+    tenth, last = (relative_difference(own[n], coarse[n]) for n in (len(own) // 10, -1))
+    interval = bootstrap_interval(own[-1], coarse[-1], statistic=relative_difference, paired=True)
+    _, losses = records.matrix("train_loss")
+    tail = np.nanmean(losses[-20:], axis=0)
+    detail = (
+        f"the displacements differ by {100 * last:.3g} % at n = {len(own) - 1} "
+        f"({100 * tenth:.3g} % at n = {len(own) // 10}) over {own.shape[1]} parameters, with "
+        f"correlation {np.corrcoef(own[-1], coarse[-1])[0, 1]:.3f}; the mean training loss of the "
+        f"last 20 steps differs by {np.ptp(tail):.3g} of {tail.mean():.3g}"
+    )
+    return Estimate(last, own.shape[1], detail, interval)
+
+
+def _compared(without: np.ndarray, with_: np.ndarray, where: str) -> Estimate:
     interval = bootstrap_interval(without, with_, statistic=median_ratio)
     detail = (
         f"median abs(cos(W_N, g_n)) {where}: {np.median(with_):.2g} with qk-norm, "
@@ -34,48 +55,22 @@ def orthogonality(records: Records, *, last: int, where: str) -> Estimate:
     return Estimate(median_ratio(without, with_), len(with_), detail, interval)
 
 
-def coarse_graining(records: Records) -> Estimate:
-    """Relative difference of the displacements with v elementwise and coarse-grained."""
-    own, coarse = (
-        query_key_displacements(records, kind) for kind in ("elementwise", "tensor_mean")
-    )
-    early, last = (relative_difference(own[n], coarse[n]) for n in (len(own) // 10, -1))
-    interval = bootstrap_interval(own[-1], coarse[-1], statistic=relative_difference, paired=True)
-    _, losses = records.matrix("train_loss")
-    tail = np.nanmean(losses[-20:], axis=0)
-    detail = (
-        f"the displacements differ by {100 * last:.3g} % at n = {len(own) - 1} "
-        f"({100 * early:.3g} % at n = {len(own) // 10}) over {own.shape[1]} parameters, with "
-        f"correlation {np.corrcoef(own[-1], coarse[-1])[0, 1]:.3f}; the mean training loss of the "
-        f"last 20 steps differs by {np.ptp(tail):.3g} of {tail.mean():.3g}"
-    )
-    return Estimate(last, own.shape[1], detail, interval)
-
-
-GRADIENTS = ("gradient_orthogonality",)
-RATIO = "the ratio of the median abs(cos(W_N, g_n)) without qk-norm to that with it,"
+in_figure_8 = partial(Claim, figure="fig08", reads=("gradient_orthogonality",), whole_runs=True)
 
 CLAIMS = (
-    Claim(
+    in_figure_8(
         name="orthogonal-at-the-end",
-        figure="fig08",
         reference="Appendix G, Fig. 8",
         statement="As n tends to N, ⟨W_N, g_n⟩ vanishes with qk-norm and does not without",
-        criterion=Criterion(f"{RATIO} at the last step,", at_least=10),
-        reads=GRADIENTS,
-        evaluate=partial(orthogonality, last=1, where="at the last step"),
-        whole_runs=True,
+        criterion=Criterion("the ratio of the median abs(cos) at the last step", at_least=10),
+        evaluate=cosines_at_the_end,
     ),
-    Claim(
+    in_figure_8(
         name="assumption-1",
-        figure="fig08",
         reference="Assumption 1, Fig. 8",
         statement="With qk-norm ⟨W, g⟩ is negligible for the gradients that m remembers",
-        criterion=Criterion(f"{RATIO} over the last 20 steps,", at_least=10),
-        reads=GRADIENTS,
-        # Those of age 1 to 20 are what m remembers at γ = 0.9.
-        evaluate=partial(orthogonality, last=20, where="over the last 20 gradients"),
-        whole_runs=True,
+        criterion=Criterion("the ratio of the median abs(cos) over the last 20 steps", at_least=10),
+        evaluate=cosines_within_memory,
     ),
     Claim(
         name="coarse-graining-changes-little",
@@ -85,7 +80,7 @@ CLAIMS = (
         "trajectory",
         criterion=Criterion("the relative difference of the displacements", at_most=0.25, unit="%"),
         reads=("coarse_graining",),
-        evaluate=coarse_graining,
+        evaluate=difference_of_displacements,
         whole_runs=True,
     ),
 )

@@ -11,15 +11,10 @@ from adamct.claims.criterion import AllOf, Criterion, Estimate, InconclusiveErro
 from adamct.claims.verdict import Claim
 from adamct.records import Records
 
-CLOSE = 0.2  # of the displacement; the paper says "closely agrees" and gives no number
-CORRELATED = 0.95
-RESOLVED = 0.05  # well below what the continuous model itself differs by
-GIVEN = 0.05  # with the gradients of the steps: about as much as being one step late
-LIMIT = 0.05  # at the smallest learning rate
 EARLY = 20  # steps; later, training multiplies any small difference
 
 
-def follows(records: Records) -> Estimate:
+def error_at_the_end(records: Records) -> Estimate:
     """Largest relative displacement error, ‖θ(t_N) − θ_N‖ / ‖θ_N − θ_0‖, over the runs."""
     n, error = relative_error(records, "continuous_gap")
     _, given = relative_error(records, "driven_gap")
@@ -34,7 +29,7 @@ def follows(records: Records) -> Estimate:
     return Estimate(worst, len(records.runs), detail)
 
 
-def follows_given_gradients(records: Records) -> Estimate:
+def forced_error_at_the_end(records: Records) -> Estimate:
     """The same error for the solution that is forced by the gradients of the discrete steps."""
     n, error = relative_error(records, "driven_gap")
     worst = float(error[-1].max())
@@ -47,7 +42,7 @@ def follows_given_gradients(records: Records) -> Estimate:
     return Estimate(worst, len(records.runs), detail)
 
 
-def correlates(records: Records) -> Estimate:
+def correlation_at_the_end(records: Records) -> Estimate:
     """Smallest correlation of θ(t_N) − θ_0 with θ_N − θ_0 over all parameters, over the runs."""
     n, correlation = records.matrix("continuous_correlation")
     worst = float(correlation[-1].min())
@@ -58,28 +53,28 @@ def correlates(records: Records) -> Estimate:
     return Estimate(worst, len(records.runs), detail)
 
 
-def approaches(records: Records) -> Estimate:
+def error_at_smallest_lr(records: Records) -> Estimate:
     """Relative displacement error at the last step for the smallest learning rate, over seeds.
 
-    The parts are this error, and at how many learning rates it does not rise from that before.
+    Beside it: at how many learning rates the error is no smaller than at the next larger one.
     """
-    n, _ = records.matrix("continuous_gap")
-    ends = ends_by_lr(records)
+    n, _ = relative_error(records, "continuous_gap")
+    by_lr = ends_by_lr(records)
     words = [
         f"{100 * error:.3g} % at η = {lr:g} (correlation {correlation:.4f})"
-        for lr, error, correlation in zip(ends.index, ends.error, ends.correlation, strict=True)
+        for lr, error, correlation in by_lr.reset_index().to_numpy()
     ]
     detail = (
         f"relative error of the displacement at N = {n[-1]}: {', '.join(words)}; the time Nη falls "
         "with η, and with it what training multiplies the error by"
     )
-    error = ends.error.to_numpy()
-    smallest, exceptions = float(error[0]), int(np.sum(~(np.diff(error) > 0)))
-    parts = Estimate(smallest), Estimate(exceptions)
+    smallest = float(by_lr.error.iloc[0])
+    not_falling = int((np.diff(by_lr.error) <= 0).sum())
+    parts = (Estimate(smallest), Estimate(not_falling))
     return Estimate(smallest, len(records.runs), detail, parts=parts)
 
 
-def resolved(records: Records) -> Estimate:
+def difference_of_schemes(records: Records) -> Estimate:
     """Difference of Euler and the exponential scheme over the 16 sampled parameters, n = 20."""
     differences = scheme_differences(records)
     if not differences:
@@ -96,80 +91,77 @@ def resolved(records: Records) -> Estimate:
     return Estimate(early, len(differences), detail)
 
 
-def error_within(limit: float) -> Criterion:
-    """Return the criterion of the largest error over the runs."""
-    return Criterion(
-        "the largest error of any run at the last step, over all parameters,",
-        at_most=limit,
-        interval=False,
-        unit="% of the displacement",
-    )
+limited = partial(Criterion, interval=False)
+OF_DISPLACEMENT = "% of the displacement"
+ERROR = "at the last step, the largest error over all parameters of any run"
 
-
-trajectory_claim = partial(Claim, figure="fig01", reads=("trajectory",), whole_runs=True)
-paper = partial(trajectory_claim, reference="Section 2.3, Fig. 1")
-extension = partial(trajectory_claim, kind="extension")
+in_figure_1 = partial(Claim, figure="fig01", reads=("trajectory",), whole_runs=True)
 
 CLAIMS = (
-    paper(
+    in_figure_1(
         name="continuous-follows-discrete",
+        reference="Section 2.3, Fig. 1",
         statement="The continuous-time trajectory closely agrees with the discrete one",
-        criterion=error_within(CLOSE),
-        evaluate=follows,
+        # The paper says "closely agrees" and gives no number.
+        criterion=limited(ERROR, at_most=0.2, unit=OF_DISPLACEMENT),
+        evaluate=error_at_the_end,
     ),
-    extension(
+    in_figure_1(
         name="continuous-follows-given-gradients",
+        kind="extension",
         reference="beyond the paper: what Equation (4) itself leaves out",
         statement="Given the gradients of the discrete steps, Equation (4) follows them",
-        criterion=error_within(GIVEN),
-        evaluate=follows_given_gradients,
+        # About as much as being one step late.
+        criterion=limited(ERROR, at_most=0.05, unit=OF_DISPLACEMENT),
+        evaluate=forced_error_at_the_end,
     ),
-    paper(
+    in_figure_1(
         name="continuous-correlates-with-discrete",
+        reference="Section 2.3, Fig. 1",
         statement="Both trajectories move the parameters alike",
-        criterion=Criterion(
-            "the smallest correlation of any run at the last step, over all parameters,",
-            at_least=CORRELATED,
-            interval=False,
+        criterion=limited(
+            "at the last step, the smallest correlation over all parameters of any run",
+            at_least=0.95,
         ),
-        evaluate=correlates,
+        evaluate=correlation_at_the_end,
     ),
-    extension(
+    in_figure_1(
         name="euler-is-resolved",
+        kind="extension",
         reference="beyond the paper: an exponential scheme",
-        statement="K = 100 Euler substeps and an exponential scheme solve Equation (4) alike up "
-        f"to n = {EARLY}; later, training multiplies what is left of the solver's error, too",
-        criterion=Criterion(
-            f"the largest difference of the two at n = {EARLY}",
-            at_most=RESOLVED,
-            interval=False,
-            unit="% of the displacement",
+        statement="K = 100 Euler substeps and an exponential scheme solve Equation (4) alike up to "
+        f"n = {EARLY}; later, training multiplies what is left of the solver's error, too",
+        # Well below what the continuous model itself differs by.
+        criterion=limited(
+            f"the difference of the two at n = {EARLY}", at_most=0.05, unit=OF_DISPLACEMENT
         ),
-        evaluate=resolved,
+        evaluate=difference_of_schemes,
     ),
-    extension(
+    Claim(
         name="continuous-is-the-limit",
+        figure="fig01",
+        kind="extension",
         reference="beyond the paper: smaller learning rates",
         statement="As η falls, the discrete steps approach the continuous-time trajectory",
         criterion=AllOf(
             (
-                Criterion(
-                    "the relative error (mean over seeds) at the smallest η",
-                    at_most=LIMIT,
-                    interval=False,
+                limited(
+                    "after equally many steps, the relative error (mean over seeds) at the "
+                    "smallest η",
+                    at_most=0.05,
                     unit="%",
                 ),
-                Criterion(
-                    "the number of steps from one η to the next smaller at which it does not fall",
+                limited(
+                    "the number of η at which it is no smaller than at the next larger one",
                     at_least=0,
                     at_most=0,
-                    interval=False,
-                    note="after equally many steps, so in a time Nη that shrinks with η: less "
-                    "amplification, rather than the limit at a fixed time, which the tests regress",
+                    note="the time Nη shrinks with η, so this shows less amplification, rather "
+                    "than the limit at a fixed time, which the tests regress",
                 ),
             )
         ),
         reads=("trajectory_learning_rate",),
-        evaluate=approaches,
+        evaluate=error_at_smallest_lr,
+        whole_runs=True,
     ),
 )

@@ -122,7 +122,8 @@ class Criterion:
     def _shown(self, limit: float | None) -> str:
         if limit is None:
             return ""
-        return f"{limit * (100 if self.unit.startswith('%') else 1):.3g}"
+        shown = 100 * limit if self.unit.startswith("%") else limit
+        return f"{shown:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 @dataclass(frozen=True)

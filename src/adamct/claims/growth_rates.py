@@ -109,61 +109,52 @@ def within(limit: float) -> Criterion:
     return Criterion("the median relative error", at_most=limit, unit="%")
 
 
+in_figure_3 = partial(Claim, figure="fig03", reads=CURVE)
+precise = partial(Claim, figure="figE3", reads=PRECISE)
+
 CLAIMS = (
-    Claim(
+    in_figure_3(
         name="no-growth-where-stable",
-        figure="fig03",
         reference="Section 3.2, Fig. 3b",
         statement="In B₊ the max-update does not grow: its slope is about 0",
         criterion=Criterion("the median slope", at_least=-FLAT, at_most=FLAT, unit="per step"),
-        reads=CURVE,
         evaluate=flat_where_stable,
     ),
-    Claim(
+    in_figure_3(
         name="growth-rate-half-C",
-        figure="fig03",
         reference="Section 3.2, Fig. 3b",
         statement="In B₋ the slope at n = 1000 is |C|/2, in “near-perfect agreement”",
         criterion=within(0.10),
-        reads=CURVE,
         evaluate=partial(rate_error, theory="half_C"),
     ),
-    Claim(
+    in_figure_3(
         name="growth-rate-eq5",
-        figure="fig03",
         reference="Eq. (5), Fig. 3b",
         statement="In B₋ the slope at n = 1000 is that of ln Eq. (5), bias correction included",
         criterion=within(0.10),
-        reads=CURVE,
         evaluate=partial(rate_error, theory="paper"),
     ),
-    Claim(
+    in_figure_3(
         name="growth-rate-D",
-        figure="fig03",
         kind="extension",
         reference=EXACT_REFERENCE,
         statement="In B₋ the slope at n = 1000 is that of ln D_n",
         criterion=within(0.01),
-        reads=CURVE,
         evaluate=partial(rate_error, theory="exact"),
     ),
-    Claim(
+    precise(
         name="growth-rate-half-C-float64",
-        figure="figE3",
         reference="Section 3.2, Fig. 3b",
         statement="With float64 state, too, the slope in B₋ is |C|/2",
         criterion=within(0.10),
-        reads=PRECISE,
         evaluate=partial(rate_error, theory="half_C"),
     ),
-    Claim(
+    precise(
         name="growth-rate-D-float64",
-        figure="figE3",
         kind="extension",
         reference=EXACT_REFERENCE,
         statement="With float64 state, too, the slope in B₋ is that of ln D_n: no artefact of fp32",
         criterion=within(0.01),
-        reads=PRECISE,
         evaluate=partial(rate_error, theory="exact"),
     ),
     Claim(

@@ -1,4 +1,4 @@
-"""Claims on how k-Adam's best cells are found: selection on test, and where a grid ends.
+"""Claims on how k-Adam's best points are found: selection on test, and where a grid ends.
 
 The paper takes the best over a sweep on the test split, from grids whose ends may hold the best.
 Neither is innocent, and what each does to the result can be measured.
@@ -8,129 +8,134 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
-
-from adamct.analysis.grids import Metric, best_cells, cell_scores, held_out_advantage, name
-from adamct.analysis.statistics import FEWEST, bootstrap_interval
-from adamct.claims.kadam import (
-    GRID_OF_RATES,
-    PICTURES,
-    TEXT,
-    UNIT,
-    adam,
-    edges,
-    inverse_exp_2,
-    unless_overturned,
+from adamct.analysis.grids import (
+    Metric,
+    best_points,
+    held_out_advantage,
+    name,
+    run_scores,
+    selection_gain,
 )
-from adamct.claims.verdict import Claim, Finding, Status, above, below, inconclusive
+from adamct.analysis.statistics import median_with_interval
+from adamct.claims.criterion import (
+    AllOf,
+    Criterion,
+    Estimate,
+    InconclusiveError,
+    require_points,
+)
+from adamct.claims.kadam_rankings import (
+    ADAM,
+    C4,
+    CIFAR10,
+    INVERSE_EXP_2,
+    LR_GRID,
+    UNIT,
+    edges,
+    signed,
+)
+from adamct.claims.verdict import Claim
 from adamct.records import Records
 
-WORST_FIRST: tuple[Status, ...] = ("not reproduced", "inconclusive", "reproduced")
 
-
-def selection_matters_little(records: Records, *, metric: Metric, tolerance: float) -> Finding:
+def gain_of_selection(records: Records, *, metric: Metric) -> Estimate:
     """Median over optimizers of what selecting on test gains over selecting on validation."""
-    scores = cell_scores(records, metric)
+    scores = run_scores(records, metric)
     if "validation" not in scores:
-        return inconclusive(
+        raise InconclusiveError(
             "no validation split was held out; train with task.data.validation_fraction=0.1"
         )
-    on_test, on_validation = (best_cells(scores, select_on=s) for s in ("test", "validation"))
-    gain = (on_test["mean"] - on_validation["mean"]).to_numpy()
-    if len(gain) < FEWEST:
-        return inconclusive(f"only {len(gain)} optimizers", len(gain))
-    winners = [name(t.sort_values("mean").iloc[-1]) for t in (on_test, on_validation)]
-    moved = int(
-        (on_test[["lr", "weight_decay"]] != on_validation[["lr", "weight_decay"]]).any(axis=1).sum()
-    )
-    median, interval = float(np.median(gain)), bootstrap_interval(gain)
+    found = selection_gain(scores)
+    require_points(len(found), "optimizers")
+    median, interval = median_with_interval(found.gain.to_numpy())
+    best = [name(found.sort_values(by).iloc[-1]) for by in ("on_test", "on_validation")]
     detail = (
         f"selecting on test gains {median:.4f} {UNIT[metric]} in the median, 95 % interval "
-        f"[{interval[0]:.4f}, {interval[1]:.4f}], {len(gain)} optimizers, at most "
-        f"{gain.max():.4f}; {moved} of them take another cell; the best is {winners[0]} selected "
-        f"on test, {winners[1]} on validation"
+        f"{interval:.4f}, {len(found)} optimizers, at most {found.gain.max():.4f}; "
+        f"{found.moved.sum()} of them take another cell; the best is {best[0]} selected on test, "
+        f"{best[1]} on validation"
     )
-    return Finding(below(interval, tolerance), median, interval, len(gain), detail)
+    return Estimate(median, len(found), detail, interval)
 
 
-def grid_holds_the_best(records: Records, *, metric: Metric) -> Finding:
+def best_at_an_end(records: Records, *, metric: Metric) -> Estimate:
     """Number of optimizers whose best η lies at an end of the grid."""
-    scores = cell_scores(records, metric)
-    best = best_cells(scores)
-    at_edge = best[best.edge.str.contains("lr")]
+    scores = run_scores(records, metric)
+    best = best_points(scores)
+    at_edge = int(best.edge.str.contains("lr").sum())
     detail = (
-        f"{len(at_edge)} of {len(best)} at an end of η = {scores.lr.min():g} … "
-        f"{scores.lr.max():g}: "
+        f"{at_edge} of {len(best)} at an end of η = {scores.lr.min():g} … {scores.lr.max():g}: "
         + "; ".join(f"{name(row)} at η = {row.lr:g}" for _, row in best.iterrows())
     )
-    status = below((len(at_edge), len(at_edge)), 0)
-    return Finding(status, len(at_edge), None, len(best), detail)
+    return Estimate(at_edge, len(best), detail)
 
 
-def ranking_turns_on_the_grid(records: Records, *, metric: Metric, end: float) -> Finding:
+def change_of_advantage(records: Records, *, metric: Metric, end: float) -> Estimate:
     """Advantage of 2-Adam over Adam with the grid cut at ``end``, less that on the whole grid."""
-    scores = cell_scores(records, metric)
+    scores = run_scores(records, metric)
     if scores.seed.nunique() < 2:
-        return inconclusive("one seed; train more with n_seeds=3", 1)
-    cut = scores[scores.lr <= end]
-    found = [held_out_advantage(part, inverse_exp_2(part), adam(part)) for part in (cut, scores)]
-    (short, (low, high)), (whole, (whole_low, whole_high)) = found
-    statistic = float(short.mean() - whole.mean())
-    detail = (
-        f"2-Adam's advantage over Adam is {short.mean():+.4f} {UNIT[metric]} "
-        f"[{low:+.4f}, {high:+.4f}] with η up to {end:g}, and {whole.mean():+.4f} "
-        f"[{whole_low:+.4f}, {whole_high:+.4f}] with each at its own best; by seed "
-        f"{_signed(short)} and {_signed(whole)}; " + edges(scores)
+        raise InconclusiveError("one seed; train more with n_seeds=3", 1)
+    (cut, on_cut), (whole, on_whole) = (
+        held_out_advantage(part, INVERSE_EXP_2, ADAM) for part in (scores[scores.lr <= end], scores)
     )
-    verdicts = {
-        unless_overturned(above((low, high), 0.0), short),
-        unless_overturned(below((whole_low, whole_high), 0.0), whole),
-    }
-    status = min(verdicts, key=WORST_FIRST.index)
-    return Finding(status, statistic, None, len(whole), detail)
+    detail = (
+        f"2-Adam's advantage over Adam is {cut.mean():+.4f} {UNIT[metric]} {on_cut:+.4f} with η up "
+        f"to {end:g}, and {whole.mean():+.4f} {on_whole:+.4f} with each at its own best; by seed "
+        f"{signed(cut)} and {signed(whole)}; {edges(scores)}"
+    )
+    parts = tuple(
+        Estimate(float(by_seed.mean()), interval=interval, by_seed=tuple(by_seed))
+        for by_seed, interval in ((cut, on_cut), (whole, on_whole))
+    )
+    return Estimate(float(cut.mean() - whole.mean()), len(whole), detail, parts=parts)
 
 
-def _signed(values: np.ndarray) -> str:
-    return ", ".join(f"{value:+.4f}" for value in values)
-
+decides = partial(Criterion, no_seed_overturns=True)
+extension = partial(Claim, kind="extension")
 
 CLAIMS = (
-    Claim(
-        "selection-on-test-fig06",
-        "fig06",
-        "beyond the paper, which selects on test",
-        "Selecting on test instead of validation flatters a test accuracy by little",
-        "the interval of the median gain lies below one point of accuracy (0.01)",
-        PICTURES,
-        partial(selection_matters_little, metric="accuracy", tolerance=0.01),
+    extension(
+        name="selection-on-test-fig06",
+        figure="fig06",
+        reference="beyond the paper, which selects on test",
+        statement="Selecting on test instead of validation flatters a test accuracy by little",
+        criterion=Criterion("the median gain", at_most=0.01, unit="in test accuracy"),
+        reads=CIFAR10,
+        evaluate=partial(gain_of_selection, metric="accuracy"),
     ),
-    Claim(
-        "selection-on-test-fig16",
-        "fig16",
-        "beyond the paper, which selects on test",
-        "Selecting on test instead of validation flatters a test loss by little",
-        "the interval of the median gain lies below 0.01 nats",
-        TEXT,
-        partial(selection_matters_little, metric="loss", tolerance=0.01),
+    extension(
+        name="selection-on-test-fig16",
+        figure="fig16",
+        reference="beyond the paper, which selects on test",
+        statement="Selecting on test instead of validation flatters a test loss by little",
+        criterion=Criterion("the median gain", at_most=0.01, unit="nats"),
+        reads=C4,
+        evaluate=partial(gain_of_selection, metric="loss"),
     ),
-    Claim(
-        "grid-holds-the-best-figE4",
-        "figE4",
-        "beyond the paper",
-        "The grid is wide enough: every optimizer's best learning rate lies inside it",
-        "none lies at an end",
-        GRID_OF_RATES,
-        partial(grid_holds_the_best, metric="loss"),
+    extension(
+        name="grid-holds-the-best-figE4",
+        figure="figE4",
+        reference="beyond the paper",
+        statement="The grid is wide enough: every optimizer's best learning rate lies inside it",
+        criterion=Criterion(
+            "the number of best learning rates at an end", at_least=0, at_most=0, interval=False
+        ),
+        reads=LR_GRID,
+        evaluate=partial(best_at_an_end, metric="loss"),
     ),
-    Claim(
-        "ranking-turns-on-the-grid-figE4",
-        "figE4",
-        "beyond the paper",
-        "2-Adam beats Adam with η up to 1e-3, where Appendix H's grid for C4 ends, and loses to it "
-        "with each at its own best",
-        "the interval of its advantage lies above 0 on the cut grid, below 0 on the whole one, and "
-        "no seed overturns either",
-        GRID_OF_RATES,
-        partial(ranking_turns_on_the_grid, metric="loss", end=1e-3),
+    extension(
+        name="ranking-turns-on-the-grid-figE4",
+        figure="figE4",
+        reference="beyond the paper",
+        statement="2-Adam beats Adam with η up to 1e-3, where Appendix H's grid for C4 ends, and "
+        "loses to it with each at its own best",
+        criterion=AllOf(
+            (
+                decides("its advantage on the cut grid", at_least=0),
+                decides("its advantage on the whole one", at_most=0),
+            )
+        ),
+        reads=LR_GRID,
+        evaluate=partial(change_of_advantage, metric="loss", end=1e-3),
     ),
 )

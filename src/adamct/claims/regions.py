@@ -138,78 +138,66 @@ ALL_GROW = Criterion(
     interval=False,
     unit="%",
 )
+in_figure_2 = partial(Claim, figure="fig02", reads=())
+in_figure_E1 = partial(Claim, figure="figE1", reads=MAP)
 
 CLAIMS = (
-    Claim(
+    in_figure_2(
         name="monotone-along-normal-curves",
-        figure="fig02",
         reference="Section 3.1, Fig. 2",
         statement="C varies monotonically along a normal curve",
         criterion=none("the number of steps along any of 200 curves that go the other way"),
-        reads=(),
         evaluate=monotone_along_normal_curves,
     ),
-    Claim(
+    in_figure_2(
         name="beta-above-gamma",
-        figure="fig02",
         reference="Section 3.1",
         statement="β > γ suffices for B₊",
         criterion=none("of a million random pairs, the number of those with β > γ and C ≤ 0"),
-        reads=(),
         evaluate=beta_above_gamma_is_stable,
     ),
-    Claim(
+    in_figure_2(
         name="paper-overestimates",
-        figure="fig02",
         kind="extension",
         reference="beyond the paper: the exact region",
         statement="|C|/2 never falls below the exact growth rate, so B₊ lies inside γ² < β",
         criterion=none(
             "of a million random pairs, the number of those with |C|/2 below the exact rate"
         ),
-        reads=(),
         evaluate=paper_overestimates,
     ),
-    Claim(
+    in_figure_E1(
         name="strip-is-bounded",
-        figure="figE1",
         kind="extension",
         reference="beyond the paper: the strip",
         statement="Between C = 0 and γ² = β, where Eq. (5) grows exponentially, the max-update "
         "does not",
         criterion=NO_GROWTH,
-        reads=MAP,
         evaluate=partial(
             growing_runs, regions=("strip",), where="between C = 0 and γ² = β", decidable=True
         ),
     ),
-    Claim(
+    in_figure_E1(
         name="exactly-stable-is-bounded",
-        figure="figE1",
         kind="extension",
         reference="beyond the paper: the exact region",
         statement="Where γ² < β the max-update does not grow",
         criterion=NO_GROWTH,
-        reads=MAP,
         evaluate=partial(growing_runs, regions=("B+", "B0", "strip"), where="with γ² < β"),
     ),
-    Claim(
+    in_figure_E1(
         name="B-minus-is-unstable",
-        figure="figE1",
         reference="Section 3.2",
         statement="Where C < 0 the max-update grows exponentially",
         criterion=ALL_GROW,
-        reads=MAP,
         evaluate=partial(share_that_grows, regions=("strip", "B-"), where="with C < 0"),
     ),
-    Claim(
+    in_figure_E1(
         name="beyond-exact-boundary-is-unstable",
-        figure="figE1",
         kind="extension",
         reference="beyond the paper: necessary, not sufficient",
         statement="Where γ² > β the max-update grows exponentially",
         criterion=ALL_GROW,
-        reads=MAP,
         evaluate=partial(share_that_grows, regions=("B-",), where="with γ² > β"),
     ),
 )

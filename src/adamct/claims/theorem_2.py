@@ -4,87 +4,75 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from adamct.analysis.norms import (
-    PAPERS_GAMMA,
-    all_norm_predictions,
-    growth_by_gamma,
-    growth_ratios,
-)
+from adamct.analysis.norms import all_norm_predictions, growth_by_gamma, growth_ratios
 from adamct.analysis.statistics import median_with_interval
 from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, require_points
 from adamct.claims.verdict import Claim
 from adamct.records import Records
 from adamct.theory import NormLaws, memory_factor
 
-EXACT = 1e-3  # of the growth
+PAPERS_GAMMA = 0.9
 FROM = 100  # steps; before, single gradients decide elementwise v
 
-
-def median_over_matrices(values: np.ndarray, detail: str) -> Estimate:
-    """Median of one value per matrix, with its interval.
-
-    Raises:
-        InconclusiveError: for too few matrices.
-    """
-    require_points(len(values), "matrices")
-    median, interval = median_with_interval(values)
-    return Estimate(median, len(values), detail, interval)
+ADAM: dict[str, Any] = {"query_key_second_moment": "elementwise"}
+COARSE: dict[str, Any] = {"query_key_second_moment": "tensor_mean"}
+PAPERS: dict[str, Any] = {"gamma": PAPERS_GAMMA, "weight_decay": 0.0}
 
 
-def theorem_2(records: Records) -> Estimate:
+def growth_over_printed(records: Records) -> Estimate:
     """Growth of ‖W‖² over Eq. (8)'s at the last step, over the heads, for Adam at γ = 0.9."""
-    elementwise, coarse = (_without_decay(records, kind) for kind in ("elementwise", "tensor_mean"))
-    share = np.concatenate([(laws.printed / laws.measured)[-1] for laws in elementwise])
-    n_steps = len(elementwise[0].measured) - 1
+    found, coarse = (all_norm_predictions(records, **kind, **PAPERS) for kind in (ADAM, COARSE))
+    n_steps = len(found[0].measured) - 1
+    share = np.concatenate([(laws.printed / laws.measured)[-1] for laws in found])
     detail = "; ".join(
-        f"at step {n} the norm has grown {_range(growth_ratios(elementwise, 'printed', n))} times "
-        "as much as Eq. (8) says (with coarse-grained v: "
+        f"at step {n} the norm has grown {_range(growth_ratios(found, 'printed', n))} times as "
+        f"much as Eq. (8) says (with coarse-grained v: "
         f"{_range(growth_ratios(coarse, 'printed', n))} times)"
         for n in sorted({min(FROM, n_steps), n_steps})
     )
     detail += f", so that Eq. (8) gives {_range(100 * share)} % of ‖W‖² itself"
-    return median_over_matrices(growth_ratios(elementwise, "printed"), detail)
+    return _median(growth_ratios(found, "printed"), detail)
 
 
-def corrected_law(records: Records) -> Estimate:
+def growth_over_corrected(records: Records) -> Estimate:
     """Growth of ‖W‖² over that of Eq. (8) with (1+γ)/(1−γ), for Adam at γ = 0.9."""
-    found = _without_decay(records, "elementwise")
+    found = all_norm_predictions(records, **ADAM, **PAPERS)
     corrected, early = (growth_ratios(found, law) for law in ("corrected", "early"))
     detail = (
         f"growth over that of the corrected law {_range(corrected)}; with 1 + 2ℓ_n, the factor of "
         f"constant gradients, {_range(early)}"
     )
-    return median_over_matrices(corrected, detail)
+    return _median(corrected, detail)
 
 
-def exact_without_memory(records: Records) -> Estimate:
+def error_without_memory(records: Records) -> Estimate:
     """Largest |growth over Eq. (8)'s − 1| at γ = 0 with coarse-grained v, over heads and steps."""
-    found = all_norm_predictions(records, query_key_second_moment="tensor_mean", gamma=0.0)
+    found = all_norm_predictions(records, **COARSE, gamma=0.0)
     worst = max(float(np.abs(laws.ratio("printed") - 1).max()) for laws in found)
     detail = f"growth differs from Eq. (8)'s by at most {worst:.2g} of itself, at every step"
     return Estimate(worst, _count(found), detail)
 
 
-def recursion_exact(records: Records) -> Estimate:
+def error_of_recursion(records: Records) -> Estimate:
     """Largest error of the recursion over the growth, coarse-grained, over everything."""
-    found = all_norm_predictions(records, query_key_second_moment="tensor_mean")
+    found = all_norm_predictions(records, **COARSE)
     worst = max(float(laws.recursion_error().max()) for laws in found)
     detail = f"the recursion errs by at most {worst:.2g} of the growth, at every step and head"
     return Estimate(worst, _count(found), detail)
 
 
-def recursion_elementwise(records: Records) -> Estimate:
+def error_of_recursion_elementwise(records: Records) -> Estimate:
     """Growth of ‖W‖² over the recursion's for Adam's elementwise v, from n = 100 on."""
-    elementwise = partial(all_norm_predictions, records, query_key_second_moment="elementwise")
-    found = elementwise(gamma=PAPERS_GAMMA)
+    found = all_norm_predictions(records, **ADAM, gamma=PAPERS_GAMMA)
     if min(len(laws.measured) for laws in found) <= FROM:
         raise InconclusiveError(f"the record ends before n = {FROM}", len(found))
     ratios, others = (
         np.concatenate([laws.ratio("recursion")[FROM - 1 :].ravel() for laws in some])
-        for some in (found, elementwise())
+        for some in (found, all_norm_predictions(records, **ADAM))
     )
     detail = (
         f"growth over the recursion's {_range(ratios)} at n ≥ {FROM} for γ = {PAPERS_GAMMA}; "
@@ -93,25 +81,26 @@ def recursion_elementwise(records: Records) -> Estimate:
     return Estimate(float(np.abs(ratios - 1).max()), _count(found), detail)
 
 
-def ratio_follows_memory(records: Records) -> Estimate:
+def growth_over_memory(records: Records) -> Estimate:
     """Growth over Eq. (8)'s, over (1+γ)/(1−γ), coarse-grained, at the γ > 0 farthest off."""
-    growth = growth_by_gamma(records)
-    share = {gamma: ratios / memory_factor(gamma) for gamma, ratios in growth.items()}
+    grown = growth_by_gamma(records)
+    share = {gamma: ratio / memory_factor(gamma) for gamma, ratio in grown.items()}
     worst = max(share, key=lambda gamma: abs(np.log(np.median(share[gamma]))))
-    words = ", ".join(
-        f"{np.median(ratios):.3g} for {memory_factor(gamma):.3g} at γ = {gamma}"
-        for gamma, ratios in growth.items()
-    )
+    words = [
+        f"{np.median(ratio):.3g} for {memory_factor(gamma):.3g} at γ = {gamma}"
+        for gamma, ratio in grown.items()
+    ]
     detail = (
-        f"farthest off at γ = {worst}; median growth over Eq. (8)'s {words}, over "
+        f"farthest off at γ = {worst}; median growth over Eq. (8)'s {', '.join(words)}, over "
         f"{len(share[worst])} matrices each"
     )
-    return median_over_matrices(share[worst], detail)
+    return _median(share[worst], detail)
 
 
-def _without_decay(records: Records, second_moment: str) -> list[NormLaws]:
-    kind = {"query_key_second_moment": second_moment, "gamma": PAPERS_GAMMA}
-    return all_norm_predictions(records, **kind, weight_decay=0.0)
+def _median(values: np.ndarray, detail: str) -> Estimate:
+    require_points(len(values), "matrices")
+    median, interval = median_with_interval(values)
+    return Estimate(median, len(values), detail, interval)
 
 
 def _range(values: np.ndarray) -> str:
@@ -122,72 +111,68 @@ def _count(found: Sequence[NormLaws]) -> int:
     return sum(laws.measured[1:].size for laws in found)
 
 
-DERIVED = "beyond the paper: m remembers gradients that W has moved against"
-EVERYWHERE = "over heads and steps"
+near = partial(Criterion, at_least=2 / 3, at_most=3 / 2)
+exactly = partial(Criterion, at_most=1e-3, interval=False)
 
-norm_claim = partial(Claim, figure="fig05", reads=("norm_growth",), whole_runs=True)
-derived = partial(norm_claim, kind="extension", reference=DERIVED)
+claim = partial(Claim, figure="fig05", reads=("norm_growth",), whole_runs=True)
+derived = partial(
+    claim,
+    kind="extension",
+    reference="beyond the paper: m remembers gradients that W has moved against",
+)
 
 CLAIMS = (
-    norm_claim(
+    claim(
         name="theorem-2-as-printed",
         reference="Theorem 2, Fig. 5",
         statement="Eq. (8) is accurate to the true ‖W‖² under qk-norm, at (β, γ) = (0.999, 0.9)",
         criterion=Criterion(
-            "the median growth over Eq. (8)'s at λ = 0", at_least=0.8, at_most=1.25
+            "the median growth over Eq. (8)'s, at λ = 0,", at_least=0.8, at_most=1.25
         ),
-        evaluate=theorem_2,
+        evaluate=growth_over_printed,
     ),
-    norm_claim(
+    claim(
         name="theorem-2-without-memory",
         reference="Theorem 2 at γ = 0",
         statement="Without momentum, and with coarse-grained v, Eq. (8) holds",
-        criterion=Criterion(
-            f"the largest difference of growth and Eq. (8)'s, over the latter, {EVERYWHERE},",
-            at_most=EXACT,
-            interval=False,
+        criterion=exactly(
+            "the largest relative difference of growth and Eq. (8)'s, over heads and steps,"
         ),
-        evaluate=exact_without_memory,
+        evaluate=error_without_memory,
     ),
     derived(
         name="theorem-2-corrected",
         statement="With the factor (1+γ)/(1−γ) before its integral, Eq. (8) gives the growth of "
         "‖W‖²",
-        criterion=Criterion(
-            "the median growth over the law's at λ = 0", at_least=2 / 3, at_most=3 / 2
-        ),
-        evaluate=corrected_law,
+        criterion=near("the median growth over the law's, at λ = 0,"),
+        evaluate=growth_over_corrected,
     ),
     derived(
         name="recursion-is-exact",
         statement="For a coarse-grained v the recursion gives ‖W‖² exactly, for every γ and λ",
-        criterion=Criterion(
-            f"its largest error over the growth, {EVERYWHERE},", at_most=EXACT, interval=False
-        ),
-        evaluate=recursion_exact,
+        criterion=exactly("its largest error over the growth, over heads and steps,"),
+        evaluate=error_of_recursion,
     ),
     derived(
         name="recursion-elementwise",
         statement="For Adam's own v, at γ = 0.9, the recursion with the mean of v gives ‖W‖²",
         criterion=Criterion(
-            "the largest difference of growth and the recursion's, over the latter, over heads "
-            f"and steps n ≥ {FROM},",
+            "the largest relative difference of growth and the recursion's, over heads and "
+            f"n ≥ {FROM},",
             at_most=0.25,
             interval=False,
             unit="%",
         ),
-        evaluate=recursion_elementwise,
+        evaluate=error_of_recursion_elementwise,
     ),
     derived(
         name="growth-ratio-follows-memory",
         figure="figE2",
         statement="What Eq. (8) misses is the factor (1+γ)/(1−γ)",
-        criterion=Criterion(
+        criterion=near(
             "the median of growth over Eq. (8)'s, over that factor, at λ = 0 and the γ that is "
-            "farthest off,",
-            at_least=2 / 3,
-            at_most=3 / 2,
+            "farthest off,"
         ),
-        evaluate=ratio_follows_memory,
+        evaluate=growth_over_memory,
     ),
 )

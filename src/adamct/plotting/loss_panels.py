@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def generalization(figure: Figure, records: Records, *, by: Coordinate = "C") ->
     spread = "" if n_seeds == 1 else f": mean and range of {n_seeds} seeds"
     curves.set_title(f"(a) test loss{on}{spread}", loc="left")
     best = figure.add_subplot(grid[1, 0])
-    early_and_best(best, records, by=by)
+    draw_best_losses(best, records, by=by)
     best.set_title("(b) best test loss", loc="left")
     chosen = figure.add_subplot(grid[1, 1])
     panels.points(chosen, records, by=by)
@@ -71,12 +71,12 @@ def mean_and_range(axes: Axes, losses: pd.DataFrame, *, color: Any, **look: Any)
     axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=color, alpha=0.12, linewidth=0)
 
 
-def early_and_best(axes: Axes, records: Records, *, by: Coordinate) -> None:
+def draw_best_losses(axes: Axes, records: Records, *, by: Coordinate) -> None:
     """Draw the best test loss in the first third (open) and over all steps (filled)."""
-    losses = best_losses(records)
+    best = best_losses(records)
     colours = colours_by(by, records.runs[by].to_numpy())
-    best_of_each(axes, losses, "early", by, colours, filled=False, label="first third")
-    best_of_each(axes, losses, "best", by, colours, filled=True, label="all steps")
+    best_of_each(axes, best, "early", by, colours, filled=False, label="first third")
+    best_of_each(axes, best, "best", by, colours, filled=True, label="all steps")
     axes.set(xlabel=LABELS[by], ylabel="best test loss")
     # Beside the title: among the points its markers would read as measurements.
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.1)
@@ -84,33 +84,33 @@ def early_and_best(axes: Axes, records: Records, *, by: Coordinate) -> None:
 
 def best_of_each(
     axes: Axes,
-    losses: pd.DataFrame,
-    column: Literal["early", "best"],
+    best: pd.DataFrame,
+    column: str,
     by: Coordinate,
     colours: ScalarMappable,
     *,
     filled: bool,
     label: str,
 ) -> None:
-    """Draw the best test loss of each pair: the mean over seeds, and their range as a bar.
+    """Draw a best test loss of each pair: the mean over seeds, and their range as a bar.
 
     Args:
         axes: where.
-        losses: of :func:`~adamct.analysis.losses.best_losses`.
-        column: of the losses.
-        by: what tells the pairs apart.
-        colours: of ``by``.
-        filled: the markers are.
+        best: of :func:`~adamct.analysis.losses.best_losses`.
+        column: ``"early"`` or ``"best"``.
+        by: the coordinate of the axis.
+        colours: of that coordinate.
+        filled: the markers are filled.
         label: in the legend.
     """
-    seeds = losses.groupby(by)[column].agg(["mean", "min", "max"]).dropna()
+    seeds = best.groupby(by)[column].agg(["mean", "min", "max"])
     colour: Any = colours.to_rgba(seeds.index.to_numpy())
     axes.vlines(seeds.index, seeds["min"], seeds["max"], colors=colour, linewidth=0.8)
+    marks: dict[str, Any] = {"s": 13, "zorder": 3}
     faces = colour if filled else "white"
-    axes.scatter(seeds.index, seeds["mean"], s=13, edgecolors=colour, facecolors=faces, zorder=3)
-    axes.scatter(
-        [], [], s=13, edgecolors="0.3", facecolors="0.3" if filled else "white", label=label
-    )
+    axes.scatter(seeds.index, seeds["mean"], edgecolors=colour, facecolors=faces, **marks)
+    grey = "0.3" if filled else "white"
+    axes.scatter([], [], s=13, edgecolors="0.3", facecolors=grey, label=label)
 
 
 def beyond(axes: Axes, x: pd.Series, y: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -97,13 +97,15 @@ def max_update_curves(axes: Axes, records: Records, *, bounds_every: int = 1) ->
 
 def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
     """Draw the slope of ln ‖u_n‖∞ at one step against C, with the slopes of both theories."""
-    table = slope_table(records.where(records.runs.sort_values("C")), at)
+    runs = records.runs.sort_values("C")
+    colours = stability_colours(runs.C.to_numpy())
+    table = slope_table(records.where(runs), at)
     C, slopes, exact = (table[name].to_numpy() for name in ("C", "slope", "exact"))
     axes.axvline(0, color="0.85", linewidth=0.8, zorder=0)
     line = np.array([C.min(), 0, C.max()])
     axes.plot(line, np.maximum(0, -line / 2), label=r"$|C|/2$ (paper)", **PAPER)
     axes.plot(C, exact, label=r"slope of $\ln D_n$ (exact)", **EXACT)
-    axes.scatter(C, slopes, c=stability_colours(C).to_rgba(C), s=11, zorder=3, label="measured")
+    axes.scatter(C, slopes, c=colours.to_rgba(C), s=11, zorder=3, label="measured")
     span = float(np.nanmax(exact)) or 1e-3
     axes.set_ylim(-0.6 * span, 1.45 * span)
     outside = np.flatnonzero(np.abs(slopes - 0.425 * span) > 1.025 * span)
@@ -158,8 +160,3 @@ def points(axes: Axes, records: Records, *, by: Coordinate = "C") -> None:
         ylim=(runs.gamma.min() - pad_gamma, min(1.003, runs.gamma.max() + pad_gamma)),
     )
     axes.legend(loc="lower left" if by == "C" else "lower right")
-
-
-def stable(records: Records) -> Records:
-    """Return the records of the runs in B₊."""
-    return records.where(records.runs[records.runs.C > 0])

@@ -84,8 +84,8 @@ def common_pairs(axes: Axes) -> list[Line2D]:
     return handles
 
 
-def cells(axes: Axes, runs: pd.DataFrame, column: str, colours: ScalarMappable) -> None:
-    """Fill one cell a run with a column of the runs, on axes of 1 − β and 1 − γ."""
+def heat_map(axes: Axes, runs: pd.DataFrame, column: str, colours: ScalarMappable) -> None:
+    """Fill one rectangle a run with a column of the runs, on axes of 1 − β and 1 − γ."""
     table = runs.pivot_table(index="gamma", columns="beta", values=column, dropna=False)
     x, y = (_edges(1 - labels.to_numpy(float)) for labels in (table.columns, table.index))
     _fill(axes, x, y, table.to_numpy(float), colours)
@@ -108,7 +108,7 @@ def _fill(
 
 
 def _edges(centres: np.ndarray) -> np.ndarray:
-    # The borders between cells, half way on a logarithmic axis.
+    # The borders between rectangles, half way on a logarithmic axis.
     log = np.log(centres)
     inner = (log[1:] + log[:-1]) / 2
     outer = 2 * log[0] - inner[0], 2 * log[-1] - inner[-1]

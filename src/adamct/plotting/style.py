@@ -29,8 +29,8 @@ logging.getLogger("fontTools").setLevel(logging.ERROR)
 
 TEXT_WIDTH = 7.0  # inches; a page of two columns
 
-# Petroff's sequence of eight, told apart by those who see colours differently, too:
-# M. A. Petroff, "Accessible Color Sequences for Data Visualization", arXiv:2107.02270.
+# Petroff's cycle of eight, told apart by most eyes (arXiv:2107.02270). Matplotlib has it as
+# "petroff8" from 3.10 on only.
 CYCLE = (
     *("#1845fb", "#ff5e02", "#c91f16", "#c849a9"),
     *("#adad7d", "#86c8dd", "#578dff", "#656364"),

@@ -147,8 +147,8 @@ class Figures:
         if tracker is None:
             return False
         from adamct.files import FileError
-        from adamct.tracking.mode import TrackingError
         from adamct.tracking.figures import mirror_figure
+        from adamct.tracking.mode import TrackingError
 
         name, experiments = rendered.figure, [one.experiment for one in rendered.experiments]
         pictures = [self._arguments.out / file for file in rendered.files]

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from adamct.plotting.rankings import best_against_k, contenders_range
+from adamct.plotting.sweep_panels import best_against_k, contenders_range
 
 SCORES = {"adam": 0.90, "scaled": 0.95, "inverse_exp": 0.86, "exp": 0.30, "root": 0.91}
 

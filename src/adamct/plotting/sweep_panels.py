@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from adamct.analysis.grids import ADAM, Metric, best_cells, by_cell, cell_scores, name
+from adamct.analysis.grids import ADAM, Metric, best_points, by_point, name, run_scores
 from adamct.records import Records
 
 ADAM_COLOUR = "#c1121f"  # the paper draws k = 1 in red
@@ -36,7 +36,7 @@ def best_against_k(
 
     Args:
         axes: where.
-        best: of :func:`~adamct.analysis.grids.best_cells`, of one kind of weight decay.
+        best: of :func:`~adamct.analysis.grids.best_points`, of one kind of weight decay.
         metric: what the scores are.
         within: of :func:`contenders_range`: the axis to be shown; all without. A band is drawn
             where its line is in view: the end of one alone would belong to nothing.
@@ -71,11 +71,11 @@ def best_against_lr(axes: Axes, records: Records, metric: Metric) -> None:
     The best η of each is a large point, hollow where it lies at an end of the grid.
     """
     sign = _sign(metric)
-    scores = cell_scores(records, metric)
-    cells = by_cell(scores)
-    for _, row in best_cells(scores).iterrows():
+    scores = run_scores(records, metric)
+    points = by_point(scores)
+    for _, row in best_points(scores).iterrows():
         colour, dashes = _look(row.strategy, row.k)
-        own = pd.DataFrame(cells.xs((row.strategy, row.k, row.decoupled))).groupby("lr").max()
+        own = pd.DataFrame(points.xs((row.strategy, row.k, row.decoupled))).groupby("lr").max()
         means, lr = sign * own.mean(axis=1), own.index
         label = f"{name(row)}, best at $\\eta$ = {row.lr:g}"
         axes.plot(lr, means, dashes, color=colour, label=label)
@@ -123,19 +123,19 @@ def contenders_range(best: pd.DataFrame, metric: Metric) -> tuple[float, float]:
 
 
 def best_table(records: Records, metric: Metric) -> pd.DataFrame:
-    """Return the table beside a figure: each optimizer's best cell, by either selection.
+    """Return the table beside a figure: each optimizer's best point, by either selection.
 
     Returns:
-        Per optimizer the cell (``lr, weight_decay``), the test score's mean over seeds with its
-        least and greatest value, ``edge`` (the axes of the grid at whose end the cell lies), and,
+        Per optimizer the point (``lr, weight_decay``), the test score's mean over seeds with its
+        least and greatest value, ``edge`` (the axes of the grid at whose end the point lies), and,
         where a validation split was held out, the same under selection on validation.
     """
-    scores = cell_scores(records, metric)
+    scores = run_scores(records, metric)
     sign = _sign(metric)
     parts = []
     for select_on in ("test", "validation"):
         if select_on in scores:
-            best = best_cells(scores, select_on=select_on)
+            best = best_points(scores, select_on=select_on)
             best[["mean", "low", "high"]] *= sign
             if sign < 0:
                 best[["low", "high"]] = best[["high", "low"]].to_numpy()

@@ -1,0 +1,66 @@
+"""A criterion decides by what it says."""
+
+import pytest
+
+from adamct.analysis.statistics import Interval
+from adamct.claims.criterion import AllOf, Criterion, Estimate
+
+WITHIN = {"at_least": -1.0, "at_most": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("limits", "interval", "status"),
+    [
+        ({"at_most": 1.0}, (0.0, 1.0), "reproduced"),
+        ({"at_most": 1.0}, (0.5, 1.5), "inconclusive"),
+        ({"at_most": 1.0}, (1.1, 1.5), "not reproduced"),
+        ({"at_least": 1.0}, (1.0, 2.0), "reproduced"),
+        ({"at_least": 1.0}, (0.5, 1.5), "inconclusive"),
+        ({"at_least": 1.0}, (0.0, 0.9), "not reproduced"),
+        (WITHIN, (-1.0, 1.0), "reproduced"),
+        (WITHIN, (-2.0, 2.0), "inconclusive"),
+        (WITHIN, (0.0, 2.0), "inconclusive"),
+        (WITHIN, (-3.0, -2.0), "not reproduced"),
+        (WITHIN, (2.0, 3.0), "not reproduced"),
+        (WITHIN, (float("nan"), float("nan")), "inconclusive"),
+    ],
+)
+def test_the_whole_interval_decides(limits, interval, status):
+    criterion = Criterion("x", **limits)
+    assert criterion.decide(Estimate(0.0, interval=Interval(*interval))) == status
+    scaled = Estimate(0.0, interval=Interval(*(3 * end for end in interval)), scale=3.0)
+    assert criterion.decide(scaled) == status
+
+
+def test_without_an_interval_the_statistic_decides():
+    none = Criterion("the number of faults", at_least=0, at_most=0, interval=False)
+    assert [none.decide(Estimate(x)) for x in (0, 1)] == ["reproduced", "not reproduced"]
+    assert str(none) == "the number of faults is 0"
+    with pytest.raises(ValueError, match="needs an interval"):
+        Criterion("x", at_most=0).decide(Estimate(0.0))
+
+
+@pytest.mark.parametrize("by_seed", [(1.0, -1.0), (1.0, 0.0), (-1.0, 1.0, 1.0)])
+def test_seeds_that_disagree_or_tie_decide_nothing(by_seed):
+    criterion = Criterion("x", at_least=0, no_seed_overturns=True)
+    for interval in (Interval(1, 2), Interval(-2, -1)):
+        assert criterion.decide(Estimate(1.0, interval=interval, by_seed=by_seed)) == "inconclusive"
+    agreed = Estimate(1.0, interval=Interval(1, 2), by_seed=(1.0, 2.0))
+    assert criterion.decide(agreed) == "reproduced"
+
+
+def test_of_several_the_worst_counts():
+    criterion = AllOf((Criterion("x", at_most=0), Criterion("y", at_least=0)))
+
+    def status(x, y):
+        parts = (Estimate(0.0, interval=Interval(*x)), Estimate(0.0, interval=Interval(*y)))
+        return criterion.decide(Estimate(0.0, parts=parts))
+
+    assert status((-2, -1), (1, 2)) == "reproduced"
+    assert status((-2, 1), (1, 2)) == "inconclusive"
+    assert status((-2, 1), (-2, -1)) == "not reproduced"
+
+
+def test_limits_are_said_with_their_units():
+    assert str(Criterion("x", at_most=0.1, unit="% of y")).endswith("is at most 10 % of y")
+    assert str(Criterion("x", **WITHIN, interval=False)) == "x lies within −1 to 1"
