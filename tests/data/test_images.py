@@ -172,10 +172,10 @@ def test_any_labelled_set_trains(tmp_path: Path) -> None:
         write_parquet(path, encoded, [i % 4 for i in range(64)], columns)
     task = ["task=cnn_smoke", "task.data.corpus=shapes", "+task.data.image_column=image"]
     places = [f"data_dir={tmp_path / 'raw'}", f"cache_dir={tmp_path / 'prepared'}"]
-    (cell,) = compose_sweep([*task, *places, "scale=smoke"], sweep=False)
-    places = {"data_dir": cell.data_dir, "cache_dir": cell.cache_dir}
-    training = Training(cell.spec, cell.execution, **places)
-    assert training.task._config.n_classes == 4
+    sweep = compose_sweep([*task, *places, "scale=smoke"], sweep=False)
+    places = {"data_dir": sweep.data_dir, "cache_dir": sweep.cache_dir}
+    training = Training(sweep[0].spec, sweep.execution, **places)
+    assert training.task.of_data["n_classes"] == 4
     assert np.isfinite(float(training.step(0).loss))
 
 
