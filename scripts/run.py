@@ -24,21 +24,21 @@ ANSWERED_BY_HYDRA = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c",
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def job(cfg: DictConfig) -> None:
-    """Carry out the run of one Hydra job."""
+    """Train the run of one Hydra job."""
     from adamct.config.compose import sweep_of_job
-    from adamct.runs.runner import carry_out
-    from adamct.runs.sweep import EXPECTED
+    from adamct.files import ExpectedError
+    from adamct.runs.runner import train_run
 
     sweep = sweep_of_job(cfg)
     try:
-        carry_out(
+        train_run(
             sweep[0].spec,
             sweep.execution,
             runs_dir=sweep.runs_dir,
             data_dir=sweep.data_dir,
             cache_dir=sweep.cache_dir,
         )
-    except EXPECTED as error:
+    except ExpectedError as error:
         # Its message says all that there is to say. The sweep goes on, and reports at its end.
         print(f"error: {error}", file=sys.stderr)
     except Exception:

@@ -1,4 +1,7 @@
-"""Writing that survives a kill and a full disk: atomic where it must be, locked, explained."""
+"""Writing that survives a kill and a full disk: atomic where it must be, locked, explained.
+
+Here, below all floors, is also the base of the errors that explain themselves.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,14 @@ from pathlib import Path
 from typing import IO
 
 
-class FileError(RuntimeError):
+class ExpectedError(Exception):
+    """An error whose message says what was found, what was expected and the remedy.
+
+    Commands show the message alone, without a traceback.
+    """
+
+
+class FileError(ExpectedError):
     """A file cannot be written or locked; the message names it and the remedy."""
 
 

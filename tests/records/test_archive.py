@@ -16,7 +16,7 @@ from adamct.config.compose import compose_sweep
 from adamct.plotting.registry import figure_files, reads
 from adamct.plotting.source import reference_source
 from adamct.records import archive
-from adamct.runs.runner import carry_out
+from adamct.runs.runner import train_run
 from adamct.runs.store import StoreError
 
 # Two and three levels, so that columns are ragged; and an experiment that keeps train_loss.
@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
     for sweep in (compose_sweep([*asked, runs]) for asked in (LEVELS, GRAINS)):
         folders = {"runs_dir": sweep.runs_dir, "cache_dir": sweep.cache_dir}
         for spec in sweep.runs.values():
-            carry_out(spec, sweep.execution, **folders)
+            train_run(spec, sweep.execution, **folders)
     return runs
 
 

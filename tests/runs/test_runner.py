@@ -13,7 +13,7 @@ import torch
 
 from adamct.config.compose import compose_sweep
 from adamct.files import FileError
-from adamct.runs.runner import carry_out
+from adamct.runs.runner import train_run
 from adamct.runs.store import RunFolder
 from adamct.train import Training, checkpoint
 from adamct.train.checkpoint import CheckpointError
@@ -36,7 +36,7 @@ def single(*overrides):
 
 def run(sweep, runs_dir):
     (point,) = sweep
-    outcome = carry_out(point.spec, sweep.execution, runs_dir=runs_dir)
+    outcome = train_run(point.spec, sweep.execution, runs_dir=runs_dir)
     return outcome, RunFolder.of(point.spec, runs_dir)
 
 

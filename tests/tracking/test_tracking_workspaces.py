@@ -14,7 +14,7 @@ import pytest
 
 from adamct.config.compose import compose_sweep
 from adamct.plotting.registry import figure_files, reads
-from adamct.runs.runner import carry_out
+from adamct.runs.runner import train_run
 from adamct.runs.store import Outcome, RunFolder
 from adamct.tracking import names as m
 from adamct.tracking.content import rows, run_config, summary
@@ -80,7 +80,7 @@ def logged(tmp_path_factory):
     for name in EXPERIMENTS:
         overrides = [f"experiment={name}", "scale=smoke", f"runs_dir={runs}", "n_steps=14"]
         sweep = compose_sweep([*overrides, *SINGLE.get(name, [])], sweep=False)
-        carry_out(sweep[0].spec, sweep.execution, runs_dir=runs)
+        train_run(sweep[0].spec, sweep.execution, runs_dir=runs)
         record = RunFolder.of(sweep[0].spec, runs).lines()
         found[name] = {
             "history": {key for row in rows(sweep[0].spec, record) for key in row},

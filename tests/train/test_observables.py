@@ -9,7 +9,7 @@ from adamct.config.observables import OBSERVABLES
 from adamct.config.schema import ConfigurationError
 from adamct.continuous import solve
 from adamct.records import load
-from adamct.runs.runner import carry_out
+from adamct.runs.runner import train_run
 from adamct.theory import exact_squared_norm, squared_norm_growth, update_scale
 from adamct.train import observe
 from adamct.train.observables import FUNCTIONS
@@ -265,7 +265,7 @@ def test_the_trajectories_go_on_from_a_checkpoint_bit_for_bit(training):
 def test_vectors_of_a_record_become_columns_and_come_back(tmp_path):
     overrides = [*NORMALIZED, "n_steps=4", f"observe=[{','.join(HEADS)},max_update]"]
     sweep = compose_sweep([*overrides, f"runs_dir={tmp_path}"], sweep=False)
-    carry_out(sweep[0].spec, sweep.execution, runs_dir=tmp_path)
+    train_run(sweep[0].spec, sweep.execution, runs_dir=tmp_path)
     records = load(sweep)
     run_id = sweep[0].spec.run_id
     n, norms = records.vectors(run_id, "head_squared_norms")

@@ -16,6 +16,7 @@ from adamct.config.frozen import Frozen, Lax, Pair
 from adamct.config.observables import Observable
 from adamct.config.optimizer import OptimizerConfig
 from adamct.config.spec import ContinuousSpec, EvaluationSpec, ScheduleSpec, TaskSpec
+from adamct.files import ExpectedError
 
 CONF_DIR = Path(__file__).resolve().parents[3] / "conf"
 
@@ -23,7 +24,7 @@ Scale = Literal["smoke", "laptop", "paper"]
 SCALES: tuple[str, ...] = get_args(Scale)
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(ExpectedError):
     """What was asked for cannot work; the message names the key, the value and the remedy."""
 
 

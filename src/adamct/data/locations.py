@@ -17,11 +17,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from adamct.files import ExpectedError
+
 if TYPE_CHECKING:
     import datasets
 
 
-class DataError(RuntimeError):
+class DataError(ExpectedError):
     """Data that is missing, truncated or foreign; the message names the file and the remedy."""
 
 

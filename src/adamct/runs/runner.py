@@ -1,4 +1,4 @@
-"""Carries out one run: goes on where it stopped, leaves a record and an outcome."""
+"""One run, trained: it goes on where it stopped, and leaves a record and an outcome."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from adamct.runs.store import (
 from adamct.train import Training, checkpoint, drain, observe
 
 
-def carry_out(
+def train_run(
     spec: RunSpec,
     execution: Execution,
     *,

@@ -29,7 +29,7 @@ from adamct.config.spec import RunSpec
 Line = dict[str, Any]
 
 
-class StoreError(RuntimeError):
+class StoreError(files.ExpectedError):
     """A run folder cannot be read; the message names the file and the remedy."""
 
 

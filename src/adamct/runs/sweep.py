@@ -17,14 +17,9 @@ from adamct.config.compose import compose_sweep
 from adamct.config.execution import Sweep
 from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
-from adamct.data import DataError
-from adamct.files import FileError
-from adamct.runs.store import Outcome, RunFolder, StoreError
+from adamct.runs.exits import complain, exit_code
+from adamct.runs.store import Outcome, RunFolder
 from adamct.train import check_device
-from adamct.train.checkpoint import CheckpointError
-
-# Faults whose message says all that there is to say: shown without a traceback.
-EXPECTED = (ConfigurationError, DataError, FileError, StoreError, CheckpointError)
 
 # Watches a sweep, named by its overrides, while it runs.
 Track = Callable[[Sweep, Sequence[str]], AbstractContextManager[None]]
@@ -41,33 +36,33 @@ def run_sweep(arguments: Sequence[str], launch: Callable[[], None], track: Track
         track: entered with the sweep and its overrides while its runs are launched.
 
     Returns:
-        The exit code: 0 if every run has an outcome that is final, 1 otherwise, 2 for a
-        configuration that cannot work.
+        The exit code: 0 if every run has an outcome that is final, 1 otherwise; 2 for what cannot
+        work, see :func:`~adamct.runs.exits.exit_code`.
     """
-    multirun = any(a in ("-m", "--multirun") for a in arguments)
-    flags = [a for a in arguments if a.startswith("-") and a not in ("-m", "--multirun")]
-    if flags:
-        return _complain(f"unknown option {flags[0]}; see --help", code=2)
-    try:
-        overrides = [a for a in arguments if not a.startswith("-")]
-        sweep = compose_sweep(overrides, sweep=multirun)
-        folders = {name: RunFolder.of(spec, sweep.runs_dir) for name, spec in sweep.runs.items()}
-        missing = {name: folder for name, folder in folders.items() if not folder.is_done()}
-        print(_headline(sweep, len(folders), len(missing)), flush=True)
-        with track(sweep, overrides):
-            if missing:
-                check_device(sweep)
-                _check_room(sweep.runs_dir)
-                with watch(sweep), suppress(SystemExit):  # Hydra shows a job's error
-                    launch()
-        code = _report(missing)  # the outcomes decide
-        if len(folders) == 1:
-            _show_scores(next(iter(folders.values())), sweep[0].spec)
-        return code
-    except KeyboardInterrupt:
-        return _complain("interrupted; start again to go on where it stopped", code=130)
-    except EXPECTED as error:
-        return _complain(str(error), code=2)
+    return exit_code(lambda: _run_sweep(arguments, launch, track))
+
+
+def _run_sweep(arguments: Sequence[str], launch: Callable[[], None], track: Track) -> int:
+    overrides = [a for a in arguments if not a.startswith("-")]
+    flags = {a for a in arguments if a.startswith("-")}
+    if unknown := flags - {"-m", "--multirun"}:
+        raise ConfigurationError(f"unknown option {min(unknown)}; see --help")
+    sweep = compose_sweep(overrides, sweep=bool(flags))
+    folders = {name: RunFolder.of(spec, sweep.runs_dir) for name, spec in sweep.runs.items()}
+    missing = {name: folder for name, folder in folders.items() if not folder.is_done()}
+    if sweep.question:
+        print(f"{sweep.paper}: {sweep.question}")
+    print(_headline(sweep, len(folders), len(missing)), flush=True)
+    with track(sweep, overrides):
+        if missing:
+            check_device(sweep)
+            _check_room(sweep.runs_dir)
+            with watch(sweep), suppress(SystemExit):  # Hydra shows a job's error
+                launch()
+    code = _report(missing)  # the outcomes decide
+    if len(folders) == 1:
+        _show_scores(next(iter(folders.values())), sweep[0].spec)
+    return code
 
 
 @contextmanager
@@ -156,11 +151,10 @@ def _report(missing: dict[str, RunFolder]) -> int:
         reason = outcome.reason if outcome else "interrupted, or stopped by an error shown above"
         print(f"run {name} did not finish: {reason}", file=sys.stderr)
     if failed:
-        return _complain(
-            f"{len(failed)} of {len(missing)} runs have no final outcome; start again to go on",
-            code=1,
+        complain(
+            f"{len(failed)} of {len(missing)} runs have no final outcome; start again to go on"
         )
-    return 0
+    return 1 if failed else 0
 
 
 def _show_scores(folder: RunFolder, spec: RunSpec) -> None:
@@ -175,8 +169,3 @@ def _show_scores(folder: RunFolder, spec: RunSpec) -> None:
     ]
     if scores:
         print(f"at step {last['n']}: {', '.join(scores)}; record: {folder.record_path}")
-
-
-def _complain(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return code

@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 
+from adamct.files import ExpectedError
+
 HEADER = b"adamct checkpoint 1 sha256 "
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(ExpectedError):
     """A checkpoint is torn or belongs to another run; the message names it and the remedy."""
 
 
