@@ -16,8 +16,8 @@ from adamct.config.compose import compose_sweep
 from adamct.plotting.registry import figure_files, reads
 from adamct.plotting.source import reference_source
 from adamct.records import archive
+from adamct.runs.lines import StoreError
 from adamct.runs.runner import train_run
-from adamct.runs.store import StoreError
 
 # Two and three levels, so that columns are ragged; and an experiment that keeps train_loss.
 LEVELS = ["experiment=max_update_levels", "scale=smoke", "n_steps=6"]

@@ -11,8 +11,8 @@ import pytest
 
 from adamct import files
 from adamct.files import FileError
-from adamct.runs import store
-from adamct.runs.store import Outcome, RecordWriter, RunFolder, StoreError
+from adamct.runs.lines import RecordWriter, StoreError, non_finite
+from adamct.runs.store import Outcome, RunFolder
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_a_line_that_does_not_fit_is_taken_back(folder):
     script = f"""
         import resource, signal
         from adamct.files import FileError
-        from adamct.runs.store import RecordWriter, RunFolder
+        from adamct.runs.lines import RecordWriter
         from pathlib import Path
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         writer = RecordWriter(Path({str(folder.record_path)!r}), 3)
@@ -214,9 +214,9 @@ def test_a_foreign_spec_in_a_folder_is_refused(folder, content):
 
 
 def test_non_finite_names_the_scalar():
-    assert store.non_finite({"n": 3, "max_update": [1.0, 2.0]}) is None
-    assert store.non_finite({"n": 3, "max_update": [1.0, float("nan")]}) == "max_update"
-    assert store.non_finite({"n": 3, "train_loss": float("inf")}) == "train_loss"
+    assert non_finite({"n": 3, "max_update": [1.0, 2.0]}) is None
+    assert non_finite({"n": 3, "max_update": [1.0, float("nan")]}) == "max_update"
+    assert non_finite({"n": 3, "train_loss": float("inf")}) == "train_loss"
 
 
 @pytest.mark.parametrize(

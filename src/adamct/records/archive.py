@@ -35,7 +35,8 @@ from adamct import files
 from adamct.config.execution import Sweep
 from adamct.config.spec import RunSpec
 from adamct.records import END_COLUMNS, Records, runs_table, training_command
-from adamct.runs.store import RunFolder, StoreError
+from adamct.runs.lines import StoreError
+from adamct.runs.store import RunFolder
 
 PROVENANCE = "provenance.json"
 VERDICTS = "verdicts.md"

@@ -17,7 +17,8 @@ import pandas as pd
 
 from adamct.config.execution import Point, Sweep
 from adamct.records.columns import spec_columns
-from adamct.runs.store import Line, RunFolder, StoreError
+from adamct.runs.lines import Line, StoreError
+from adamct.runs.store import RunFolder
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
 # How a run ended, and on what: the columns of ``runs`` that no spec implies.

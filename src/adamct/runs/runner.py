@@ -18,13 +18,8 @@ import torch
 from adamct import environment, files
 from adamct.config.execution import Execution
 from adamct.config.spec import RunSpec
-from adamct.runs.store import (
-    Line,
-    Outcome,
-    RecordWriter,
-    RunFolder,
-    non_finite,
-)
+from adamct.runs.lines import Line, RecordWriter, non_finite
+from adamct.runs.store import Outcome, RunFolder
 from adamct.train import Training, checkpoint, drain, observe
 
 
