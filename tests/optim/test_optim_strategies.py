@@ -51,11 +51,11 @@ def test_numpy_scalars_become_python_floats():
         (("exp", 0, 0.999, 0.9), ValueError, ["k=0", "k >= 1"]),
         (("exp", 2.0, 0.999, 0.9), TypeError, ["k=2.0", "integer"]),
         (("exp", True, 0.999, 0.9), TypeError, ["k=True", "integer"]),
-        (("exp", 2, 1.0, 0.9), ValueError, ["beta=1.0", "[0, 1)", "betas[1]"]),
-        (("exp", 2, 0.999, -0.1), ValueError, ["gamma=-0.1", "[0, 1)", "betas[0]"]),
-        (("exp", 2, math.nan, 0.9), ValueError, ["beta=nan", "[0, 1)"]),
-        (("exp", 2, "0.999", 0.9), TypeError, ["beta='0.999'", "number"]),
-        (("root", 2, 1 - 1e-16, 0.9), ValueError, ["beta=1.0", "[0, 1)"]),
+        (("exp", 2, 1.0, 0.9), ValueError, ["beta = 1.0", "[0, 1)", "betas[1]"]),
+        (("exp", 2, 0.999, -0.1), ValueError, ["gamma = -0.1", "[0, 1)", "betas[0]"]),
+        (("exp", 2, math.nan, 0.9), ValueError, ["beta = nan", "[0, 1)"]),
+        (("exp", 2, "0.999", 0.9), TypeError, ["beta = '0.999'", "number"]),
+        (("root", 2, 1 - 1e-16, 0.9), ValueError, ["beta = 1.0", "[0, 1)"]),
     ],
 )
 def test_errors_name_value_and_expectation(arguments, error, words):

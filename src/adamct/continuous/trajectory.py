@@ -14,7 +14,7 @@ from torch import Tensor
 from adamct.continuous.equation import AdamEquation, Point
 from adamct.continuous.objective import Objective
 from adamct.continuous.schemes import SCHEMES
-from adamct.theory.domain import open_decay
+from adamct.theory.domain import decay
 
 PSI0 = ("rest", "sign")
 
@@ -217,7 +217,7 @@ def _check_settings(
     if not (math.isfinite(lr) and lr > 0):
         raise ValueError(f"lr is {lr}; expected a finite number above 0")
     for name, value in (("beta", beta), ("gamma", gamma)):
-        open_decay(name, value, "Lemma 1", "take both from inside (0, 1)")
+        decay(name, value, needed_by="Lemma 1", remedy="take both from inside (0, 1)")
     if not (math.isfinite(weight_decay) and weight_decay >= 0):
         raise ValueError(f"weight_decay is {weight_decay}; expected a finite number, 0 or above")
     if isinstance(n_substeps, bool) or not isinstance(n_substeps, int) or n_substeps < 1:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from adamct.optim import KAdam, level_decays
-from adamct.optim.update import StepScalars
+from adamct.optim.update import effective_eps
 
 NamedParameters: TypeAlias = nn.Module | Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]
 
@@ -96,7 +96,7 @@ def moments_of(entry: Entry, optimizer: Optimizer, beta: float, gamma: float) ->
     if isinstance(optimizer, KAdam):
         m, v = state["m"][entry.level], state["v"][entry.level]
         step = torch.tensor(state["step"], dtype=torch.float64)
-        eps = StepScalars(group).eps(m.dtype)
+        eps = effective_eps(group, m.dtype)
         return Moments(m, v, step, beta, gamma, eps, corrected_eps=False)
     m = state["exp_avg"]
     v = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
