@@ -13,11 +13,10 @@ from torch import Tensor
 from torch.optim import Adam, AdamW
 from torch.optim.optimizer import Optimizer
 
-from adamct.monitor.group_statistics import GroupStatistics, Window, statistics_of
+from adamct.monitor.group_statistics import GroupStatistics, Window
 from adamct.monitor.reading import NamedParameters, entries_of, names_in, pairs_of
-from adamct.monitor.recording import AdamRecorder, History, KAdamRecorder, Recorder
+from adamct.monitor.recording import History, KAdamRecorder, Recorder
 from adamct.optim import KAdam
-from adamct.theory.diagnosis import diagnose
 
 JUDGE_EVERY = 10  # rows
 
@@ -123,11 +122,9 @@ class Monitor:
         self._history.append(self._recorder.take(n, rows))
         self._warn_of_pairs()
         # Growth can end in a reset just before the flush: so judge along the way, too.
-        for back in reversed(range(0, len(rows), JUDGE_EVERY)):
+        for back in reversed(range(0, len(self._history[-1].n), JUDGE_EVERY)):
             for group in self.groups:
-                leader = self._recorder.leader(group.columns, back)
-                if leader is not None:
-                    group.update(leader, self._window)
+                group.update(self._recorder.leader(group.columns, back), self._window)
                 if group.grows:
                     self._warn_once("grows", group.growth_text())
 
@@ -165,24 +162,19 @@ class Monitor:
     ) -> None:
         self.detach()
 
-    def _begin(self) -> None:
-        """Lay everything out for the optimizer's groups and state as they are now."""
+    def _begin(self, n: int | None = None) -> None:
+        """Lay everything out for the optimizer's groups and state as they are now, at step n."""
         optimizer = self._optimizer
         self._layout = _layout(optimizer)
         self._entries = entries_of(optimizer, self._names)
-        self.groups = statistics_of(optimizer, self._entries)
+        self.groups = list(dict.fromkeys(entry.group for entry in self._entries))
         steps = (optimizer.state.get(entry.param, {}).get("step", 0) for entry in self._entries)
-        self._n = int(max(steps, default=0))  # of the next step
-        self._pairs: dict[tuple[int, int], tuple[float, float]] = {}
+        self._n = int(max(steps, default=0)) if n is None else n  # of the next step
         self._read_pairs(tensors=True)
         self._pending = []
         self._since_flush = 0
-        keep = self._window.n_rows + self._flush_every
-        self._recorder: Recorder
-        if isinstance(optimizer, KAdam):
-            self._recorder = KAdamRecorder(optimizer, self._entries, self._pairs, keep)
-        else:
-            self._recorder = AdamRecorder(optimizer, self._entries, self._pairs, keep)
+        kind = KAdamRecorder if isinstance(optimizer, KAdam) else Recorder
+        self._recorder = kind(optimizer, self._entries, self._window.n_rows + self._flush_every)
 
     def _after_load(self, optimizer: Optimizer) -> None:
         self.flush()
@@ -194,14 +186,10 @@ class Monitor:
     def _after_step(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
         if _layout(optimizer) != self._layout:  # a group has been added since the last step
             self.flush()
-            n = self._n
-            self._begin()
-            self._n = n
+            self._begin(self._n)
         self._read_pairs(tensors=False)
-        if self._n % self._every == 0:
-            row = self._recorder.row()
-            if row is not None:
-                self._pending.append((self._n, row))
+        if self._n % self._every == 0 and (row := self._recorder.row()) is not None:
+            self._pending.append((self._n, row))
         self._n += 1
         self._since_flush += 1
         if self._since_flush >= self._flush_every:
@@ -213,12 +201,9 @@ class Monitor:
             beta, gamma = pairs_of(self._optimizer.param_groups[group.group])[group.level]
             if isinstance(beta, Tensor) and not tensors:
                 continue
-            key, pair = (group.group, group.level), (float(beta), float(gamma))
-            if self._pairs.get(key) != pair:
-                self._pairs[key] = pair
-                group.since = self._n
-            if tensors and pair != (group.diagnosis.beta, group.diagnosis.gamma):
-                group.diagnosis = diagnose(*pair)
+            pair = float(beta), float(gamma)
+            if pair != group.pair:
+                group.pair, group.since = pair, self._n
 
     def _warn_of_pairs(self) -> None:
         for group in self.groups:

@@ -290,17 +290,14 @@ class KAdam(Optimizer):
                         restored[p] = restored_state(p, groups[-1], of_p)
             return {**final, "state": state, "param_groups": groups}
 
-        hooks = (
+        def put(_: Optimizer) -> None:
+            self.state.update(restored)
+
+        with (
             self.register_load_state_dict_pre_hook(take),
-            self.register_load_state_dict_post_hook(
-                lambda _: self.state.update(restored), prepend=True
-            ),
-        )
-        try:
+            self.register_load_state_dict_post_hook(put, prepend=True),
+        ):
             super().load_state_dict(state_dict)
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -308,12 +305,11 @@ class KAdam(Optimizer):
         # that is newer than it.
         self.defaults = {name: self.defaults.get(name, x) for name, x in DEFAULTS.items()}
         for group in self.param_groups:
-            for name, default in DEFAULTS.items():
-                group.setdefault(name, default)
+            group.update(DEFAULTS | group)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("compiled", "track_max_update", "max_update")
-        return {**super().__getstate__(), **{name: getattr(self, name) for name in own}}
+        own = {name: getattr(self, name) for name in ("compiled", "track_max_update", "max_update")}
+        return super().__getstate__() | own
 
 
 DEFAULTS = _OF_GROUPS_ALONE | {
