@@ -7,9 +7,10 @@ at the predicted rate.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -101,10 +102,8 @@ class GroupStatistics:
 
     Args:
         title: "group 0", and the level where there are several.
-        group: the group's index.
+        options: the parameter group itself.
         level: the level's index, 0 for torch's Adam.
-        amsgrad: whether it keeps the largest v, so that no pair could make it grow.
-        remarks: what else bears on the bound, as (name, value) in words.
         columns: the indices of the entries that belong to it.
         pair: (β, γ) in effect.
         since: the step index from which the pair has been this one.
@@ -116,10 +115,8 @@ class GroupStatistics:
     """
 
     title: str
-    group: int
+    options: Mapping[str, Any] = field(repr=False)
     level: int
-    amsgrad: bool = False
-    remarks: list[tuple[str, str]] = field(default_factory=list)
     columns: list[int] = field(default_factory=list)
     pair: tuple[float, float] = (np.nan, np.nan)
     since: int = 0
@@ -137,6 +134,11 @@ class GroupStatistics:
         self.fit = fit_of(leader.own_n[known], leader.x[known], *self.pair, window)
         if self.at_rate:
             self.last_fit = f"at n = {self.n}, {self.leader}"
+
+    @property
+    def amsgrad(self) -> bool:
+        """Whether it keeps the largest v, so that no pair could make it grow."""
+        return bool(self.options.get("amsgrad"))
 
     @property
     def diagnosis(self) -> PairDiagnosis:
@@ -177,7 +179,9 @@ class GroupStatistics:
     def as_text(self) -> str:
         """The pair, both theories of it, and what was measured."""
         diagnosis = self.diagnosis
-        rows = [*diagnosis.rows(), *self.remarks]
+        rows = diagnosis.rows()
+        if self.options.get("second_moment") == "tensor_mean":
+            rows.append(("tensor_mean", "D_n bounds the root mean square of u"))
         if self.n >= 0:
             rows += [
                 diagnosis.bound_row(self.n),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Hashable
-from types import TracebackType
+from contextlib import ExitStack
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch.optim.optimizer import Optimizer
 
 from adamct.monitor.group_statistics import GroupStatistics, Window
 from adamct.monitor.reading import NamedParameters, entries_of, names_in, pairs_of
-from adamct.monitor.recording import History, KAdamRecorder, Recorder
+from adamct.monitor.recording import History, KAdamRecorder, Recorder, history_of
 from adamct.optim import KAdam
 
 JUDGE_EVERY = 10  # rows
@@ -27,20 +27,13 @@ class StabilityWarning(UserWarning):
     """The pair of an optimizer is unstable, or a parameter's update grows exponentially."""
 
 
-def attach(
-    optimizer: Optimizer,
-    named_parameters: NamedParameters | None = None,
-    *,
-    every: int = 1,
-    flush_every: int = 20,
-    warn: bool | Callable[[StabilityWarning], object] = True,
-) -> Monitor:
+class Monitor:
     """Watch an optimizer's max-update from now on, through a hook after each of its steps.
 
     It warns at once if a pair is unstable (γ² ≥ β), and once more when the parameter that holds
     the max-update grows exponentially, or has outgrown what a stable pair shows. On torch's
     Adam a recorded step reads m and v of every parameter once. On KAdam, whose own tracking it
-    turns on, one step in ``flush_every`` does.
+    turns on, one step in ``flush_every`` does. ``monitor.attach`` is its short name.
 
     Args:
         optimizer: ``torch.optim.Adam`` or ``AdamW`` (for-loop, foreach or fused), or ``KAdam``.
@@ -50,8 +43,10 @@ def attach(
         flush_every: steps between transfers to the host, at which the leader is judged.
         warn: whether to warn; or a function to call with each ``StabilityWarning`` instead.
 
-    Returns:
-        The monitor: ``report()``, ``history``, ``groups``, ``detach()``; also a context manager.
+    Attributes:
+        groups: one ``GroupStatistics`` for each parameter group and level, as of the last flush.
+
+    ``report()``, ``history`` and ``detach()`` are what else there is; also a context manager.
 
     Raises:
         TypeError: another kind of optimizer.
@@ -67,15 +62,6 @@ def attach(
     >>> monitor.history.n, monitor.history.leader[-1]
     (array([0, 1, 2]), 'theta')
     """
-    return Monitor(optimizer, named_parameters, every=every, flush_every=flush_every, warn=warn)
-
-
-class Monitor:
-    """What ``attach`` returns, and takes the arguments of.
-
-    Attributes:
-        groups: one ``GroupStatistics`` for each parameter group and level, as of the last flush.
-    """
 
     groups: list[GroupStatistics]
     _pending: list[tuple[int, Tensor]]  # rows on the device, with their steps n
@@ -83,18 +69,25 @@ class Monitor:
     def __init__(
         self,
         optimizer: Optimizer,
-        named_parameters: NamedParameters | None,
+        named_parameters: NamedParameters | None = None,
         *,
-        every: int,
-        flush_every: int,
-        warn: bool | Callable[[StabilityWarning], object],
+        every: int = 1,
+        flush_every: int = 20,
+        warn: bool | Callable[[StabilityWarning], object] = True,
     ) -> None:
-        _check(optimizer, every, flush_every)
+        if not isinstance(optimizer, (Adam, AdamW, KAdam)):
+            raise TypeError(
+                f"got {type(optimizer).__name__}; expected torch.optim.Adam, AdamW or KAdam, whose "
+                "m and v the monitor reads. Of a wrapper, pass the optimizer inside"
+            )
+        for name, value in (("every", every), ("flush_every", flush_every)):
+            if value < 1:
+                raise ValueError(f"{name}={value!r} is too small; expected a number of steps >= 1")
         self._optimizer = optimizer
         self._names = {} if named_parameters is None else names_in(named_parameters)
         self._every, self._flush_every, self._warn = every, flush_every, warn
         self._window = Window.for_every(every)
-        self._history: list[History] = []
+        self._history = [history_of([])]
         self._warned: set[Hashable] = set()
         self._begin()
         if self._names and not any(entry.param in self._names for entry in self._entries):
@@ -102,13 +95,12 @@ class Monitor:
                 f"none of the {len(self._names)} named parameters is the optimizer's; pass the "
                 "model whose parameters it steps"
             )
+        self._undo = ExitStack()
         if isinstance(optimizer, KAdam):
-            self._tracked = optimizer.track_max_update
-            optimizer.track_max_update = True
-        self._hooks = [
-            optimizer.register_step_post_hook(self._after_step),
-            optimizer.register_load_state_dict_post_hook(self._after_load),
-        ]
+            tracked, optimizer.track_max_update = optimizer.track_max_update, True
+            self._undo.callback(setattr, optimizer, "track_max_update", tracked)
+        self._undo.enter_context(optimizer.register_step_post_hook(self._after_step))
+        self._undo.enter_context(optimizer.register_load_state_dict_post_hook(self._after_load))
         self._warn_of_pairs()
 
     def flush(self) -> None:
@@ -132,8 +124,7 @@ class Monitor:
     def history(self) -> History:
         """What has been recorded, up to the last step."""
         self.flush()
-        nothing = History(np.empty(0, np.int64), np.empty(0), np.empty(0, object))
-        return History(*map(np.concatenate, zip(nothing, *self._history, strict=True)))
+        return History(*map(np.concatenate, zip(*self._history, strict=True)))
 
     def report(self) -> str:
         """Every group's pair under both theories, its max-update, and who holds it."""
@@ -145,21 +136,12 @@ class Monitor:
     def detach(self) -> None:
         """Flush, and leave the optimizer as it was."""
         self.flush()
-        for hook in self._hooks:
-            hook.remove()
-        if self._hooks and isinstance(self._optimizer, KAdam):
-            self._optimizer.track_max_update = self._tracked
-        self._hooks = []
+        self._undo.close()
 
     def __enter__(self) -> Monitor:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.detach()
 
     def _begin(self, n: int | None = None) -> None:
@@ -184,7 +166,7 @@ class Monitor:
     @torch.compiler.disable
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
-        if _layout(optimizer) != self._layout:  # a group has been added since the last step
+        if _layout(optimizer) != self._layout:  # groups have changed since the last step
             self.flush()
             self._begin(self._n)
         self._read_pairs(tensors=False)
@@ -198,7 +180,7 @@ class Monitor:
     def _read_pairs(self, *, tensors: bool) -> None:
         """Note the pairs in effect. For those that are tensors one may have to wait."""
         for group in self.groups:
-            beta, gamma = pairs_of(self._optimizer.param_groups[group.group])[group.level]
+            beta, gamma = pairs_of(group.options)[group.level]
             if isinstance(beta, Tensor) and not tensors:
                 continue
             pair = float(beta), float(gamma)
@@ -220,19 +202,11 @@ class Monitor:
             warnings.warn(message, StabilityWarning, stacklevel=_depth_of_caller())
 
 
-def _check(optimizer: Optimizer, every: int, flush_every: int) -> None:
-    if not isinstance(optimizer, (Adam, AdamW, KAdam)):
-        raise TypeError(
-            f"got {type(optimizer).__name__}; expected torch.optim.Adam, AdamW or KAdam, whose m "
-            "and v the monitor reads. Of a wrapper, pass the optimizer inside"
-        )
-    for name, value in (("every", every), ("flush_every", flush_every)):
-        if value < 1:
-            raise ValueError(f"{name}={value!r} is too small; expected a number of steps >= 1")
+attach = Monitor
 
 
-def _layout(optimizer: Optimizer) -> list[int]:
-    return [len(group["params"]) for group in optimizer.param_groups]
+def _layout(optimizer: Optimizer) -> list[tuple[int, int]]:
+    return [(id(group), len(group["params"])) for group in optimizer.param_groups]
 
 
 def _depth_of_caller() -> int:

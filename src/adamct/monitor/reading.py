@@ -56,14 +56,11 @@ def entries_of(optimizer: Optimizer, names: Mapping[Tensor, str]) -> list[Entry]
     [('parameter 0 of group 0 (3 x 2)', 'group 0, level 1 of 2'),
      ('parameter 0 of group 0 (3 x 2)', 'group 0, level 2 of 2')]
     """
-    entries = []
+    entries: list[Entry] = []
     for i, group in enumerate(optimizer.param_groups):
-        k, amsgrad = len(pairs_of(group)), bool(group.get("amsgrad"))
+        k = len(pairs_of(group))
         titles = [f"group {i}" + f", level {level + 1} of {k}" * (k > 1) for level in range(k)]
-        levels = [GroupStatistics(title, i, j, amsgrad) for j, title in enumerate(titles)]
-        if group.get("second_moment") == "tensor_mean":
-            for level in levels:
-                level.remarks.append(("tensor_mean", "D_n bounds the root mean square of u"))
+        levels = [GroupStatistics(title, group, j) for j, title in enumerate(titles)]
         own = group.get("param_names") or [None] * len(group["params"])
         for j, (p, own_name) in enumerate(zip(group["params"], own, strict=True)):
             shape = " x ".join(map(str, p.shape)) or "a scalar"
@@ -101,7 +98,7 @@ def pairs_of(group: Mapping[str, Any]) -> list[tuple[float | Tensor, float | Ten
 
 def moments_of(entry: Entry, optimizer: Optimizer) -> Moments | None:
     """The moments of an entry; None before its parameter's first step."""
-    state, group = optimizer.state.get(entry.param), optimizer.param_groups[entry.group.group]
+    state, group = optimizer.state.get(entry.param), entry.group.options
     if not state:
         return None
     if isinstance(optimizer, KAdam):

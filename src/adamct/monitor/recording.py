@@ -83,13 +83,13 @@ class Recorder:
                 self._rows.append(row)
                 holder = row[0].argmax()
                 taken.append((n_row, row[0, holder], self._entries[holder].name))
-        return _history(taken)
+        return history_of(taken)
 
     def leader(self, columns: Sequence[int], back: int) -> Leader:
         """Who leads these entries, so many rows before the last, and the record of its norms."""
         end = len(self._rows) - back
         window = np.array(self._rows)[:end]
-        column = columns[window[-1, 0, columns].argmax()]
+        column = columns[int(window[-1, 0, columns].argmax())]
         x, t = window[:, :, column].T
         return Leader(self._entries[column].name, np.array(self._n, float)[:end], t - 1, x)
 
@@ -105,7 +105,7 @@ class KAdamRecorder(Recorder):
         """Take the rows, and look at m and v once, as they are now."""
         levels, now = torch.stack(list(rows)), self.look()
         if now is None:  # steps without a single gradient
-            return _history([])
+            return history_of([])
         flat = _to_host(torch.cat([levels.flatten(), now.to(levels).flatten()]))
         x = flat[: levels.numel()].reshape(levels.shape)
         norms, self._t = flat[levels.numel() :].reshape(2, -1)
@@ -115,7 +115,7 @@ class KAdamRecorder(Recorder):
         self._level = np.array([entry.group.level for entry in self._entries])
         last = np.flatnonzero(self._level == levels.shape[1] - 1)
         name = self._entries[last[self._norms[last].argmax()]].name
-        return _history(zip(n, x[:, -1], [""] * (len(n) - 1) + [name], strict=True))
+        return history_of(zip(n, x[:, -1], [""] * (len(n) - 1) + [name], strict=True))
 
     def leader(self, columns: Sequence[int], back: int) -> Leader:
         """The entry with the largest norm at the last flush.
@@ -123,7 +123,7 @@ class KAdamRecorder(Recorder):
         Its record is KAdam's maximum over all groups, so that a group that does not hold it has
         a record of one row.
         """
-        column = columns[self._norms[columns].argmax()]
+        column = columns[int(self._norms[columns].argmax())]
         entry, norm = self._entries[column], self._norms[column]
         rows = np.array(self._n, float)
         own_n = np.maximum(self._t[column] - 1 - (rows[-1] - rows), -1)
@@ -135,14 +135,18 @@ class KAdamRecorder(Recorder):
 
     def _clamped(self, norms: FloatArray) -> FloatArray:
         """The norms as KAdam's guard leaves them."""
-        groups = self._optimizer.param_groups
-        guarded = [is_guarded(groups[entry.group.group]) for entry in self._entries]
+        guarded = [is_guarded(entry.group.options) for entry in self._entries]
         β, γ = np.array([entry.group.pair for entry in self._entries]).T
         D = discrete_max_update_bound(np.maximum(self._t - 1, 0), β, γ)
         return np.where(guarded, np.minimum(norms, D * (1 + GUARD_MARGIN)), norms)
 
 
-def _history(rows: Iterable[tuple[int, float, str]]) -> History:
+def history_of(rows: Iterable[tuple[int, float, str]]) -> History:
+    """The history of (n, max-update, leader), one row a step.
+
+    >>> history_of([(0, 1.0, "weight"), (1, 0.5, "bias")]).n
+    array([0, 1])
+    """
     n, max_update, leader = zip(*rows, strict=True) if (rows := list(rows)) else ((), (), ())
     return History(np.array(n, np.int64), np.array(max_update, float), np.array(leader, object))
 

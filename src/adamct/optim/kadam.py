@@ -198,6 +198,7 @@ class KAdam(Optimizer):
         if not state:
             state.update(initial_state(p, group))
         n, m, v = state["step"], state["m"], state["v"]
+        g: Any = p.grad  # which there is
         dtype, dims, levels = m[0].dtype, mean_dims(p, group), scalars.levels(n, m[0].dtype)
         if len(m) != len(levels):
             raise RuntimeError(
@@ -207,15 +208,18 @@ class KAdam(Optimizer):
         decay: Decay = "none"
         if group["weight_decay"] != 0:
             decay = "decoupled" if group["decoupled"] else "coupled"
-        moments = p, p.grad, m, v
-        flags = {"decay": decay, "maximize": group["maximize"], "track": self.track_max_update}
+        flags: dict[str, Any] = {
+            "decay": decay,
+            "maximize": group["maximize"],
+            "track": self.track_max_update,
+        }
         norms = None
         if compiled and dims is None:
             packed = scalars.packed(n, dtype, p.device)
-            norms = compiled_update(*moments, *packed, forced=bool(self.compiled), **flags)
+            norms = compiled_update(p, g, m, v, *packed, forced=bool(self.compiled), **flags)
         if norms is None:
             norms = kadam_update(
-                *moments, levels, lr=scalars.lr, weight_decay=group["weight_decay"],
+                p, g, m, v, levels, lr=scalars.lr, weight_decay=group["weight_decay"],
                 eps=effective_eps(group, dtype), mean_dims=dims, **flags,
             )  # fmt: skip
         state["step"] = n + 1
