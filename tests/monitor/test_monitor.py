@@ -238,7 +238,7 @@ def test_it_warns_of_the_pair_at_once_and_of_a_rider_within_200_steps(make, eps)
 def test_it_is_silent_where_the_update_is_bounded(make, betas):
     said, watching = caught(make, betas, 300)
     assert said == []
-    assert watching.groups[0].max_update <= watching.groups[0].diagnosis.limit
+    assert watching.groups[0].max_update <= watching.groups[0].diagnosis.D_limit
     report = watching.report()
     assert "unstable" not in report.replace("unstable in the paper", "")
     assert ("the paper's C is negative" in report) == (betas == STRIP)

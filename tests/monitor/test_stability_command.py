@@ -119,7 +119,7 @@ def test_json_has_the_numbers_of_the_theory(output):
 def test_a_diagnosis_agrees_with_the_theory_and_its_remedy_cures(beta, gamma):
     diagnosis = diagnose(beta, gamma)
     assert diagnosis.stable == exactly_stable(beta, gamma) == diagnosis.verdict.startswith("stable")
-    assert diagnosis.stable == (diagnosis.remedy == "") == np.isfinite(diagnosis.limit)
+    assert diagnosis.stable == (diagnosis.remedy == "") == np.isfinite(diagnosis.D_limit)
     assert diagnosis.exact_rate == discrete_growth_rate(beta, gamma)
     json.dumps(diagnosis.as_dict(), allow_nan=False)
     text = dict(diagnosis.rows())

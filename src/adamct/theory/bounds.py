@@ -8,14 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adamct.theory.domain import (
-    FloatArray,
-    Values,
-    decay,
-    one_minus_power,
-    plain,
-    whole_steps,
-)
+from adamct.theory.domain import FloatArray, Values, decay, one_minus_power, plain, whole_steps
 from adamct.theory.stability import log_ratio, stability_coefficient
 
 
