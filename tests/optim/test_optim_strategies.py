@@ -10,17 +10,13 @@ from adamct.optim import STRATEGIES, strategy_hyperparameters
 DECAYS = st.floats(0, 1 - 1e-9)
 
 
-@given(strategy=st.sampled_from(STRATEGIES), beta=DECAYS, gamma=DECAYS)
-def test_one_level_is_the_pair_itself(strategy, beta, gamma):
-    assert strategy_hyperparameters(strategy, 1, beta, gamma) == ((beta,), (gamma,))
-
-
 @given(strategy=st.sampled_from(STRATEGIES), k=st.integers(1, 12), beta=DECAYS, gamma=DECAYS)
-def test_every_strategy_gives_k_decays(strategy, k, beta, gamma):
+def test_every_strategy_gives_k_decays_and_one_level_is_the_pair_itself(strategy, k, beta, gamma):
     betas, gammas = strategy_hyperparameters(strategy, k, beta, gamma)
-    assert len(betas) == len(gammas) == k
+    assert (len(betas), len(gammas)) == (k, k)
     assert all(0 <= x < 1 for x in betas + gammas)
     assert len(set(betas)) == len(set(gammas)) == 1
+    assert strategy_hyperparameters(strategy, 1, beta, gamma) == ((beta,), (gamma,))
 
 
 @pytest.mark.parametrize("k", [2, 3, 10])
