@@ -215,8 +215,9 @@ def test_nothing_waits_between_flushes_and_a_flush_is_one_transfer(make, monkeyp
     assert waits.n == 0
 
 
-@pytest.mark.parametrize("make", [regression, language_model])
-@pytest.mark.parametrize("eps", [1e-8, 1e-12])
+@pytest.mark.parametrize(
+    ("make", "eps"), [(regression, 1e-8), (regression, 1e-12), (language_model, 1e-8)]
+)
 def test_it_warns_of_the_pair_at_once_and_of_a_rider_within_200_steps(make, eps):
     said, watching = caught(make, UNSTABLE, 200, eps=eps)
     assert len(said) == 2
@@ -233,12 +234,14 @@ def test_it_warns_of_the_pair_at_once_and_of_a_rider_within_200_steps(make, eps)
     assert of_rider.split(" ")[0] in names
 
 
-@pytest.mark.parametrize("make", [regression, language_model])
-@pytest.mark.parametrize("betas", [STABLE, STRIP])
-def test_it_is_silent_where_the_update_is_bounded(make, betas):
-    said, watching = caught(make, betas, 300)
+@pytest.mark.parametrize(
+    ("make", "betas", "n_steps"),
+    [(regression, STABLE, 300), (regression, STRIP, 300), (language_model, STRIP, 200)],
+)
+def test_it_is_silent_where_the_update_is_bounded(make, betas, n_steps):
+    said, watching = caught(make, betas, n_steps)
     assert said == []
-    assert watching.groups[0].max_update <= watching.groups[0].diagnosis.limit
+    assert watching.groups[0].max_update <= watching.groups[0].diagnosis.D_limit
     report = watching.report()
     assert "unstable" not in report.replace("unstable in the paper", "")
     assert ("the paper's C is negative" in report) == (betas == STRIP)

@@ -51,15 +51,19 @@ def test_an_unknown_option_is_refused():
         ({"eps": -1e-8}, ValueError, ["eps=-1e-08", ">= 0"]),
         ({"eps": math.inf}, ValueError, ["eps=inf", "finite"]),
         ({"weight_decay": math.nan}, ValueError, ["weight_decay=nan", ">= 0"]),
-        ({"beta": 1.0}, ValueError, ["beta=1.0", "[0, 1)"]),
-        ({"gamma": -0.1}, ValueError, ["gamma=-0.1", "[0, 1)"]),
+        ({"beta": 1.0}, ValueError, ["beta = 1.0", "[0, 1)"]),
+        ({"gamma": -0.1}, ValueError, ["gamma = -0.1", "[0, 1)"]),
         ({"k": 0}, ValueError, ["k=0", "k >= 1"]),
         ({"k": 1.5}, TypeError, ["k=1.5", "integer"]),
         ({"strategy": "linear"}, ValueError, ["'linear'", "inverse_exp"]),
         ({"level_betas": [0.9]}, ValueError, ["level_gammas=None", "both"]),
         ({"level_betas": [0.9], "level_gammas": [0.9, 0.8]}, ValueError, ["(0.9,)", "one decay"]),
         ({"level_betas": [], "level_gammas": []}, ValueError, ["level_betas=()"]),
-        ({"level_betas": [1.0], "level_gammas": [0.9]}, ValueError, ["level_betas=1.0", "[0, 1)"]),
+        (
+            {"level_betas": [1.0], "level_gammas": [0.9]},
+            ValueError,
+            ["level_betas = 1.0", "[0, 1)"],
+        ),
         ({"state_dtype": torch.bfloat16}, ValueError, ["bfloat16", "float32", "float64"]),
     ],
 )
@@ -75,12 +79,9 @@ def test_errors_name_value_and_expectation(options, error, words):
     assert len(optimizer.param_groups) == 1
 
 
-def test_second_moment_is_checked():
+def test_a_group_is_a_dict_and_its_second_moment_is_checked():
     with pytest.raises(ValueError, match=r"second_moment='mean'.*tensor_mean"):
         KAdam([{"params": one(), "second_moment": "mean"}])
-
-
-def test_a_group_is_a_dict():
     with pytest.raises(TypeError, match="expected a dict"):
         KAdam(one()).add_param_group(one())
 

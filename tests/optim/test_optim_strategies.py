@@ -10,17 +10,13 @@ from adamct.optim import STRATEGIES, strategy_hyperparameters
 DECAYS = st.floats(0, 1 - 1e-9)
 
 
-@given(strategy=st.sampled_from(STRATEGIES), beta=DECAYS, gamma=DECAYS)
-def test_one_level_is_the_pair_itself(strategy, beta, gamma):
-    assert strategy_hyperparameters(strategy, 1, beta, gamma) == ((beta,), (gamma,))
-
-
 @given(strategy=st.sampled_from(STRATEGIES), k=st.integers(1, 12), beta=DECAYS, gamma=DECAYS)
-def test_every_strategy_gives_k_decays(strategy, k, beta, gamma):
+def test_every_strategy_gives_k_decays_and_one_level_is_the_pair_itself(strategy, k, beta, gamma):
     betas, gammas = strategy_hyperparameters(strategy, k, beta, gamma)
-    assert len(betas) == len(gammas) == k
+    assert (len(betas), len(gammas)) == (k, k)
     assert all(0 <= x < 1 for x in betas + gammas)
     assert len(set(betas)) == len(set(gammas)) == 1
+    assert strategy_hyperparameters(strategy, 1, beta, gamma) == ((beta,), (gamma,))
 
 
 @pytest.mark.parametrize("k", [2, 3, 10])
@@ -51,11 +47,11 @@ def test_numpy_scalars_become_python_floats():
         (("exp", 0, 0.999, 0.9), ValueError, ["k=0", "k >= 1"]),
         (("exp", 2.0, 0.999, 0.9), TypeError, ["k=2.0", "integer"]),
         (("exp", True, 0.999, 0.9), TypeError, ["k=True", "integer"]),
-        (("exp", 2, 1.0, 0.9), ValueError, ["beta=1.0", "[0, 1)", "betas[1]"]),
-        (("exp", 2, 0.999, -0.1), ValueError, ["gamma=-0.1", "[0, 1)", "betas[0]"]),
-        (("exp", 2, math.nan, 0.9), ValueError, ["beta=nan", "[0, 1)"]),
-        (("exp", 2, "0.999", 0.9), TypeError, ["beta='0.999'", "number"]),
-        (("root", 2, 1 - 1e-16, 0.9), ValueError, ["beta=1.0", "[0, 1)"]),
+        (("exp", 2, 1.0, 0.9), ValueError, ["beta = 1.0", "[0, 1)", "betas[1]"]),
+        (("exp", 2, 0.999, -0.1), ValueError, ["gamma = -0.1", "[0, 1)", "betas[0]"]),
+        (("exp", 2, math.nan, 0.9), ValueError, ["beta = nan", "[0, 1)"]),
+        (("exp", 2, "0.999", 0.9), TypeError, ["beta = '0.999'", "number"]),
+        (("root", 2, 1 - 1e-16, 0.9), ValueError, ["beta = 1.0", "[0, 1)"]),
     ],
 )
 def test_errors_name_value_and_expectation(arguments, error, words):

@@ -121,7 +121,7 @@ def test_a_large_eps_stands_before_the_bias_correction():
 @given(st.integers(0, 100), *[st.one_of(st.just(0.0), st.floats(0.01, 0.99))] * 2)
 def test_bias_correction_against_rational_arithmetic(n, beta, gamma):
     square = (1 - Fraction(beta) ** (n + 1)) / (1 - Fraction(gamma) ** (n + 1)) ** 2
-    scalars = level_scalars(n, beta, gamma, largest=None)
+    scalars = level_scalars(n, beta, gamma, largest=0.0)
     assert scalars.correction == pytest.approx(math.sqrt(square), rel=1e-13)
 
 

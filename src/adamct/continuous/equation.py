@@ -20,6 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from adamct.theory.domain import decay
+
 
 @dataclass(frozen=True)
 class Point:
@@ -43,12 +45,24 @@ class Point:
 
 @dataclass(frozen=True)
 class AdamEquation:
-    """Equation (4) with its constants η, β, γ, λ (lr, beta, gamma, weight_decay)."""
+    """Equation (4) with its constants η, β, γ, λ (lr, beta, gamma, weight_decay).
+
+    Raises:
+        TypeError, ValueError: a constant that cannot work.
+    """
 
     η: float
     β: float
     γ: float
     λ: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.η) and self.η > 0):
+            raise ValueError(f"lr is {self.η}; expected a finite number above 0")
+        for name, value in (("beta", self.β), ("gamma", self.γ)):
+            decay(name, value, needed_by="Lemma 1", remedy="take both from inside (0, 1)")
+        if not (math.isfinite(self.λ) and self.λ >= 0):
+            raise ValueError(f"weight_decay is {self.λ}; expected a finite number, 0 or above")
 
     @property
     def rate_m(self) -> float:

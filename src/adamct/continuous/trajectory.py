@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -14,7 +13,6 @@ from torch import Tensor
 from adamct.continuous.equation import AdamEquation, Point
 from adamct.continuous.objective import Objective
 from adamct.continuous.schemes import SCHEMES
-from adamct.theory.domain import open_decay
 
 PSI0 = ("rest", "sign")
 
@@ -141,14 +139,18 @@ def solve(
         {'weight': (1, 3), 'bias': (1,)}
 
     """
-    _check_settings(lr, beta, gamma, weight_decay, n_substeps, scheme, psi0)
+    equation = AdamEquation(η=lr, β=beta, γ=gamma, λ=weight_decay)
+    if isinstance(n_substeps, bool) or not isinstance(n_substeps, int) or n_substeps < 1:
+        raise ValueError(f"n_substeps is {n_substeps!r}; expected a whole number, 1 or above")
+    for name, value, choices in (("scheme", scheme, SCHEMES), ("psi0", psi0, PSI0)):
+        if value not in choices:
+            raise ValueError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
     objective = Objective(loss, params)
     if start is not None and start.theta.shape != objective.initial.shape:
         raise ValueError(
             f"start has {start.theta.numel()} parameters and params {objective.initial.numel()}; "
             "expected the params of the trajectory that start was taken from"
         )
-    equation = AdamEquation(η=lr, β=beta, γ=gamma, λ=weight_decay)
     step, h = SCHEMES[scheme].step, lr / n_substeps
 
     def state_at(n: int, x: Point) -> State:
@@ -203,26 +205,3 @@ class _HeldBatch:
                 f"the loss or the parameters are no longer finite in step {n}; check the loss and "
                 "the batch of that step, or lower lr (Euler also needs n_substeps > 1)"
             )
-
-
-def _check_settings(
-    lr: float,
-    beta: float,
-    gamma: float,
-    weight_decay: float,
-    n_substeps: int,
-    scheme: str,
-    psi0: str,
-) -> None:
-    if not (math.isfinite(lr) and lr > 0):
-        raise ValueError(f"lr is {lr}; expected a finite number above 0")
-    for name, value in (("beta", beta), ("gamma", gamma)):
-        open_decay(name, value, "Lemma 1", "take both from inside (0, 1)")
-    if not (math.isfinite(weight_decay) and weight_decay >= 0):
-        raise ValueError(f"weight_decay is {weight_decay}; expected a finite number, 0 or above")
-    if isinstance(n_substeps, bool) or not isinstance(n_substeps, int) or n_substeps < 1:
-        raise ValueError(f"n_substeps is {n_substeps!r}; expected a whole number, 1 or above")
-    if scheme not in SCHEMES:
-        raise ValueError(f"scheme is {scheme!r}; expected one of {', '.join(SCHEMES)}")
-    if psi0 not in PSI0:
-        raise ValueError(f"psi0 is {psi0!r}; expected one of {', '.join(PSI0)}")

@@ -7,17 +7,14 @@ at the predicted rate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from torch.optim.optimizer import Optimizer
 
-from adamct.monitor.reading import Entry, pairs_of
-from adamct.monitor.recording import Leader
-from adamct.theory import local_slopes, predicted_slope, share_at_predicted_rate
+from adamct.theory import local_slopes, predicted_slope
 from adamct.theory.diagnosis import PairDiagnosis, align, diagnose
 from adamct.theory.domain import FloatArray
 
@@ -85,25 +82,30 @@ def fit_of(n: FloatArray, x: FloatArray, beta: float, gamma: float, window: Wind
         return Fit()
     if len(centres) < window.n_slopes:
         return Fit()
-    predicted = predicted_slope(centres[-1], beta, gamma, half_width=window.half_width)
-    share = share_at_predicted_rate(
-        n, x, beta, gamma, tolerance=TOLERANCE, half_width=window.half_width
-    )
-    return Fit(float(slopes[-1]), predicted, share)
+    predicted = predicted_slope(centres, beta, gamma, half_width=window.half_width)
+    at_rate = np.abs(slopes - predicted) <= TOLERANCE * np.abs(predicted)
+    return Fit(float(slopes[-1]), float(predicted[-1]), float(np.mean(at_rate)))
 
 
-@dataclass
+class Leader(NamedTuple):
+    """The parameter that holds a group's max-update, and its record up to some row."""
+
+    name: str
+    rows: FloatArray  # the optimizer's step index of each row on record, shape (rows,)
+    own_n: FloatArray  # the parameter's, shape (rows,); −1 where it took no part
+    x: FloatArray  # ‖u_n‖∞, shape (rows,)
+
+
+@dataclass(eq=False)
 class GroupStatistics:
     """One parameter group, at one level, as of the last flush.
 
     Args:
         title: "group 0", and the level where there are several.
-        group: the group's index.
+        options: the parameter group itself.
         level: the level's index, 0 for torch's Adam.
-        columns: the entries that belong to it.
-        diagnosis: of its pair.
-        bounded: why no pair could make it grow (amsgrad), in words; "" if a pair could.
-        remarks: what else bears on the bound, as (name, value) in words.
+        columns: the indices of the entries that belong to it.
+        pair: (β, γ) in effect.
         since: the step index from which the pair has been this one.
         n: the leader's step index; -1 before the first step.
         max_update: ‖u_n‖∞ over the group's parameters.
@@ -113,12 +115,10 @@ class GroupStatistics:
     """
 
     title: str
-    group: int
+    options: Mapping[str, Any] = field(repr=False)
     level: int
-    columns: NDArray[np.intp]
-    diagnosis: PairDiagnosis
-    bounded: str = ""
-    remarks: list[tuple[str, str]] = field(default_factory=list)
+    columns: list[int] = field(default_factory=list)
+    pair: tuple[float, float] = (np.nan, np.nan)
     since: int = 0
     n: int = -1
     max_update: float = np.nan
@@ -131,15 +131,24 @@ class GroupStatistics:
         self.leader, self.n = leader.name, int(leader.own_n[-1])
         self.max_update = float(leader.x[-1])
         known = np.flatnonzero((leader.rows >= self.since) & (leader.own_n >= 0))[-window.n_rows :]
-        pair = self.diagnosis.beta, self.diagnosis.gamma
-        self.fit = fit_of(leader.own_n[known], leader.x[known], *pair, window)
+        self.fit = fit_of(leader.own_n[known], leader.x[known], *self.pair, window)
         if self.at_rate:
             self.last_fit = f"at n = {self.n}, {self.leader}"
 
     @property
+    def amsgrad(self) -> bool:
+        """Whether it keeps the largest v, so that no pair could make it grow."""
+        return bool(self.options.get("amsgrad"))
+
+    @property
+    def diagnosis(self) -> PairDiagnosis:
+        """What the theory says of its pair."""
+        return _diagnose(*self.pair)
+
+    @property
     def alarming(self) -> bool:
         """Whether the pair lets the max-update grow."""
-        return not self.diagnosis.stable and not self.bounded
+        return not self.diagnosis.stable and not self.amsgrad
 
     @property
     def at_rate(self) -> bool:
@@ -170,7 +179,9 @@ class GroupStatistics:
     def as_text(self) -> str:
         """The pair, both theories of it, and what was measured."""
         diagnosis = self.diagnosis
-        rows = [*diagnosis.rows(), *self.remarks]
+        rows = diagnosis.rows()
+        if self.options.get("second_moment") == "tensor_mean":
+            rows.append(("tensor_mean", "D_n bounds the root mean square of u"))
         if self.n >= 0:
             rows += [
                 diagnosis.bound_row(self.n),
@@ -179,7 +190,13 @@ class GroupStatistics:
                 ("grows exponentially", self._growth()),
             ]
         heading = f"{self.title}, {len(self.columns)} tensors: {diagnosis.both_orders}"
-        return f"{heading}\n  {self.bounded or diagnosis.verdict}\n{align(rows, indent='  ')}"
+        verdict = diagnosis.verdict
+        if self.amsgrad:
+            verdict = (
+                "stable for every pair: amsgrad keeps the largest v, which bounds the max-update "
+                f"by 1/√(1−β) = {(1 - diagnosis.beta) ** -0.5:.4g}"
+            )
+        return f"{heading}\n  {verdict}\n{align(rows, indent='  ')}"
 
     def _slope(self) -> str:
         if np.isnan(self.fit.slope):
@@ -187,7 +204,7 @@ class GroupStatistics:
         return f"{self.fit.slope:.4g} per step where ln D_n has {self.fit.predicted:.4g}"
 
     def _growth(self) -> str:
-        if self.diagnosis.exact_rate == 0 or self.bounded:
+        if self.diagnosis.exact_rate == 0 or self.amsgrad:
             return "no, nothing can grow exponentially"
         before = f"; it did {self.last_fit}" if self.last_fit and not self.at_rate else ""
         if np.isnan(self.fit.share):
@@ -196,38 +213,4 @@ class GroupStatistics:
         return f"{'yes' if self.at_rate else 'no'}, {share}{before}"
 
 
-def statistics_of(optimizer: Optimizer, entries: Sequence[Entry]) -> list[GroupStatistics]:
-    """The statistics of each parameter group and level that has entries.
-
-    >>> from adamct.monitor.reading import entries_of
-    >>> from adamct.optim import KAdam
-    >>> import torch
-    >>> optimizer = KAdam([torch.zeros(1)], k=2)
-    >>> [group.title for group in statistics_of(optimizer, entries_of(optimizer, {}))]
-    ['group 0, level 1 of 2', 'group 0, level 2 of 2']
-    """
-    groups = []
-    for i, group in enumerate(optimizer.param_groups):
-        pairs = pairs_of(group)
-        for level, (beta, gamma) in enumerate(pairs):
-            own = [j for j, entry in enumerate(entries) if (entry.group, entry.level) == (i, level)]
-            if own:
-                own_group = GroupStatistics(
-                    title=f"group {i}" + f", level {level + 1} of {len(pairs)}" * (len(pairs) > 1),
-                    group=i,
-                    level=level,
-                    columns=np.array(own),
-                    diagnosis=diagnose(float(beta), float(gamma)),
-                )
-                if group.get("amsgrad"):
-                    limit = (1 - own_group.diagnosis.beta) ** -0.5
-                    own_group.bounded = (
-                        "stable for every pair: amsgrad keeps the largest v, which bounds the "
-                        f"max-update by 1/√(1−β) = {limit:.4g}"
-                    )
-                if group.get("second_moment") == "tensor_mean":
-                    own_group.remarks.append(
-                        ("tensor_mean", "D_n bounds the root mean square of u")
-                    )
-                groups.append(own_group)
-    return groups
+_diagnose = lru_cache(maxsize=256)(diagnose)

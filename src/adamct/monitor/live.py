@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Hashable
-from types import TracebackType
+from contextlib import ExitStack
 
 import numpy as np
 import torch
@@ -13,11 +13,10 @@ from torch import Tensor
 from torch.optim import Adam, AdamW
 from torch.optim.optimizer import Optimizer
 
-from adamct.monitor.group_statistics import GroupStatistics, Window, statistics_of
+from adamct.monitor.group_statistics import GroupStatistics, Window
 from adamct.monitor.reading import NamedParameters, entries_of, names_in, pairs_of
-from adamct.monitor.recording import AdamRecorder, History, KAdamRecorder, Recorder
+from adamct.monitor.recording import History, KAdamRecorder, Recorder, history_of
 from adamct.optim import KAdam
-from adamct.theory.diagnosis import diagnose
 
 JUDGE_EVERY = 10  # rows
 
@@ -28,20 +27,13 @@ class StabilityWarning(UserWarning):
     """The pair of an optimizer is unstable, or a parameter's update grows exponentially."""
 
 
-def attach(
-    optimizer: Optimizer,
-    named_parameters: NamedParameters | None = None,
-    *,
-    every: int = 1,
-    flush_every: int = 20,
-    warn: bool | Callable[[StabilityWarning], object] = True,
-) -> Monitor:
+class Monitor:
     """Watch an optimizer's max-update from now on, through a hook after each of its steps.
 
     It warns at once if a pair is unstable (γ² ≥ β), and once more when the parameter that holds
     the max-update grows exponentially, or has outgrown what a stable pair shows. On torch's
     Adam a recorded step reads m and v of every parameter once. On KAdam, whose own tracking it
-    turns on, one step in ``flush_every`` does.
+    turns on, one step in ``flush_every`` does. ``monitor.attach`` is its short name.
 
     Args:
         optimizer: ``torch.optim.Adam`` or ``AdamW`` (for-loop, foreach or fused), or ``KAdam``.
@@ -51,8 +43,10 @@ def attach(
         flush_every: steps between transfers to the host, at which the leader is judged.
         warn: whether to warn; or a function to call with each ``StabilityWarning`` instead.
 
-    Returns:
-        The monitor: ``report()``, ``history``, ``groups``, ``detach()``; also a context manager.
+    Attributes:
+        groups: one ``GroupStatistics`` for each parameter group and level, as of the last flush.
+
+    ``report()``, ``history`` and ``detach()`` are what else there is; also a context manager.
 
     Raises:
         TypeError: another kind of optimizer.
@@ -68,15 +62,6 @@ def attach(
     >>> monitor.history.n, monitor.history.leader[-1]
     (array([0, 1, 2]), 'theta')
     """
-    return Monitor(optimizer, named_parameters, every=every, flush_every=flush_every, warn=warn)
-
-
-class Monitor:
-    """What ``attach`` returns, and takes the arguments of.
-
-    Attributes:
-        groups: one ``GroupStatistics`` for each parameter group and level, as of the last flush.
-    """
 
     groups: list[GroupStatistics]
     _pending: list[tuple[int, Tensor]]  # rows on the device, with their steps n
@@ -84,18 +69,25 @@ class Monitor:
     def __init__(
         self,
         optimizer: Optimizer,
-        named_parameters: NamedParameters | None,
+        named_parameters: NamedParameters | None = None,
         *,
-        every: int,
-        flush_every: int,
-        warn: bool | Callable[[StabilityWarning], object],
+        every: int = 1,
+        flush_every: int = 20,
+        warn: bool | Callable[[StabilityWarning], object] = True,
     ) -> None:
-        _check(optimizer, every, flush_every)
+        if not isinstance(optimizer, (Adam, AdamW, KAdam)):
+            raise TypeError(
+                f"got {type(optimizer).__name__}; expected torch.optim.Adam, AdamW or KAdam, whose "
+                "m and v the monitor reads. Of a wrapper, pass the optimizer inside"
+            )
+        for name, value in (("every", every), ("flush_every", flush_every)):
+            if value < 1:
+                raise ValueError(f"{name}={value!r} is too small; expected a number of steps >= 1")
         self._optimizer = optimizer
         self._names = {} if named_parameters is None else names_in(named_parameters)
         self._every, self._flush_every, self._warn = every, flush_every, warn
         self._window = Window.for_every(every)
-        self._history: list[History] = []
+        self._history = [history_of([])]
         self._warned: set[Hashable] = set()
         self._begin()
         if self._names and not any(entry.param in self._names for entry in self._entries):
@@ -103,13 +95,12 @@ class Monitor:
                 f"none of the {len(self._names)} named parameters is the optimizer's; pass the "
                 "model whose parameters it steps"
             )
+        self._undo = ExitStack()
         if isinstance(optimizer, KAdam):
-            self._tracked = optimizer.track_max_update
-            optimizer.track_max_update = True
-        self._hooks = [
-            optimizer.register_step_post_hook(self._after_step),
-            optimizer.register_load_state_dict_post_hook(self._after_load),
-        ]
+            tracked, optimizer.track_max_update = optimizer.track_max_update, True
+            self._undo.callback(setattr, optimizer, "track_max_update", tracked)
+        self._undo.enter_context(optimizer.register_step_post_hook(self._after_step))
+        self._undo.enter_context(optimizer.register_load_state_dict_post_hook(self._after_load))
         self._warn_of_pairs()
 
     def flush(self) -> None:
@@ -123,11 +114,9 @@ class Monitor:
         self._history.append(self._recorder.take(n, rows))
         self._warn_of_pairs()
         # Growth can end in a reset just before the flush: so judge along the way, too.
-        for back in reversed(range(0, len(rows), JUDGE_EVERY)):
+        for back in reversed(range(0, len(self._history[-1].n), JUDGE_EVERY)):
             for group in self.groups:
-                leader = self._recorder.leader(group.columns, back)
-                if leader is not None:
-                    group.update(leader, self._window)
+                group.update(self._recorder.leader(group.columns, back), self._window)
                 if group.grows:
                     self._warn_once("grows", group.growth_text())
 
@@ -135,8 +124,7 @@ class Monitor:
     def history(self) -> History:
         """What has been recorded, up to the last step."""
         self.flush()
-        nothing = History(np.empty(0, np.int64), np.empty(0), np.empty(0, object))
-        return History(*map(np.concatenate, zip(nothing, *self._history, strict=True)))
+        return History(*map(np.concatenate, zip(*self._history, strict=True)))
 
     def report(self) -> str:
         """Every group's pair under both theories, its max-update, and who holds it."""
@@ -148,41 +136,27 @@ class Monitor:
     def detach(self) -> None:
         """Flush, and leave the optimizer as it was."""
         self.flush()
-        for hook in self._hooks:
-            hook.remove()
-        if self._hooks and isinstance(self._optimizer, KAdam):
-            self._optimizer.track_max_update = self._tracked
-        self._hooks = []
+        self._undo.close()
 
     def __enter__(self) -> Monitor:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.detach()
 
-    def _begin(self) -> None:
-        """Lay everything out for the optimizer's groups and state as they are now."""
+    def _begin(self, n: int | None = None) -> None:
+        """Lay everything out for the optimizer's groups and state as they are now, at step n."""
         optimizer = self._optimizer
         self._layout = _layout(optimizer)
         self._entries = entries_of(optimizer, self._names)
-        self.groups = statistics_of(optimizer, self._entries)
+        self.groups = list(dict.fromkeys(entry.group for entry in self._entries))
         steps = (optimizer.state.get(entry.param, {}).get("step", 0) for entry in self._entries)
-        self._n = int(max(steps, default=0))  # of the next step
-        self._pairs: dict[tuple[int, int], tuple[float, float]] = {}
+        self._n = int(max(steps, default=0)) if n is None else n  # of the next step
         self._read_pairs(tensors=True)
         self._pending = []
         self._since_flush = 0
-        keep = self._window.n_rows + self._flush_every
-        self._recorder: Recorder
-        if isinstance(optimizer, KAdam):
-            self._recorder = KAdamRecorder(optimizer, self._entries, self._pairs, keep)
-        else:
-            self._recorder = AdamRecorder(optimizer, self._entries, self._pairs, keep)
+        kind = KAdamRecorder if isinstance(optimizer, KAdam) else Recorder
+        self._recorder = kind(optimizer, self._entries, self._window.n_rows + self._flush_every)
 
     def _after_load(self, optimizer: Optimizer) -> None:
         self.flush()
@@ -192,16 +166,12 @@ class Monitor:
     @torch.compiler.disable
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
-        if _layout(optimizer) != self._layout:  # a group has been added since the last step
+        if _layout(optimizer) != self._layout:  # groups have changed since the last step
             self.flush()
-            n = self._n
-            self._begin()
-            self._n = n
+            self._begin(self._n)
         self._read_pairs(tensors=False)
-        if self._n % self._every == 0:
-            row = self._recorder.row()
-            if row is not None:
-                self._pending.append((self._n, row))
+        if self._n % self._every == 0 and (row := self._recorder.row()) is not None:
+            self._pending.append((self._n, row))
         self._n += 1
         self._since_flush += 1
         if self._since_flush >= self._flush_every:
@@ -210,15 +180,12 @@ class Monitor:
     def _read_pairs(self, *, tensors: bool) -> None:
         """Note the pairs in effect. For those that are tensors one may have to wait."""
         for group in self.groups:
-            beta, gamma = pairs_of(self._optimizer.param_groups[group.group])[group.level]
+            beta, gamma = pairs_of(group.options)[group.level]
             if isinstance(beta, Tensor) and not tensors:
                 continue
-            key, pair = (group.group, group.level), (float(beta), float(gamma))
-            if self._pairs.get(key) != pair:
-                self._pairs[key] = pair
-                group.since = self._n
-            if tensors and pair != (group.diagnosis.beta, group.diagnosis.gamma):
-                group.diagnosis = diagnose(*pair)
+            pair = float(beta), float(gamma)
+            if pair != group.pair:
+                group.pair, group.since = pair, self._n
 
     def _warn_of_pairs(self) -> None:
         for group in self.groups:
@@ -235,19 +202,11 @@ class Monitor:
             warnings.warn(message, StabilityWarning, stacklevel=_depth_of_caller())
 
 
-def _check(optimizer: Optimizer, every: int, flush_every: int) -> None:
-    if not isinstance(optimizer, (Adam, AdamW, KAdam)):
-        raise TypeError(
-            f"got {type(optimizer).__name__}; expected torch.optim.Adam, AdamW or KAdam, whose m "
-            "and v the monitor reads. Of a wrapper, pass the optimizer inside"
-        )
-    for name, value in (("every", every), ("flush_every", flush_every)):
-        if value < 1:
-            raise ValueError(f"{name}={value!r} is too small; expected a number of steps >= 1")
+attach = Monitor
 
 
-def _layout(optimizer: Optimizer) -> list[int]:
-    return [len(group["params"]) for group in optimizer.param_groups]
+def _layout(optimizer: Optimizer) -> list[tuple[int, int]]:
+    return [(id(group), len(group["params"])) for group in optimizer.param_groups]
 
 
 def _depth_of_caller() -> int:

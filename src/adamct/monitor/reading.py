@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
+from adamct.monitor.group_statistics import GroupStatistics
 from adamct.optim import KAdam, level_decays
-from adamct.optim.update import StepScalars
+from adamct.optim.update import effective_eps
 
 NamedParameters: TypeAlias = nn.Module | Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]
 
@@ -29,8 +30,7 @@ class Entry:
 
     param: Tensor
     name: str
-    group: int
-    level: int
+    group: GroupStatistics
 
 
 class Moments(NamedTuple):
@@ -48,18 +48,26 @@ class Moments(NamedTuple):
 def entries_of(optimizer: Optimizer, names: Mapping[Tensor, str]) -> list[Entry]:
     """Every parameter with elements, once for each level, in the optimizer's order.
 
+    Each comes with the statistics of its group at its level, which are made here.
+
     >>> weight = nn.Parameter(torch.zeros(3, 2))
-    >>> [entry.name for entry in entries_of(torch.optim.Adam([weight]), {})]
-    ['parameter 0 of group 0 (3 x 2)']
+    >>> entries = entries_of(KAdam([weight], k=2), {})
+    >>> [(entry.name, entry.group.title) for entry in entries]  # doctest: +NORMALIZE_WHITESPACE
+    [('parameter 0 of group 0 (3 x 2)', 'group 0, level 1 of 2'),
+     ('parameter 0 of group 0 (3 x 2)', 'group 0, level 2 of 2')]
     """
-    entries = []
+    entries: list[Entry] = []
     for i, group in enumerate(optimizer.param_groups):
+        k = len(pairs_of(group))
+        titles = [f"group {i}" + f", level {level + 1} of {k}" * (k > 1) for level in range(k)]
+        levels = [GroupStatistics(title, group, j) for j, title in enumerate(titles)]
         own = group.get("param_names") or [None] * len(group["params"])
         for j, (p, own_name) in enumerate(zip(group["params"], own, strict=True)):
             shape = " x ".join(map(str, p.shape)) or "a scalar"
             name = names.get(p) or own_name or f"parameter {j} of group {i} ({shape})"
-            if p.numel() > 0:
-                entries += [Entry(p, name, i, level) for level in range(len(pairs_of(group)))]
+            for level in levels if p.numel() > 0 else ():
+                level.columns.append(len(entries))
+                entries.append(Entry(p, name, level))
     return entries
 
 
@@ -88,19 +96,17 @@ def pairs_of(group: Mapping[str, Any]) -> list[tuple[float | Tensor, float | Ten
     return list(zip(*level_decays(group), strict=True))
 
 
-def moments_of(entry: Entry, optimizer: Optimizer, beta: float, gamma: float) -> Moments | None:
+def moments_of(entry: Entry, optimizer: Optimizer) -> Moments | None:
     """The moments of an entry; None before its parameter's first step."""
-    state, group = optimizer.state.get(entry.param), optimizer.param_groups[entry.group]
+    state, group = optimizer.state.get(entry.param), entry.group.options
     if not state:
         return None
     if isinstance(optimizer, KAdam):
-        m, v = state["m"][entry.level], state["v"][entry.level]
+        m, v = state["m"][entry.group.level], state["v"][entry.group.level]
         step = torch.tensor(state["step"], dtype=torch.float64)
-        eps = StepScalars(group).eps(m.dtype)
-        return Moments(m, v, step, beta, gamma, eps, corrected_eps=False)
-    m = state["exp_avg"]
+        return Moments(m, v, step, *entry.group.pair, effective_eps(group, m.dtype), False)
     v = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
-    return Moments(m, v, state["step"], beta, gamma, group["eps"], corrected_eps=True)
+    return Moments(state["exp_avg"], v, state["step"], *entry.group.pair, group["eps"], True)
 
 
 def max_updates(moments: Sequence[Moments | None]) -> Tensor | None:

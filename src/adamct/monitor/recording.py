@@ -8,8 +8,8 @@ looked up in m and v once a flush.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
+from adamct.monitor.group_statistics import Leader
 from adamct.monitor.reading import Entry, max_updates, moments_of
-from adamct.optim import KAdam
 from adamct.optim.update import GUARD_MARGIN, is_guarded
 from adamct.theory import discrete_max_update_bound
 from adamct.theory.domain import FloatArray
-
-Pairs = Mapping[tuple[int, int], tuple[float, float]]  # (group, level) → (β, γ)
 
 
 class History(NamedTuple):
@@ -41,42 +39,41 @@ class History(NamedTuple):
     leader: NDArray[np.object_]
 
 
-class Leader(NamedTuple):
-    """The parameter that holds a group's max-update, and its record up to that row."""
+class Recorder:
+    """Rows of shape (2, entries), as of ``look``: the way of torch's Adam.
 
-    name: str
-    rows: FloatArray  # the optimizer's step index of each row on record, shape (rows,)
-    own_n: FloatArray  # the parameter's, shape (rows,); −1 where it took no part
-    x: FloatArray  # ‖u_n‖∞, shape (rows,)
+    Args:
+        optimizer: what is watched.
+        entries: its parameters, at each of its levels.
+        keep: how many rows to keep.
+    """
 
-
-class Recorder(Protocol):
-    """One kind of optimizer's way of recording."""
-
-    def row(self) -> Tensor | None:
-        """What to keep of the step just taken, without waiting for the device."""
-
-    def take(self, n: Sequence[int], rows: Sequence[Tensor]) -> History:
-        """Bring rows of the steps n to the host, in one transfer."""
-
-    def leader(self, columns: NDArray[np.intp], back: int) -> Leader | None:
-        """Who leads these entries, so many rows before the last; None if nothing is on record."""
-
-
-class AdamRecorder:
-    """Rows of shape (2, entries): ‖u_n‖∞ and t of every entry."""
-
-    def __init__(self, optimizer: Optimizer, entries: Sequence[Entry], pairs: Pairs, keep: int):
-        self._optimizer, self._entries, self._pairs = optimizer, entries, pairs
+    def __init__(self, optimizer: Optimizer, entries: Sequence[Entry], keep: int) -> None:
+        self._optimizer, self._entries = optimizer, entries
         self._n: deque[int] = deque(maxlen=keep)
         self._rows: deque[FloatArray] = deque(maxlen=keep)
 
+    def look(self) -> Tensor | None:
+        """‖u_n‖∞ and t of each entry at the last step, shape (2, entries), 0 if it took no part.
+
+        Without waiting for the device. None before the first step.
+        """
+        # A parameter with a gradient took part. Between steps, after zero_grad, none has any.
+        zeroed = all(entry.param.grad is None for entry in self._entries)
+        took_part = [zeroed or entry.param.grad is not None for entry in self._entries]
+        return max_updates(
+            [
+                moments_of(entry, self._optimizer) if took else None
+                for entry, took in zip(self._entries, took_part, strict=True)
+            ]
+        )
+
     def row(self) -> Tensor | None:
-        """Read m and v of every parameter that took part."""
-        return look(self._optimizer, self._entries, self._pairs)
+        """What to keep of the step just taken, without waiting for the device."""
+        return self.look()
 
     def take(self, n: Sequence[int], rows: Sequence[Tensor]) -> History:
-        """Take the rows in which a parameter advanced."""
+        """Bring rows of the steps n to the host, in one transfer; those in which one advanced."""
         taken = []
         for n_row, row in zip(n, _to_host(torch.stack(list(rows))), strict=True):
             # GradScaler lets a fused optimizer step without effect: t stands still.
@@ -86,101 +83,70 @@ class AdamRecorder:
                 self._rows.append(row)
                 holder = row[0].argmax()
                 taken.append((n_row, row[0, holder], self._entries[holder].name))
-        return _history(taken)
+        return history_of(taken)
 
-    def leader(self, columns: NDArray[np.intp], back: int) -> Leader | None:
-        """The entry with the largest norm, and the record of its norms."""
-        if len(self._rows) <= back:
-            return None
+    def leader(self, columns: Sequence[int], back: int) -> Leader:
+        """Who leads these entries, so many rows before the last, and the record of its norms."""
         end = len(self._rows) - back
         window = np.array(self._rows)[:end]
-        column = columns[window[-1, 0, columns].argmax()]
+        column = columns[int(window[-1, 0, columns].argmax())]
         x, t = window[:, :, column].T
         return Leader(self._entries[column].name, np.array(self._n, float)[:end], t - 1, x)
 
 
-class KAdamRecorder:
-    """Rows of shape (k,): ‖u^{(1)}‖∞ … ‖u^{(k)}‖∞ over all parameters."""
-
-    def __init__(self, optimizer: KAdam, entries: Sequence[Entry], pairs: Pairs, keep: int):
-        self._optimizer, self._entries, self._pairs = optimizer, entries, pairs
-        self._n: deque[int] = deque(maxlen=keep)
-        self._rows: deque[FloatArray] = deque(maxlen=keep)
-        self._norms = self._t = np.zeros(len(entries))
-        self._level = np.array([entry.level for entry in entries])
+class KAdamRecorder(Recorder):
+    """Rows of shape (k,), ‖u^{(1)}‖∞ … ‖u^{(k)}‖∞ over all parameters, by KAdam's own tracking."""
 
     def row(self) -> Tensor | None:
         """KAdam's own max-update."""
-        return self._optimizer.max_update
+        return self._optimizer.max_update  # type: ignore[attr-defined]
 
     def take(self, n: Sequence[int], rows: Sequence[Tensor]) -> History:
         """Take the rows, and look at m and v once, as they are now."""
-        levels = torch.stack(list(rows))
-        now = look(self._optimizer, self._entries, self._pairs)
+        levels, now = torch.stack(list(rows)), self.look()
         if now is None:  # steps without a single gradient
-            return _history([])
+            return history_of([])
         flat = _to_host(torch.cat([levels.flatten(), now.to(levels).flatten()]))
         x = flat[: levels.numel()].reshape(levels.shape)
         norms, self._t = flat[levels.numel() :].reshape(2, -1)
         self._norms = self._clamped(norms)
         self._n.extend(n)
         self._rows.extend(x)
+        self._level = np.array([entry.group.level for entry in self._entries])
         last = np.flatnonzero(self._level == levels.shape[1] - 1)
         name = self._entries[last[self._norms[last].argmax()]].name
-        return _history(zip(n, x[:, -1], [""] * (len(n) - 1) + [name], strict=True))
+        return history_of(zip(n, x[:, -1], [""] * (len(n) - 1) + [name], strict=True))
 
-    def leader(self, columns: NDArray[np.intp], back: int) -> Leader | None:
+    def leader(self, columns: Sequence[int], back: int) -> Leader:
         """The entry with the largest norm at the last flush.
 
         Its record is KAdam's maximum over all groups, so that a group that does not hold it has
         a record of one row.
         """
-        if len(self._rows) <= back:
-            return None
-        column = columns[self._norms[columns].argmax()]
+        column = columns[int(self._norms[columns].argmax())]
         entry, norm = self._entries[column], self._norms[column]
         rows = np.array(self._n, float)
         own_n = np.maximum(self._t[column] - 1 - (rows[-1] - rows), -1)
-        if norm < self._norms[self._level == entry.level].max():
+        if norm < self._norms[self._level == entry.group.level].max():
             return Leader(entry.name, rows[-1:], own_n[-1:], np.array([norm]))
         end = len(rows) - back
-        x = np.array(self._rows)[:end, entry.level]
+        x = np.array(self._rows)[:end, entry.group.level]
         return Leader(entry.name, rows[:end], own_n[:end], x)
 
     def _clamped(self, norms: FloatArray) -> FloatArray:
         """The norms as KAdam's guard leaves them."""
-        groups = [self._optimizer.param_groups[entry.group] for entry in self._entries]
-        guarded = [is_guarded(group) for group in groups]
-        β, γ = np.array([self._pairs[entry.group, entry.level] for entry in self._entries]).T
+        guarded = [is_guarded(entry.group.options) for entry in self._entries]
+        β, γ = np.array([entry.group.pair for entry in self._entries]).T
         D = discrete_max_update_bound(np.maximum(self._t - 1, 0), β, γ)
         return np.where(guarded, np.minimum(norms, D * (1 + GUARD_MARGIN)), norms)
 
 
-def look(optimizer: Optimizer, entries: Sequence[Entry], pairs: Pairs) -> Tensor | None:
-    """‖u_n‖∞ and t of each entry at the last step, shape (2, entries), 0 where it took no part.
+def history_of(rows: Iterable[tuple[int, float, str]]) -> History:
+    """The history of (n, max-update, leader), one row a step.
 
-    >>> from adamct.monitor.reading import entries_of
-    >>> p = torch.nn.Parameter(torch.zeros(2))
-    >>> p.grad = torch.tensor([3.0, -4.0])
-    >>> optimizer = torch.optim.Adam([p])
-    >>> optimizer.step()
-    >>> look(optimizer, entries_of(optimizer, {}), {(0, 0): (0.999, 0.9)}).round(decimals=4)
-    tensor([[1.],
-            [1.]])
+    >>> history_of([(0, 1.0, "weight"), (1, 0.5, "bias")]).n
+    array([0, 1])
     """
-    # A parameter with a gradient took part. Between steps, after zero_grad, none has any.
-    zeroed = all(entry.param.grad is None for entry in entries)
-    return max_updates(
-        [
-            moments_of(entry, optimizer, *pairs[entry.group, entry.level])
-            if zeroed or entry.param.grad is not None
-            else None
-            for entry in entries
-        ]
-    )
-
-
-def _history(rows: Iterable[tuple[int, float, str]]) -> History:
     n, max_update, leader = zip(*rows, strict=True) if (rows := list(rows)) else ((), (), ())
     return History(np.array(n, np.int64), np.array(max_update, float), np.array(leader, object))
 

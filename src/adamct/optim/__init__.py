@@ -1,7 +1,7 @@
 """k-Adam: a torch optimizer, its float64 reference, and its hyperparameter strategies.
 
-- ``kadam``: ``KAdam``, the class, with the table of its options; ``state`` checks them, and lays
-  out m and v.
+- ``kadam``: ``KAdam``, the class; ``state``: the table of its options and their checks, and how m
+  and v are laid out.
 - ``update``: the update of one tensor, a pure function, and the scalars of a step; ``compiled``:
   the same function through ``torch.compile``.
 - ``reference``: Algorithm 1, line by line.

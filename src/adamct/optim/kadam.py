@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -13,45 +13,19 @@ from torch.optim.optimizer import Optimizer, ParamsT
 
 from adamct.optim.compiled import compiled_update, compiling_pays
 from adamct.optim.state import (
-    Check,
-    check_flag,
-    check_lr,
-    check_non_negative,
+    OPTIONS,
     complete_group,
     end_guard_if_decays_changed,
     initial_state,
-    one_of,
     refuse_foreign,
+    refuse_gradient,
     refuse_saved_group,
     restored_state,
 )
-from adamct.optim.strategies import (
-    STRATEGIES,
-    check_decay,
-    check_decays,
-    check_level_count,
-    level_decays,
-)
-from adamct.optim.update import Decay, StepScalars, kadam_update, mean_dims
+from adamct.optim.strategies import level_decays
+from adamct.optim.update import Decay, StepScalars, effective_eps, kadam_update, mean_dims
 from adamct.theory import update_scale
 
-# The options of a parameter group, each with its check; the defaults are the constructor's.
-OPTIONS: dict[str, Check] = {
-    "lr": check_lr,
-    "k": check_level_count,
-    "strategy": one_of(*STRATEGIES),
-    "beta": check_decay,
-    "gamma": check_decay,
-    "level_betas": check_decays,
-    "level_gammas": check_decays,
-    "eps": check_non_negative,
-    "weight_decay": check_non_negative,
-    "decoupled": check_flag,
-    "maximize": check_flag,
-    "guard": check_flag,
-    "state_dtype": one_of(None, torch.float32, torch.float64),
-    "second_moment": one_of("elementwise", "tensor_mean"),
-}
 _OF_GROUPS_ALONE = {"second_moment": "elementwise"}  # no argument of the constructor
 
 
@@ -148,7 +122,7 @@ class KAdam(Optimizer):
         self.compiled = compiled
         self.track_max_update = bool(track_max_update)
         self.max_update: Tensor | None = None
-        super().__init__(params, complete_group(options, _OF_GROUPS_ALONE, OPTIONS))
+        super().__init__(params, complete_group(options, _OF_GROUPS_ALONE))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, checked as the constructor's arguments are.
@@ -163,7 +137,7 @@ class KAdam(Optimizer):
         if not isinstance(param_group, dict):
             raise TypeError(f"got {param_group!r}; expected a dict with a key 'params'")
         refuse_foreign(param_group)
-        group = complete_group(param_group, self.defaults, OPTIONS)
+        group = complete_group(param_group, self.defaults)
         group.pop("first_decays", None)  # of another optimizer's steps
         super().add_param_group(group)
 
@@ -199,67 +173,65 @@ class KAdam(Optimizer):
                 loss = closure()
 
         work = [
-            (group, [(p, p.grad) for p in group["params"] if p.grad is not None and p.numel() > 0])
+            (group, params)
             for group in self.param_groups
+            if (params := [p for p in group["params"] if p.grad is not None and p.numel() > 0])
         ]
-        for _, g in chain.from_iterable(pairs for _, pairs in work):
-            _refuse_gradient(g)
+        for _, params in work:
+            for p in params:
+                refuse_gradient(p.grad)
 
-        compiled = self.uses_compiled
-        norms: list[list[Tensor]] = [[] for _ in range(max(g["k"] for g in self.param_groups))]
-        for group, pairs in work:
-            if pairs:
-                end_guard_if_decays_changed(group)
+        compiled, norms = self.uses_compiled, []
+        for group, params in work:
+            end_guard_if_decays_changed(group)
             scalars = StepScalars(group)
-            for p, g in pairs:
-                of_levels = self._update(p, g, group, scalars, compiled)
-                for norms_of_level, norm in zip(norms, of_levels, strict=False):
-                    norms_of_level.append(norm)
+            norms += [self._update(p, group, scalars, compiled) for p in params]
         if self.track_max_update:
-            device = next(p.device for g in self.param_groups for p in g["params"])
-            self.max_update = _largest(norms, device)
+            self.max_update = self._largest(norms)
         return loss
 
     def _update(
-        self,
-        p: Tensor,
-        g: Tensor,
-        group: Mapping[str, Any],
-        scalars: StepScalars,
-        compiled: bool,
+        self, p: Tensor, group: Mapping[str, Any], scalars: StepScalars, compiled: bool
     ) -> list[Tensor]:
         """Advance one parameter and its state in place; the norms of ``kadam_update``."""
         state = self.state[p]
         if not state:
             state.update(initial_state(p, group))
         n, m, v = state["step"], state["m"], state["v"]
-        dtype = m[0].dtype
-        if len(m) != scalars.k:
+        g: Any = p.grad  # which there is
+        dtype, dims, levels = m[0].dtype, mean_dims(p, group), scalars.levels(n, m[0].dtype)
+        if len(m) != len(levels):
             raise RuntimeError(
-                f"a parameter group has {scalars.k} levels, its state {len(m)}; the number of "
+                f"a parameter group has {len(levels)} levels, its state {len(m)}; the number of "
                 "levels cannot change between steps: build a new KAdam"
             )
         decay: Decay = "none"
         if group["weight_decay"] != 0:
             decay = "decoupled" if group["decoupled"] else "coupled"
-        elementwise = group["second_moment"] == "elementwise"
         flags: dict[str, Any] = {
             "decay": decay,
             "maximize": group["maximize"],
             "track": self.track_max_update,
         }
         norms = None
-        if compiled and elementwise:
+        if compiled and dims is None:
             packed = scalars.packed(n, dtype, p.device)
             norms = compiled_update(p, g, m, v, *packed, forced=bool(self.compiled), **flags)
         if norms is None:
             norms = kadam_update(
-                p, g, m, v, scalars.levels(n, dtype),
-                lr=scalars.lr, weight_decay=group["weight_decay"], eps=scalars.eps(dtype),
-                mean_dims=None if elementwise else mean_dims(p), **flags,
+                p, g, m, v, levels, lr=scalars.lr, weight_decay=group["weight_decay"],
+                eps=effective_eps(group, dtype), mean_dims=dims, **flags,
             )  # fmt: skip
         state["step"] = n + 1
         return norms
+
+    def _largest(self, norms: list[list[Tensor]]) -> Tensor:
+        # A level that no parameter had in this step counts as 0.
+        device = next(p.device for group in self.param_groups for p in group["params"])
+        zeros = torch.zeros(max(group["k"] for group in self.param_groups), device=device).unbind()
+        here = ([x.to(device, non_blocking=True) for x in levels] for levels in norms)
+        levels = zip_longest(zeros, *here, fillvalue=zeros[0])
+        return torch.stack([torch.stack(level).amax() for level in levels])
 
     def update_of(self, p: Tensor) -> Tensor:
         """u_n of a parameter in its last step, from its state.
@@ -293,7 +265,7 @@ class KAdam(Optimizer):
         betas, gammas = level_decays(group)
         m, v = state["m"][-1], state["v"][-1]
         scale = float(update_scale(state["step"] - 1, betas[-1], gammas[-1], 1.0))
-        return scale * m / (v.sqrt() + StepScalars(group).eps(v.dtype))
+        return scale * m / (v.sqrt() + effective_eps(group, v.dtype))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what ``state_dict`` returned; m and v keep the precision of their dtype.
@@ -315,24 +287,21 @@ class KAdam(Optimizer):
             groups, state = [], dict(final["state"])
             for i, saved in enumerate(final["param_groups"]):
                 own = self.param_groups[i] if i < len(self.param_groups) else {"params": []}
-                refuse_saved_group(saved, OPTIONS.keys() | own.keys())
-                groups.append(complete_group(saved, DEFAULTS, OPTIONS))
+                refuse_saved_group(saved, own.keys())
+                groups.append(complete_group(saved, DEFAULTS))
                 for p, name in zip(own["params"], saved["params"], strict=False):
                     if of_p := state.pop(name, None):
                         restored[p] = restored_state(p, groups[-1], of_p)
             return {**final, "state": state, "param_groups": groups}
 
-        hooks = (
+        def put(_: Optimizer) -> None:
+            self.state.update(restored)
+
+        with (
             self.register_load_state_dict_pre_hook(take),
-            self.register_load_state_dict_post_hook(
-                lambda _: self.state.update(restored), prepend=True
-            ),
-        )
-        try:
+            self.register_load_state_dict_post_hook(put, prepend=True),
+        ):
             super().load_state_dict(state_dict)
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -340,36 +309,11 @@ class KAdam(Optimizer):
         # that is newer than it.
         self.defaults = {name: self.defaults.get(name, x) for name, x in DEFAULTS.items()}
         for group in self.param_groups:
-            for name, default in DEFAULTS.items():
-                group.setdefault(name, default)
+            group.update(DEFAULTS | group)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("compiled", "track_max_update", "max_update")
-        return {**super().__getstate__(), **{name: getattr(self, name) for name in own}}
-
-
-def _refuse_gradient(g: Tensor) -> None:
-    if g.layout != torch.strided:
-        raise RuntimeError(
-            f"KAdam does not take sparse gradients (got layout {g.layout}): m and v are dense; "
-            "build the embedding with sparse=False, or call .to_dense() on the gradient"
-        )
-    if g.is_complex():
-        raise RuntimeError(
-            f"KAdam does not take complex parameters (got {g.dtype}): keep a real parameter and "
-            "use torch.view_as_complex in the model"
-        )
-
-
-def _largest(norms: list[list[Tensor]], device: torch.device) -> Tensor:
-    # A level that no parameter had in this step counts as 0.
-    zero = torch.zeros((), device=device)
-    return torch.stack(
-        [
-            torch.stack([zero, *(x.to(device, non_blocking=True) for x in level)]).amax()
-            for level in norms
-        ]
-    )
+        own = {name: getattr(self, name) for name in ("compiled", "track_max_update", "max_update")}
+        return super().__getstate__() | own
 
 
 DEFAULTS = _OF_GROUPS_ALONE | {

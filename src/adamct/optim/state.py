@@ -1,5 +1,7 @@
 """What a ``KAdam`` holds and saves: the options of its parameter groups, the state of a parameter.
 
+Every option has its check in ``OPTIONS``; what is refused is refused by name, with the remedy.
+
 Options are brought to plain Python values, because a checkpoint read with ``weights_only=True``
 refuses numpy's scalars. The state is ``{"step": n, "m": [m_1, …, m_k], "v": [v_1, …, v_k]}``.
 """
@@ -12,11 +14,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from numbers import Real
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from adamct.optim.strategies import level_decays
+from adamct.optim.strategies import STRATEGIES, check_level_count, level_decays
 from adamct.optim.update import mean_dims
+from adamct.theory.domain import decay
 
 Check: TypeAlias = Callable[[str, Any], Any]  # (name, value) → the value, plain; or it raises
 
@@ -59,12 +63,12 @@ Write KAdam(..., beta=0.999, gamma=0.9), with k=1 for Adam itself
             raise TypeError(f"KAdam does not take {name}={options[name]!r}: {remedy}")
 
 
-def refuse_saved_group(group: Mapping[str, Any], known: Collection[str]) -> None:
+def refuse_saved_group(group: Mapping[str, Any], own: Collection[str]) -> None:
     """Raise a ValueError if a saved parameter group is another optimizer's, or a newer KAdam's.
 
     Args:
         group: a parameter group of a state_dict.
-        known: the options of ``KAdam``, and the user's own keys.
+        own: the keys of the group that it is loaded into, among them the user's.
 
     >>> refuse_saved_group({"params": [0], "momentum": 0.9}, {"lr", "beta"})
     Traceback (most recent call last):
@@ -72,7 +76,7 @@ def refuse_saved_group(group: Mapping[str, Any], known: Collection[str]) -> None
     ValueError: the state_dict does not fit this KAdam: a parameter group has ['momentum'], which \
 it does not know; load it into the optimizer that saved it, or start KAdam without its state
     """
-    unknown = sorted(group.keys() - known - _NO_OPTIONS)
+    unknown = sorted(group.keys() - OPTIONS.keys() - set(own) - _NO_OPTIONS)
     if unknown or "beta" not in group:
         fault = f"has {unknown}, which it does not know" if unknown else "lacks ['beta']"
         raise ValueError(
@@ -81,9 +85,28 @@ it does not know; load it into the optimizer that saved it, or start KAdam witho
         )
 
 
-def complete_group(
-    group: Mapping[str, Any], defaults: Mapping[str, Any], checks: Mapping[str, Check]
-) -> dict[str, Any]:
+def refuse_gradient(g: Tensor) -> None:
+    """Raise a RuntimeError on a gradient that k-Adam cannot take.
+
+    >>> refuse_gradient(torch.zeros(2).to_sparse())
+    Traceback (most recent call last):
+        ...
+    RuntimeError: KAdam does not take sparse gradients (got layout torch.sparse_coo): m and v are \
+dense; build the embedding with sparse=False, or call .to_dense() on the gradient
+    """
+    if g.layout != torch.strided:
+        raise RuntimeError(
+            f"KAdam does not take sparse gradients (got layout {g.layout}): m and v are dense; "
+            "build the embedding with sparse=False, or call .to_dense() on the gradient"
+        )
+    if g.is_complex():
+        raise RuntimeError(
+            f"KAdam does not take complex parameters (got {g.dtype}): keep a real parameter and "
+            "use torch.view_as_complex in the model"
+        )
+
+
+def complete_group(group: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The group with defaults filled in, every option checked.
 
     Explicit levels override the strategy. A group that names k, strategy, beta or gamma itself
@@ -92,7 +115,6 @@ def complete_group(
     Args:
         group: what the group says; "params" and foreign keys pass through.
         defaults: a value for every option that the group leaves out.
-        checks: of every option.
 
     Returns:
         A new dict of plain Python values; "k" is the number of levels in effect.
@@ -101,17 +123,15 @@ def complete_group(
         TypeError: a value of the wrong type.
         ValueError: a value out of range.
 
-    >>> defaults = dict(k=2, strategy="exp", beta=0.999, gamma=0.9, level_betas=None,
-    ...                 level_gammas=None)
+    >>> from adamct.optim.kadam import DEFAULTS
     >>> group = {"level_betas": (0.9, 0.9, 0.9), "level_gammas": (0.0, 0.0, 0.0)}
-    >>> complete_group(group, defaults, checks={})["k"]
+    >>> complete_group(group, DEFAULTS)["k"]
     3
     """
     if not {"level_betas", "level_gammas"} & group.keys() and _OF_THE_LEVELS & group.keys():
         group = {**group, "level_betas": None, "level_gammas": None}
     complete = {**defaults, **group}
-    for name, check in checks.items():
-        complete[name] = check(name, complete[name])
+    complete |= {name: check(name, complete[name]) for name, check in OPTIONS.items()}
     complete["k"] = len(level_decays(complete)[0])
     return complete
 
@@ -162,11 +182,9 @@ def initial_state(p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
     """
     dtype = group["state_dtype"] or torch.promote_types(p.dtype, torch.float32)
     m = [torch.zeros_like(p, dtype=dtype) for _ in range(group["k"])]
-    if group["second_moment"] == "elementwise":
-        v = [torch.zeros_like(p, dtype=dtype) for _ in range(group["k"])]
-    else:
-        v = [m_i.sum(mean_dims(p), keepdim=True) for m_i in m]
-    return {"step": 0, "m": m, "v": v}
+    dims = mean_dims(p, group)
+    like_v = m if dims is None else [m_i.sum(dims, keepdim=True) for m_i in m]
+    return {"step": 0, "m": m, "v": [torch.zeros_like(x) for x in like_v]}
 
 
 def restored_state(p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,17 +251,17 @@ def check_non_negative(name: str, value: Any) -> float:
     return number
 
 
-def check_flag(name: str, value: Any) -> bool:
-    """True or False, also from numpy's.
+def check_decays(name: str, value: Any) -> tuple[float, ...] | None:
+    """Explicit decays, one a level, each in [0, 1); or None.
 
-    >>> check_flag("guard", 1)
-    True
+    >>> check_decays("level_betas", [0, 0.5])
+    (0.0, 0.5)
     """
-    return bool(value)
+    return None if value is None else tuple(np.ravel(decay(name, value)).tolist())
 
 
 def one_of(*choices: Any) -> Check:
-    """The check that a value is one of these.
+    """The check that a value is one of these, as they stand here: no number or flag of numpy's.
 
     >>> one_of("elementwise", "tensor_mean")("second_moment", "mean")
     Traceback (most recent call last):
@@ -254,6 +272,28 @@ def one_of(*choices: Any) -> Check:
     def check(name: str, value: Any) -> Any:
         if value not in choices:
             raise ValueError(f"{name}={value!r}; expected one of {list(choices)}")
-        return value
+        return choices[choices.index(value)]
 
     return check
+
+
+_decay: Check = lambda name, value: float(decay(name, value))  # noqa: E731
+_flag = one_of(False, True)
+
+# The options of a parameter group; the defaults are those of the constructor of ``KAdam``.
+OPTIONS: dict[str, Check] = {
+    "lr": check_lr,
+    "k": check_level_count,
+    "strategy": one_of(*STRATEGIES),
+    "beta": _decay,
+    "gamma": _decay,
+    "level_betas": check_decays,
+    "level_gammas": check_decays,
+    "eps": check_non_negative,
+    "weight_decay": check_non_negative,
+    "decoupled": _flag,
+    "maximize": _flag,
+    "guard": _flag,
+    "state_dtype": one_of(None, torch.float32, torch.float64),
+    "second_moment": one_of("elementwise", "tensor_mean"),
+}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
+
+from adamct.theory.domain import decay
 
 _STRATEGIES: dict[str, Callable[[float, int], float]] = {
     "inverse_exp": lambda x, k: 1 - (1 - x) ** (1 / k),  # ∏ (1 − β_i) = 1 − β̃ (Appendix O)
@@ -52,14 +54,14 @@ def strategy_hyperparameters(
     if strategy not in _STRATEGIES:
         raise ValueError(f"strategy={strategy!r} is unknown; expected one of {list(STRATEGIES)}")
     k = check_level_count("k", k)
-    beta, gamma = check_decay("beta", beta), check_decay("gamma", gamma)
-    if k == 1:
-        return (beta,), (gamma,)
-    of_level = _STRATEGIES[strategy]
-    # Checked once more: "root" can round a decay within 1e-16 of 1 up to it.
-    beta_i = check_decay("beta", of_level(beta, k))
-    gamma_i = check_decay("gamma", of_level(gamma, k))
-    return (beta_i,) * k, (gamma_i,) * k
+    of_level = _STRATEGIES[strategy if k > 1 else "naive"]
+
+    def levels(name: str, value: float) -> tuple[float, ...]:
+        x = of_level(float(decay(name, value)), k)
+        decay(name, x)  # once more: "root" can round a decay within 1e-16 of 1 up to it
+        return (x,) * k
+
+    return levels("beta", beta), levels("gamma", gamma)
 
 
 def level_decays(group: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -103,32 +105,6 @@ def check_level_count(name: str, k: object) -> int:
     if k < 1:
         raise ValueError(f"{name}={k!r} is too small; expected k >= 1 (k=1 is Adam)")
     return int(k)
-
-
-def check_decay(name: str, value: object) -> float:
-    """The decay as a float in [0, 1).
-
-    >>> check_decay("beta", 0.999)
-    0.999
-    """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}={value!r} is no number; expected a decay in [0, 1)")
-    decay = float(value)
-    if not 0 <= decay < 1:
-        raise ValueError(
-            f"{name}={value!r} is outside [0, 1); "
-            "beta is torch's betas[1] (0.999), gamma is torch's betas[0] (0.9)"
-        )
-    return decay
-
-
-def check_decays(name: str, value: Any) -> tuple[float, ...] | None:
-    """Explicit decays, one a level, each in [0, 1); or None.
-
-    >>> check_decays("level_betas", [0, 0.5])
-    (0.0, 0.5)
-    """
-    return None if value is None else tuple(check_decay(name, x) for x in value)
 
 
 _of_strategy = lru_cache(maxsize=256)(strategy_hyperparameters)

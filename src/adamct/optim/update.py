@@ -73,7 +73,7 @@ def kadam_update(
 
     >>> import torch
     >>> θ, m, v = torch.tensor([1.0]), [torch.zeros(1)], [torch.zeros(1)]
-    >>> levels = [level_scalars(0, 0.999, 0.9, largest=None)]
+    >>> levels = [level_scalars(0, 0.999, 0.9, largest=0.0)]
     >>> kadam_update(θ, 2 * θ, m, v, levels, lr=0.1, weight_decay=0.0, eps=1e-30)
     []
     >>> θ
@@ -101,7 +101,7 @@ def kadam_update(
     return norms
 
 
-def level_scalars(n: int, beta: float, gamma: float, *, largest: float | None) -> Level:
+def level_scalars(n: int, beta: float, gamma: float, *, largest: float) -> Level:
     """The scalars of one level at step n, in float64 whatever the dtype of the state.
 
     Args:
@@ -109,7 +109,7 @@ def level_scalars(n: int, beta: float, gamma: float, *, largest: float | None) -
         beta: β_i in [0, 1).
         gamma: γ_i in [0, 1).
         largest: largest finite number of the state's dtype, beyond which a bound says nothing;
-            None: no bound at all.
+            0: no bound at all.
 
     Returns:
         Python floats.
@@ -117,15 +117,28 @@ def level_scalars(n: int, beta: float, gamma: float, *, largest: float | None) -
     >>> level_scalars(0, 0.75, 0.5, largest=3.4e38).bound  # D_0 = 1
     1.00001
     """
-    block, offset = divmod(n, _BLOCK)
-    corrections, bounds = _corrections_and_bounds(block, beta, gamma)
-    bound = bounds[offset] * (1 + GUARD_MARGIN)
-    clamps = largest is not None and bound < largest
-    return Level(1 - beta, 1 - gamma, corrections[offset], bound if clamps else None)
+    return _block_of_levels(n // _BLOCK, beta, gamma, largest)[n % _BLOCK]
+
+
+@lru_cache(maxsize=64)
+def _block_of_levels(block: int, beta: float, gamma: float, largest: float) -> list[Level]:
+    n = np.arange(block * _BLOCK, (block + 1) * _BLOCK)
+    bounds = discrete_max_update_bound(n, beta, gamma) * (1 + GUARD_MARGIN)
+    levels = []
+    for t, bound in zip((n + 1).tolist(), bounds.tolist(), strict=True):
+        # By the C library's functions: numpy's own depend, in the last bit, on the CPU.
+        correction = math.sqrt(_one_minus_power(beta, t)) / _one_minus_power(gamma, t)
+        levels.append(Level(1 - beta, 1 - gamma, correction, bound if bound < largest else None))
+    return levels
+
+
+def _one_minus_power(x: float, t: int) -> float:
+    """1 − x^t, without the cancellation near x = 1."""
+    return -math.expm1(t * math.log(x)) if x > 0 else 1.0
 
 
 class StepScalars:
-    """What the parameters of a group share in one step, computed once for those of equal age.
+    """What the parameters of a group share in one step, sent once for those of equal age.
 
     >>> from adamct.optim import KAdam
     >>> optimizer = KAdam([torch.zeros(1)], k=1, guard=False)
@@ -137,13 +150,7 @@ class StepScalars:
     def __init__(self, group: Mapping[str, Any]) -> None:
         self._group = group
         self._pairs = list(zip(*level_decays(group), strict=True))
-        self._levels: dict[tuple[int, torch.dtype], list[Level]] = {}
         self._packed: dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
-
-    @property
-    def k(self) -> int:
-        """The number of levels."""
-        return len(self._pairs)
 
     @property
     def lr(self) -> Scalar:
@@ -151,19 +158,10 @@ class StepScalars:
         lr = self._group["lr"]
         return lr.reshape(()) if isinstance(lr, Tensor) else lr
 
-    def eps(self, dtype: torch.dtype) -> float:
-        """ε, at least the smallest normal number: √v > 0 does not notice, and 0/0 becomes 0."""
-        return max(self._group["eps"], torch.finfo(dtype).tiny)
-
     def levels(self, n: int, dtype: torch.dtype) -> list[Level]:
         """The levels' scalars at step n, for a state of this dtype."""
-        key = (n, dtype)
-        if key not in self._levels:
-            largest = torch.finfo(dtype).max if is_guarded(self._group) else None
-            self._levels[key] = [
-                level_scalars(n, beta, gamma, largest=largest) for beta, gamma in self._pairs
-            ]
-        return self._levels[key]
+        largest = torch.finfo(dtype).max if is_guarded(self._group) else 0.0
+        return [level_scalars(n, *pair, largest=largest) for pair in self._pairs]
 
     def packed(self, n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
         """The same as one vector on the device, (level 1, …, level k, λ, ε), and η as a tensor.
@@ -173,14 +171,23 @@ class StepScalars:
         key = (n, dtype, device)
         if key not in self._packed:
             flat: list[Any] = []
-            for level in self.levels(n, dtype):
-                flat += [*level[:3], math.inf if level.bound is None else level.bound]
-            flat += [self._group["weight_decay"], self.eps(dtype)]
+            for *scalars, bound in self.levels(n, dtype):
+                flat += [*scalars, math.inf if bound is None else bound]
+            flat += [self._group["weight_decay"], effective_eps(self._group, dtype)]
             self._packed[key] = (
                 torch.tensor(flat, dtype=dtype).to(device, non_blocking=True),
                 torch.as_tensor(self.lr, dtype=dtype).to(device, non_blocking=True),
             )
         return self._packed[key]
+
+
+def effective_eps(group: Mapping[str, Any], dtype: torch.dtype) -> float:
+    """ε, at least the smallest normal number: √v > 0 does not notice, and 0/0 becomes 0.
+
+    >>> effective_eps({"eps": 0.0}, torch.float32)
+    1.1754943508222875e-38
+    """
+    return max(group["eps"], torch.finfo(dtype).tiny)
 
 
 def is_guarded(group: Mapping[str, Any]) -> bool:
@@ -194,28 +201,11 @@ def is_guarded(group: Mapping[str, Any]) -> bool:
     return group["guard"] and group["second_moment"] == "elementwise"
 
 
-def mean_dims(p: Tensor) -> tuple[int, ...]:
+def mean_dims(p: Tensor, group: Mapping[str, Any]) -> tuple[int, ...] | None:
     """The dimensions that "tensor_mean" averages: the last two, all of them below three.
 
-    >>> mean_dims(torch.zeros(4, 3, 2)), mean_dims(torch.zeros(3, 2)), mean_dims(torch.zeros(2))
-    ((1, 2), (0, 1), (0,))
+    >>> group = {"second_moment": "tensor_mean"}
+    >>> [mean_dims(torch.zeros(shape), group) for shape in ((4, 3, 2), (3, 2), 2)]
+    [(1, 2), (0, 1), (0,)]
     """
-    return tuple(range(p.ndim))[-2:]
-
-
-@lru_cache(maxsize=64)
-def _corrections_and_bounds(
-    block: int, beta: float, gamma: float
-) -> tuple[list[float], list[float]]:
-    n = np.arange(block * _BLOCK, (block + 1) * _BLOCK)
-    # By the C library's functions: numpy's own depend, in the last bit, on what the CPU can do.
-    corrections = [
-        math.sqrt(_one_minus_power(beta, t)) / _one_minus_power(gamma, t)
-        for t in range(block * _BLOCK + 1, (block + 1) * _BLOCK + 1)
-    ]
-    return corrections, discrete_max_update_bound(n, beta, gamma).tolist()
-
-
-def _one_minus_power(x: float, t: int) -> float:
-    """1 − x^t, without the cancellation near x = 1."""
-    return -math.expm1(t * math.log(x)) if x > 0 else 1.0
+    return tuple(range(p.ndim))[-2:] if group["second_moment"] == "tensor_mean" else None

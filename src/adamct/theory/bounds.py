@@ -8,15 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adamct.theory.domain import (
-    FloatArray,
-    Values,
-    decay,
-    one_minus_power,
-    open_decay,
-    plain,
-    whole_steps,
-)
+from adamct.theory.domain import FloatArray, Values, decay, one_minus_power, plain, whole_steps
 from adamct.theory.stability import log_ratio, stability_coefficient
 
 
@@ -47,9 +39,8 @@ def max_update_bound(
     388887
     """
     n_ = whole_steps(n)
-    remedy = "discrete_max_update_bound covers 0"
-    β = open_decay("beta", beta, "Eq. (5)", remedy)
-    γ = open_decay("gamma", gamma, "Eq. (5)", remedy)
+    open_ = {"needed_by": "Eq. (5)", "remedy": "discrete_max_update_bound covers 0"}
+    β, γ = decay("beta", beta, **open_), decay("gamma", gamma, **open_)
     C = np.asarray(stability_coefficient(β, γ))
     ln_bound = (
         _log_bias_correction(n_, β, γ)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from adamct.theory.arc_length import ArcLength
-from adamct.theory.domain import FloatArray, Values, open_decay, plain
+from adamct.theory.domain import FloatArray, Values, decay, plain
 
 # Maths libraries differ in the last bits. A sampled pair becomes part of a run's specification,
 # hence of its name, so it is rounded here, once, to digits on which machines agree (all but
@@ -154,9 +154,8 @@ def normal_curve(beta0: float, gamma0: float) -> Curve:
     >>> round(curve.beta(1.0), 5)
     0.95152
     """
-    remedy = "choose a point inside the square"
-    β0 = float(open_decay("beta", beta0, "normal_curve", remedy))
-    γ0 = float(open_decay("gamma", gamma0, "normal_curve", remedy))
+    open_ = {"needed_by": "normal_curve", "remedy": "choose a point inside the square"}
+    β0, γ0 = float(decay("beta", beta0, **open_)), float(decay("gamma", gamma0, **open_))
     return NormalCurve(2 * β0**3 + γ0**3)
 
 

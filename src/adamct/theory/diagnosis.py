@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -23,49 +23,34 @@ class PairDiagnosis:
     """One pair (β, γ) under both theories; ``diagnose`` makes it.
 
     Args:
+        torch_betas: the pair as torch's Adam takes it, (γ, β).
         beta: β, torch's ``betas[1]``.
         gamma: γ, torch's ``betas[0]``.
         region: "B+", "B0", "strip" or "B-", as ``region`` names it.
-        coefficient: C(β, γ) = 2/γ − 1/β − 1.
+        C: C(β, γ) = 2/γ − 1/β − 1.
         paper_rate: max(0, −C/2), per step.
         exact_rate: max(0, ln γ − ½ ln β), per step.
         stable: whether γ² < β, so that the max-update is bounded.
-        limit: D_∞, in units of η per step; inf unless stable.
+        D_limit: D_∞, in units of η per step; inf unless stable.
+        e_folding_steps: steps in which the exact bound grows by a factor e; inf where it does not.
+        doubling_steps: steps in which it doubles; inf where it does not grow exponentially.
+        largest_stable_beta1: √β: at this β, every smaller γ is stable.
+        smallest_stable_beta2: γ²: at this γ, every larger β is stable.
     """
 
+    torch_betas: tuple[float, float]
     beta: float
     gamma: float
     region: str
-    coefficient: float
+    C: float
     paper_rate: float
     exact_rate: float
     stable: bool
-    limit: float
-
-    @property
-    def torch_betas(self) -> tuple[float, float]:
-        """The pair as torch's Adam takes it, (γ, β)."""
-        return self.gamma, self.beta
-
-    @property
-    def e_folding_steps(self) -> float:
-        """Steps in which the exact bound grows by a factor e; inf where it does not."""
-        return _inverse(self.exact_rate)
-
-    @property
-    def doubling_steps(self) -> float:
-        """Steps in which the exact bound doubles; inf where it does not grow exponentially."""
-        return float(np.log(2)) * self.e_folding_steps
-
-    @property
-    def largest_gamma(self) -> float:
-        """√β: at this β, every smaller γ is stable."""
-        return float(np.sqrt(self.beta))
-
-    @property
-    def smallest_beta(self) -> float:
-        """γ²: at this γ, every larger β is stable."""
-        return self.gamma**2
+    D_limit: float
+    e_folding_steps: float
+    doubling_steps: float
+    largest_stable_beta1: float
+    smallest_stable_beta2: float
 
     @property
     def both_orders(self) -> str:
@@ -87,19 +72,8 @@ class PairDiagnosis:
         stable, in the strip between the two theories: the paper's C is negative and predicts \
 growth, but γ² < β bounds the max-update by D_∞ = 2.00522
         """
-        if self.region == "B+":
-            return f"stable: both theories bound the max-update, D_∞ = {_number(self.limit)}"
-        if self.region == "B0":
-            return (
-                "stable, on the paper's boundary: C = 0 lets Eq. (5) grow like √n, but γ² < β "
-                f"bounds the max-update by D_∞ = {_number(self.limit)}"
-            )
-        if self.region == "strip":
-            return (
-                "stable, in the strip between the two theories: the paper's C is negative and "
-                "predicts growth, but γ² < β bounds the max-update by D_∞ = "
-                f"{_number(self.limit)}"
-            )
+        if self.stable:
+            return f"stable{_STABLE[self.region]} D_∞ = {_number(self.D_limit)}"
         if self.exact_rate == 0:
             return "unstable, on the exact boundary γ² = β: the bound D_n grows like √n"
         if np.isinf(self.exact_rate):
@@ -119,42 +93,39 @@ growth, but γ² < β bounds the max-update by D_∞ = 2.00522
         """
         if self.stable:
             return ""
-        either = f"beta2 > {_up(self.smallest_beta)} at beta1 = {self.gamma!r}"
+        below, above = self._thresholds
+        either = f"beta2 > {above} at beta1 = {self.gamma!r}"
         if self.beta == 0:
             return f"take {either}, or beta1 = 0"
-        return f"take beta1 < {_down(self.largest_gamma)} at beta2 = {self.beta!r}, or {either}"
+        return f"take beta1 < {below} at beta2 = {self.beta!r}, or {either}"
+
+    @property
+    def _thresholds(self) -> tuple[str, str]:
+        below, above = self.largest_stable_beta1, self.smallest_stable_beta2
+        return _decimal(below, np.floor), _decimal(above, np.ceil)
 
     def rows(self) -> list[tuple[str, str]]:
         """What there is to know, as (name, value) in words, for ``align``."""
+        below, above = self._thresholds
+        beta1 = self._place("beta1", f"< √beta2 = {below}", self.largest_stable_beta1 - self.gamma)
+        beta2 = self._place("beta2", f"> beta1² = {above}", self.beta - self.smallest_stable_beta2)
         return [
             ("region", _REGIONS[self.region]),
-            ("C(β, γ) = 2/γ − 1/β − 1", _number(self.coefficient)),
+            ("C(β, γ) = 2/γ − 1/β − 1", _number(self.C)),
             ("growth rate, the paper's", f"{_number(self.paper_rate)} per step, max(0, −C/2)"),
             ("growth rate, exact", f"{_number(self.exact_rate)} per step, max(0, ln γ − ½ ln β)"),
-            ("limit of the bound, D_∞", _number(self.limit)),
+            ("limit of the bound, D_∞", _number(self.D_limit)),
             ("e-folding time", _steps(self.e_folding_steps)),
             ("doubling time", _steps(self.doubling_steps)),
-            (f"stable at beta2 = {self.beta!r}", self._stable_beta1()),
-            (f"stable at beta1 = {self.gamma!r}", self._stable_beta2()),
+            (f"stable at beta2 = {self.beta!r}", beta1 if self.beta > 0 else "beta1 = 0 alone"),
+            (f"stable at beta1 = {self.gamma!r}", beta2 if self.gamma > 0 else "every beta2"),
         ]
 
-    def _stable_beta1(self) -> str:
-        if self.beta == 0:
-            return "beta1 = 0 alone"
-        place = self._place("beta1", self.largest_gamma - self.gamma)
-        return f"beta1 < √beta2 = {_down(self.largest_gamma)}; {place}"
-
-    def _stable_beta2(self) -> str:
-        if self.gamma == 0:
-            return "every beta2"
-        place = self._place("beta2", self.beta - self.smallest_beta)
-        return f"beta2 > beta1² = {_up(self.smallest_beta)}; {place}"
-
-    def _place(self, name: str, margin: float) -> str:
+    def _place(self, name: str, bound: str, margin: float) -> str:
+        lies = f"{abs(margin):.4g} " + ("inside" if self.stable else "outside")
         if not self.stable and self.exact_rate == 0:
-            return f"{name} lies on it"
-        side = "inside" if self.stable else "outside"
-        return f"{name} lies {abs(margin):.4g} {side}"
+            lies = "on it"
+        return f"{name} {bound}; {name} lies {lies}"
 
     def bound_row(self, n: int) -> tuple[str, str]:
         """D_n at one step n, as (name, value) in words; beyond float64 as a power of ten.
@@ -173,25 +144,9 @@ growth, but γ² < β bounds the max-update by D_∞ = 2.00522
         >>> diagnose(0.999, 0.9).as_dict()["doubling_steps"] is None
         True
         """
-        values = {
-            "torch_betas": list(self.torch_betas),
-            "beta": self.beta,
-            "gamma": self.gamma,
-            "region": self.region,
-            "C": self.coefficient,
-            "paper_rate": self.paper_rate,
-            "exact_rate": self.exact_rate,
-            "stable": self.stable,
-            "D_limit": self.limit,
-            "e_folding_steps": self.e_folding_steps,
-            "doubling_steps": self.doubling_steps,
-            "largest_stable_beta1": self.largest_gamma,
-            "smallest_stable_beta2": self.smallest_beta,
-            "verdict": self.verdict,
-        }
-        return {
-            name: None if isinstance(x, float) and np.isinf(x) else x for name, x in values.items()
-        }
+        values = asdict(self) | {"verdict": self.verdict}
+        infinite = {name for name, x in values.items() if isinstance(x, float) and np.isinf(x)}
+        return values | dict.fromkeys(infinite)
 
 
 def diagnose(beta: float, gamma: float) -> PairDiagnosis:
@@ -212,15 +167,22 @@ def diagnose(beta: float, gamma: float) -> PairDiagnosis:
     (False, 0.0426, 16.3)
     """
     beta, gamma = float(beta), float(gamma)
+    exact_rate = discrete_growth_rate(beta, gamma)
+    e_folding_steps = 1 / exact_rate if exact_rate > 0 else np.inf
     return PairDiagnosis(
+        torch_betas=(gamma, beta),
         beta=beta,
         gamma=gamma,
         region=region(beta, gamma),
-        coefficient=stability_coefficient(beta, gamma),
+        C=stability_coefficient(beta, gamma),
         paper_rate=growth_rate(beta, gamma) + 0.0,  # never −0
-        exact_rate=discrete_growth_rate(beta, gamma),
+        exact_rate=exact_rate,
         stable=exactly_stable(beta, gamma),
-        limit=discrete_max_update_limit(beta, gamma),
+        D_limit=discrete_max_update_limit(beta, gamma),
+        e_folding_steps=e_folding_steps,
+        doubling_steps=float(np.log(2)) * e_folding_steps,
+        largest_stable_beta1=float(np.sqrt(beta)),
+        smallest_stable_beta2=gamma**2,
     )
 
 
@@ -236,6 +198,14 @@ def align(rows: Iterable[Sequence[str]], indent: str = "") -> str:
     return "\n".join(f"{indent}{name:<{width}}  {value}" for name, value in rows)
 
 
+_STABLE = {
+    "B+": ": both theories bound the max-update,",
+    "B0": ", on the paper's boundary: C = 0 lets Eq. (5) grow like √n, but γ² < β bounds the "
+    "max-update by",
+    "strip": ", in the strip between the two theories: the paper's C is negative and predicts "
+    "growth, but γ² < β bounds the max-update by",
+}
+
 _REGIONS = {
     "B+": "B+, C > 0: stable by both theories",
     "B0": "B0, C = 0: the paper's boundary; exactly stable",
@@ -250,18 +220,6 @@ def _number(x: float) -> str:
 
 def _steps(x: float) -> str:
     return "never" if np.isinf(x) else f"{x:.4g} steps"
-
-
-def _inverse(x: float) -> float:
-    return 1 / x if x > 0 else float("inf")
-
-
-def _down(x: float) -> str:
-    return _decimal(x, np.floor)
-
-
-def _up(x: float) -> str:
-    return _decimal(x, np.ceil)
 
 
 def _decimal(x: float, away: Callable[[float], float]) -> str:

@@ -10,34 +10,44 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray: TypeAlias = NDArray[np.float64]
 Values: TypeAlias = Any  # a Python float for scalars in, else a float64 array
 
-_MEANING = {
-    "beta": "β, the decay of the second-moment average (torch's betas[1])",
-    "gamma": "γ, the decay of the first-moment average (torch's betas[0])",
-}
+_MEANING = (
+    "β, the decay of the second-moment average (torch's betas[1])",
+    "γ, the decay of the first-moment average (torch's betas[0])",
+)
 
 
-def decay(name: str, value: ArrayLike) -> FloatArray:
-    """The decay ``name`` ("beta" or "gamma") as float64, every entry in [0, 1).
+def decay(name: str, value: ArrayLike, *, needed_by: str = "", remedy: str = "") -> FloatArray:
+    """The decays as float64, every entry in [0, 1); in the open (0, 1) where that is needed.
+
+    Args:
+        name: what to call it in an error; it tells β and γ apart by "beta" or "gamma" in it.
+        value: numbers of any shape.
+        needed_by: what needs the open interval; "": 0 will do.
+        remedy: for a decay outside the open interval.
+
+    Raises:
+        TypeError: a value that is no number.
+        ValueError: a value outside the interval.
 
     >>> decay("beta", 0.999)
     array(0.999)
-    """
-    array = np.asarray(value, dtype=np.float64)
-    _refuse(name, array, ~((array >= 0) & (array < 1)), "[0, 1)")
-    return array
-
-
-def open_decay(name: str, value: ArrayLike, needed_by: str, remedy: str) -> FloatArray:
-    """The decay ``name`` as float64, every entry in the open (0, 1).
-
-    >>> open_decay("gamma", 0.0, "Eq. (5)", "use D_n")
+    >>> decay("gamma", 0.0, needed_by="Eq. (5)", remedy="use D_n")
     Traceback (most recent call last):
         ...
     ValueError: Eq. (5): gamma = 0.0 is outside (0, 1); gamma is γ, the decay of the \
 first-moment average (torch's betas[0]); use D_n
     """
-    array = np.asarray(value, dtype=np.float64)
-    _refuse(name, array, ~((array > 0) & (array < 1)), "(0, 1)", f"{needed_by}: ", f"; {remedy}")
+    interval, meaning = ("(0, 1)" if needed_by else "[0, 1)"), _MEANING["gamma" in name]
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiuO":
+        raise TypeError(f"{name} = {value!r} is no number; expected a decay in {interval}")
+    array = array.astype(np.float64)
+    bad = ~((array > 0 if needed_by else array >= 0) & (array < 1))
+    if bad.any():
+        where, then = needed_by and f"{needed_by}: ", remedy and f"; {remedy}"
+        raise ValueError(
+            f"{where}{name} = {array[bad].flat[0]} is outside {interval}; {name} is {meaning}{then}"
+        )
     return array
 
 
@@ -65,16 +75,6 @@ def plain(array: Any) -> Values:
     (2.0, array([1., 1.]))
     """
     return array.item() if array.ndim == 0 else array
-
-
-def _refuse(
-    name: str, array: FloatArray, bad: Any, interval: str, prefix: str = "", suffix: str = ""
-) -> None:
-    if np.any(bad):
-        raise ValueError(
-            f"{prefix}{name} = {array[bad].flat[0]} is outside {interval}; "
-            f"{name} is {_MEANING[name]}{suffix}"
-        )
 
 
 def one_minus_power(x: FloatArray, n: FloatArray) -> FloatArray:

@@ -126,7 +126,7 @@ def update_scale(
     10.0
     """
     n_, β, γ = whole_steps(n), decay("beta", beta), decay("gamma", gamma)
-    # Plain powers, as in every record so far; ``bias_correction`` keeps more digits near 1.
+    # Plain powers, as in every record so far; the bounds keep more digits near 1.
     correction = np.sqrt(1 - β ** (n_ + 1)) / (1 - γ ** (n_ + 1))
     return plain(correction / np.sqrt(np.asarray(mean_second_moment, dtype=np.float64)))
 
