@@ -17,7 +17,7 @@ from pathlib import Path
 from adamct.data import DataError, default_prepared, default_source
 from adamct.data.catalogue import IMAGE_SETS
 from adamct.data.preparation import TRAIN_TOKENS, VALIDATION_TOKENS, prepare_corpus
-from adamct.data.tokens import verify_tokens
+from adamct.data.tokens import open_tokens
 from adamct.files import FileError
 
 
@@ -53,7 +53,7 @@ def _images(options: argparse.Namespace) -> None:
 def _text(options: argparse.Namespace) -> None:
     folder = options.prepared / options.name
     if options.verify:
-        manifest = verify_tokens(folder)
+        manifest, _ = open_tokens(folder, verify=True)
     else:
         manifest = prepare_corpus(
             options.name,

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adamct.data.documents import has_shards
+from adamct.data.documents import raw_files
 from adamct.data.locations import DataError
 from adamct.data.preparation import prepare_corpus
 from adamct.data.tokens import TOKEN_DTYPE, open_tokens
@@ -73,28 +73,20 @@ def open_corpus(
     if source is not None and (source / name / "input.txt").is_file():
         return _characters(name, _plain_text(source / name / "input.txt"))
     if not (prepared / name).is_dir():
-        if not has_shards(name, source):
+        if not raw_files(name, source, "train"):
             raise DataError(_missing(name, source, prepared))
         prepare_corpus(name, source, prepared, text_column=text_column)
     return _tokens(name, prepared / name, text_column)
 
 
 def _characters(name: str, text: str) -> Corpus:
-    characters = sorted(set(text))
+    characters = "".join(sorted(set(text)))
     code = {character: token for token, character in enumerate(characters)}
     tokens = np.array([code[character] for character in text], dtype=TOKEN_DTYPE)
     n_train = len(tokens) * 9 // 10
-    train, validation = tokens[:n_train], tokens[n_train:]
-    digests = [hashlib.sha256(split.tobytes()).hexdigest() for split in (train, validation)]
-    return Corpus(
-        name=name,
-        encoding="char",
-        vocab_size=len(characters),
-        train=train,
-        validation=validation,
-        sha256=_sha256("char", "".join(characters), *digests),
-        characters="".join(characters),
-    )
+    splits = {"train": tokens[:n_train], "validation": tokens[n_train:]}
+    digests = {split: hashlib.sha256(part.tobytes()).hexdigest() for split, part in splits.items()}
+    return _corpus(name, "char", len(characters), splits, digests, characters)
 
 
 def _pydoc_topics() -> str:
@@ -128,21 +120,21 @@ def _tokens(name: str, folder: Path, text_column: str) -> Corpus:
             f"{folder} was prepared from the column {request.text_column!r}, but asked is "
             f"{text_column!r}: delete {folder}, and it is prepared again"
         )
-    digests = (manifest.splits[split].sha256 for split in ("train", "validation"))
-    return Corpus(
-        name=name,
-        encoding=request.encoding,
-        vocab_size=request.vocab_size,
-        train=splits["train"],
-        validation=splits["validation"],
-        sha256=_sha256(request.encoding, "", *digests),
-    )
+    digests = {split: record.sha256 for split, record in manifest.splits.items()}
+    return _corpus(name, request.encoding, request.vocab_size, splits, digests)
 
 
-def _sha256(encoding: str, characters: str, train: str, validation: str) -> str:
-    return hashlib.sha256(
-        json.dumps([encoding, characters, train, validation]).encode()
-    ).hexdigest()
+def _corpus(
+    name: str,
+    encoding: str,
+    vocab_size: int,
+    splits: dict[str, NDArray[np.uint16]],
+    digests: dict[str, str],
+    characters: str = "",
+) -> Corpus:
+    identity = [encoding, characters, digests["train"], digests["validation"]]
+    sha256 = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    return Corpus(name, encoding, vocab_size, **splits, sha256=sha256, characters=characters)
 
 
 def _missing(name: str, source: Path | None, prepared: Path) -> str:

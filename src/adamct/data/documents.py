@@ -46,16 +46,14 @@ class Shard:
         index = 0
         # Errors of gzip, JSON, fsspec and the network all end here: each spoils this one file.
         try:
-            for index, line in enumerate(line["text"] for line in stream("text", url)):
-                row = json.loads(line)
-                if column not in row:
+            for index, line in enumerate(stream("text", url)):
+                row = json.loads(line["text"])
+                if not isinstance(row.get(column), str):
                     raise DataError(
-                        f"{url}, document {index}, has columns {', '.join(row)}, expected "
-                        f"{column}: name the one that holds the text by text_column of the task's "
-                        "data (--text-column)"
+                        f"{url}, document {index}, has columns {', '.join(row)}, expected a text "
+                        f"under {column}: name the one that holds the text by text_column of the "
+                        "task's data (--text-column), or leave the document out"
                     )
-                if not isinstance(row[column], str):
-                    raise TypeError(f"{column!r} is {row[column]!r}, expected a text")
                 yield row[column]
         except DataError:
             raise
@@ -67,9 +65,13 @@ class Shard:
             ) from error
 
 
-def has_shards(corpus: str, source: Path | None) -> bool:
-    """Whether a source folder holds a corpus in C4's layout."""
-    return source is not None and any(_folder(corpus, source).glob("*.json.gz"))
+def raw_files(corpus: str, source: Path | None, split: str) -> list[Path]:
+    """Return the files of one split in a source folder, in their order; there may be none."""
+    if source is None:
+        return []
+    english = source / corpus / "en"  # where C4's own lie
+    folder = english if english.is_dir() else source / corpus
+    return sorted(folder.glob(f"*-{split}.*json.gz"))
 
 
 def find_shards(corpus: str, source: Path | None, split: str) -> list[Shard]:
@@ -78,27 +80,15 @@ def find_shards(corpus: str, source: Path | None, split: str) -> list[Shard]:
     Raises:
         DataError: if ``source`` does not exist, or holds no files of this split.
     """
-    if source is not None and not source.is_dir():
-        raise DataError(
-            f"{source} is not a folder, expected the source of raw data: "
-            "correct --source or ADAMCT_DATA, or leave both out to read C4 from the hub"
-        )
-    if corpus == "c4" and (source is None or not (source / "c4").is_dir()):
+    if corpus == "c4" and (source is None or (source.is_dir() and not (source / "c4").is_dir())):
         total = C4_SHARDS[split]
         return [Shard(f"c4-{split}.{i:05d}-of-{total:05d}.json.gz") for i in range(total)]
-    pattern = f"*-{split}.*json.gz"
-    folder = Path(corpus) if source is None else _folder(corpus, source)
-    paths = sorted(folder.glob(pattern))
+    paths = raw_files(corpus, source, split)
     if not paths:
-        hub = ", or remove it to read C4 from the hub" if corpus == "c4" else ""
+        hub = ", or leave that out to read C4 from the hub" if corpus == "c4" else ""
         raise DataError(
-            f"{folder} holds no {pattern}: put the corpus' files there, and name the folder that "
-            f"holds {corpus}/ with --source or ADAMCT_DATA{hub}"
+            f"{corpus}/*-{split}.*json.gz is not in {source or 'any source'}: put the corpus' "
+            f"files there, and name the folder that holds {corpus}/ with --source or "
+            f"ADAMCT_DATA{hub}"
         )
     return [Shard(path.name, path) for path in paths]
-
-
-def _folder(corpus: str, source: Path) -> Path:
-    """Return where a corpus' files lie: C4's own are in a folder of their language."""
-    english = source / corpus / "en"
-    return english if english.is_dir() else source / corpus

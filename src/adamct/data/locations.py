@@ -14,8 +14,12 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from adamct import files
 
 if TYPE_CHECKING:
     import datasets
@@ -42,6 +46,19 @@ def default_prepared() -> Path:
         return Path(value)
     root = Path(__file__).parents[3]
     return (root if (root / "pyproject.toml").is_file() else Path.cwd()) / "data"
+
+
+@contextmanager
+def preparing(prepared: Path, name: str) -> Iterator[None]:
+    """Make the folder of prepared data, and let one process at a time prepare a data set in it.
+
+    Raises:
+        FileError: if the folder or its lock cannot be written.
+    """
+    with files.writing(prepared):
+        prepared.mkdir(parents=True, exist_ok=True)
+    with files.exclusive(prepared / f"{name}.lock", wait=True):
+        yield
 
 
 def stream(layout: Literal["text", "parquet"], url: str) -> datasets.IterableDataset:

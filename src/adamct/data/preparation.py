@@ -17,7 +17,6 @@ import itertools
 import json
 import os
 import platform
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +24,17 @@ from tqdm import tqdm
 
 from adamct import files
 from adamct.data.documents import AGAIN, Shard, find_shards
-from adamct.data.locations import DataError, sha256_of_file
+from adamct.data.locations import DataError, preparing, sha256_of_file
 from adamct.data.tokens import (
     MANIFEST,
     TOKEN_DTYPE,
-    Encoder,
     Manifest,
     Request,
     ShardRecord,
     SplitRecord,
-    gpt2_encoder,
+    load_gpt2,
+    open_tokens,
     token_file,
-    verify_tokens,
 )
 
 # What 20,000 steps of 64 windows of 256 tokens read, the longest run of Appendix H.
@@ -55,7 +53,6 @@ def prepare_corpus(
     train_tokens: int = TRAIN_TOKENS,
     validation_tokens: int = VALIDATION_TOKENS,
     text_column: str = "text",
-    encoder: Encoder | None = None,
 ) -> Manifest:
     """Tokenize a corpus into ``<prepared>/<corpus>``, unless that has been done.
 
@@ -69,7 +66,6 @@ def prepare_corpus(
         train_tokens: tokens asked of the train split.
         validation_tokens: the same for the validation split.
         text_column: the key of each line's object that holds the text.
-        encoder: texts to token ids; GPT-2's by default.
 
     Returns:
         The manifest of the prepared folder.
@@ -80,30 +76,21 @@ def prepare_corpus(
             or if the folder was prepared from something else.
         FileError: if nothing can be written.
     """
-    n_tokens = {"train": train_tokens, "validation": validation_tokens}
-    shards = {split: find_shards(corpus, source, split) for split in n_tokens}
-    encoder = encoder or gpt2_encoder(source)
     request = Request(
-        encoding=encoder.name,
-        vocab_size=encoder.vocab_size,
-        end_token=encoder.end_token,
-        tokens=n_tokens,
-        text_column=text_column,
+        tokens={"train": train_tokens, "validation": validation_tokens}, text_column=text_column
     )
+    shards = {split: find_shards(corpus, source, split) for split in request.tokens}
     folder, partial = prepared / corpus, prepared / f"{corpus}.partial"
-    with files.writing(prepared):
-        prepared.mkdir(parents=True, exist_ok=True)
-    with files.exclusive(prepared / f"{corpus}.lock", wait=True):
+    with preparing(prepared, corpus):
         if folder.exists():
             return _check_prepared(folder, request, shards)
         with files.writing(partial):
             partial.mkdir(exist_ok=True)
         manifest = Manifest(
-            format="adamct-tokens-1",
             request=request,
             splits={
-                split: _prepare_split(partial, split, shards[split], request, encoder)
-                for split in n_tokens
+                split: _prepare_split(token_file(partial, split), shards[split], request, source)
+                for split in shards
             },
             versions={
                 "python": platform.python_version(),
@@ -119,13 +106,13 @@ def prepare_corpus(
 
 
 def _prepare_split(
-    partial: Path, split: str, shards: Sequence[Shard], request: Request, encoder: Encoder
+    path: Path, shards: list[Shard], request: Request, source: Path | None
 ) -> SplitRecord:
-    """Tokenize the shards of a split that are not yet, and join them."""
-    path, room = token_file(partial, split), request.tokens[split]
+    """Tokenize the shards of a split that are not yet, and join them into one file."""
+    asked = room = request.tokens[path.stem]
     records: list[ShardRecord] = []
     with (
-        tqdm(desc=split, total=room, unit="token", unit_scale=True, disable=None) as bar,
+        tqdm(desc=path.stem, total=asked, unit="token", unit_scale=True, disable=None) as bar,
         files.writing(path),
         path.open("wb") as joined,
     ):
@@ -133,42 +120,41 @@ def _prepare_split(
             if room <= 0:
                 break
             sha256 = None if shard.path is None else sha256_of_file(shard.path)
-            depends_on = (shard.name, sha256, encoder.name, request.text_column, room)
+            depends_on = (shard.name, sha256, request.encoding, request.text_column, room)
             key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:16]
-            piece = partial / f"{key}.tokens"
+            piece = path.with_name(f"{key}.tokens")
             if not piece.exists():
-                _tokenize(shard, request.text_column, piece, room, encoder)
+                _tokenize(shard, piece, room, request, source)
             tokens = np.fromfile(piece, TOKEN_DTYPE)
             joined.write(tokens.data)
-            documents = int(np.count_nonzero(tokens == encoder.end_token))
             records.append(
                 ShardRecord(
                     name=shard.name,
                     size=shard.size,
                     sha256=sha256,
-                    documents=documents,
+                    documents=int(np.count_nonzero(tokens == request.end_token)),
                     tokens=len(tokens),
                 )
             )
             room -= len(tokens)
             bar.update(len(tokens))
     return SplitRecord(
-        tokens=sum(record.tokens for record in records),
+        tokens=asked - room,
         documents=sum(record.documents for record in records),
         sha256=sha256_of_file(path),
         shards=records,
     )
 
 
-def _tokenize(shard: Shard, column: str, piece: Path, room: int, encoder: Encoder) -> None:
+def _tokenize(shard: Shard, piece: Path, room: int, request: Request, source: Path | None) -> None:
     """Write the tokens of the first documents that together reach ``room``: all, or no file."""
-    texts = shard.texts(column)
+    texts = shard.texts(request.text_column)
     unfinished = piece.with_suffix(".tokens.part")
     with files.writing(unfinished), unfinished.open("wb") as file:
         while room > 0 and (chunk := list(itertools.islice(texts, CHUNK))):
-            for ids in encoder.encode(chunk):
+            for ids in load_gpt2(source).encode_ordinary_batch(chunk):
                 if room > 0:
-                    file.write(np.array([*ids, encoder.end_token], TOKEN_DTYPE).tobytes())
+                    file.write(np.array([*ids, request.end_token], TOKEN_DTYPE).tobytes())
                     room -= len(ids) + 1
         if not file.tell():
             raise DataError(f"{shard.name} holds no documents: {AGAIN}")
@@ -179,27 +165,22 @@ def _tokenize(shard: Shard, column: str, piece: Path, room: int, encoder: Encode
 
 def _check_prepared(folder: Path, request: Request, shards: dict[str, list[Shard]]) -> Manifest:
     """The manifest of a finished folder, if it is what would be prepared now."""
-    manifest = verify_tokens(folder)
+    manifest, _ = open_tokens(folder, verify=True)
     if manifest.request != request:
         raise DataError(
-            f"{folder} was prepared for {_describe(manifest.request)}, but asked is "
-            f"{_describe(request)}: ask for the same, or delete {folder} to prepare it again"
+            f"{folder} was prepared for {manifest.request}, but asked is {request}: "
+            f"ask for the same, or delete {folder} to prepare it again"
         )
     for split, record in manifest.splits.items():
         used = [(shard.name, shard.size) for shard in record.shards]
         offered = [(shard.name, shard.size) for shard in shards[split]]
-        # A split that fell short has used all shards there were, so a further one makes it stale.
-        relevant = offered[: len(used)] if record.tokens >= request.tokens[split] else offered
-        if shards[split][0].path is not None and relevant != used:
+        if record.tokens >= request.tokens[split]:
+            offered = offered[: len(used)]  # to a split that is full, further ones do not matter
+        if shards[split][0].path is not None and offered != used:
             raise DataError(
                 f"{folder} holds {record.tokens:,} of {request.tokens[split]:,} {split} tokens, "
                 f"from {len(used)} files beginning with {used[0][0]}; the source now offers "
-                f"{len(offered)}, beginning with {offered[0][0]}, of other names or sizes: "
+                f"{len(shards[split])}, beginning with {offered[0][0]}, of other names or sizes: "
                 f"delete {folder} to prepare it again"
             )
     return manifest
-
-
-def _describe(request: Request) -> str:
-    counts = " and ".join(f"{count:,} {split}" for split, count in request.tokens.items())
-    return f"{counts} tokens of {request.encoding} from the column {request.text_column!r}"
