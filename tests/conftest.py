@@ -24,6 +24,7 @@ SLOW = (
     "config/test_compose.py::test_groups_and_values",
     "dashboards/",
     "data/test_corpora.py::test_any_corpus",
+    "data/test_images.py::test_any_labelled_set_trains",
     "data/test_images.py::test_the_real_images",
     "data/test_preparation.py::test_a_killed",
     "figures/test_figures.py",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,9 +44,9 @@ def starts(n_tokens: int, *, seed: int, step: int, batch_size: int = 8) -> list[
     batch_size=st.integers(1, 5),
     data=st.data(),
 )
-def test_windows_lie_in_the_split_and_targets_are_one_token_later(
-    n_tokens: int, seed: int, step: int, batch_size: int, data: st.DataObject
-) -> None:
+def test_targets_are_the_windows_one_token_later(
+    n_tokens, seed, step, batch_size, data
+):
     block_size = data.draw(st.integers(1, min(n_tokens - 1, 300)))
     x, y = text_batch(
         COUNT[:n_tokens], seed=seed, step=step, batch_size=batch_size, block_size=block_size
@@ -61,7 +60,7 @@ def test_windows_lie_in_the_split_and_targets_are_one_token_later(
     assert int(y.max()) < n_tokens
 
 
-def test_a_text_batch_depends_on_seed_and_step_alone() -> None:
+def test_a_text_batch_depends_on_seed_and_step_alone():
     alone = starts(50_000, seed=3, step=7)
     np.random.seed(0)  # noqa: NPY002  # the global generators must not matter
     torch.manual_seed(0)
@@ -72,9 +71,7 @@ def test_a_text_batch_depends_on_seed_and_step_alone() -> None:
     assert alone == window_starts(50_000 - 16, 8, seed=3, step=7).tolist()
 
 
-def test_a_memory_map_beyond_two_to_the_31_tokens_is_read_where_windows_lie(
-    tmp_path: Path,
-) -> None:
+def test_a_memory_map_beyond_two_to_the_31_tokens_is_read_where_windows_lie(tmp_path):
     n_tokens = (1 << 31) + (1 << 30)
     path = tmp_path / "sparse.bin"
     with path.open("wb") as file:
@@ -91,7 +88,7 @@ def test_a_memory_map_beyond_two_to_the_31_tokens_is_read_where_windows_lie(
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta", "cuda"])
-def test_a_text_batch_goes_where_it_is_asked(device: str) -> None:
+def test_a_text_batch_goes_where_it_is_asked(device):
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     batch = text_batch(COUNT, seed=0, step=0, batch_size=2, block_size=16, device=device)
@@ -100,7 +97,7 @@ def test_a_text_batch_goes_where_it_is_asked(device: str) -> None:
         assert batch[0][:, 0].tolist() == starts(50_000, seed=0, step=0, batch_size=2)
 
 
-def test_a_split_shorter_than_a_window_is_refused() -> None:
+def test_a_split_shorter_than_a_window_is_refused():
     starts(17, seed=0, step=0)
     with pytest.raises(ValueError, match=r"16 tokens holds no window of block_size \+ 1 = 17"):
         starts(16, seed=0, step=0)
@@ -120,7 +117,7 @@ def numbered(n: int = 50, n_test: int = 7) -> ImageSet:
     return ImageSet.from_splits("numbered", split(n), split(n_test), n)
 
 
-def test_an_epoch_visits_every_image_at_most_once() -> None:
+def test_an_epoch_visits_every_image_at_most_once():
     n, size = 50, 8
     n_steps = steps_per_epoch(n, size)
     assert n_steps == 6
@@ -136,7 +133,7 @@ def test_an_epoch_visits_every_image_at_most_once() -> None:
     assert left_out[0] != left_out[1]  # no image sits out for good
 
 
-def test_an_image_batch_depends_on_seed_and_step_alone() -> None:
+def test_an_image_batch_depends_on_seed_and_step_alone():
     images = numbered()
     wanted = {"batch_size": 8, "augmentation": Augmentation(padding=2)}
     forward = [image_batch(images, seed=1, step=k, **wanted) for k in range(14)]
@@ -152,7 +149,7 @@ def test_an_image_batch_depends_on_seed_and_step_alone() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 51])
-def test_a_batch_larger_than_the_data_is_refused(batch_size: int) -> None:
+def test_a_batch_larger_than_the_data_is_refused(batch_size):
     with pytest.raises(ValueError, match=f"batch_size = {batch_size}, expected 1 to 50"):
         image_batch(numbered(), batch_size=batch_size, seed=0, step=0)
 
@@ -162,7 +159,7 @@ def test_a_batch_larger_than_the_data_is_refused(batch_size: int) -> None:
 
 @pytest.mark.parametrize("padding", [0, 1, 4])
 @pytest.mark.parametrize("flip", [False, True])
-def test_draws_reach_their_ranges_and_differ_from_image_to_image(padding: int, flip: bool) -> None:
+def test_draws_reach_their_ranges_and_differ_from_image_to_image(padding, flip):
     first, second = (augmentation_draws(512, Augmentation(padding, flip), seed=0, step=k)
                      for k in range(2))  # fmt: skip
     for drawn in (first, second):
@@ -187,9 +184,7 @@ def naive_flip_and_crop(image: np.ndarray, row: int, column: int, flip: int, pad
 @pytest.mark.parametrize("padding", [0, 1, 4])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 @pytest.mark.parametrize("shape", [(40, 3, 6, 5), (40, 1, 8, 8), (3, 5, 2, 9)])
-def test_crops_and_flips_equal_a_loop(
-    padding: int, dtype: torch.dtype, shape: tuple[int, ...]
-) -> None:
+def test_crops_and_flips_equal_a_loop(padding, dtype, shape):
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, shape, generator=generator).to(dtype)
     before = images.clone()
@@ -202,7 +197,7 @@ def test_crops_and_flips_equal_a_loop(
     assert torch.equal(images, before)
 
 
-def test_a_batch_is_its_parts_put_together() -> None:
+def test_a_batch_is_its_parts_put_together():
     images, augmentation = numbered(), Augmentation(padding=2)
     x, y = image_batch(images, batch_size=8, seed=1, step=9, augmentation=augmentation)
     index = batch_indices(50, batch_size=8, seed=1, step=9)
@@ -214,7 +209,7 @@ def test_a_batch_is_its_parts_put_together() -> None:
         np.testing.assert_allclose(got.numpy(), (image / 255 - mean) / std, rtol=0, atol=1e-5)
 
 
-def test_without_augmentation_the_images_are_as_they_are() -> None:
+def test_without_augmentation_the_images_are_as_they_are():
     images = numbered()
     x, y = image_batch(images, batch_size=8, seed=1, step=3)
     assert torch.equal(x, normalize(images.train.images[y], images.mean, images.std))
@@ -224,7 +219,7 @@ def test_without_augmentation_the_images_are_as_they_are() -> None:
     assert torch.equal(still[0], x)
 
 
-def test_negative_padding_is_refused() -> None:
+def test_negative_padding_is_refused():
     with pytest.raises(ValueError, match="padding = -1, expected at least 0"):
         Augmentation(padding=-1)
 
@@ -232,7 +227,7 @@ def test_negative_padding_is_refused() -> None:
 # --- Normalization and evaluation
 
 
-def test_normalization_equals_torchvisions() -> None:
+def test_normalization_equals_torchvisions():
     images = numbered()
     mean_and_std = images.mean.tolist(), images.std.tolist()
     transform = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(*mean_and_std)])
@@ -242,7 +237,7 @@ def test_normalization_equals_torchvisions() -> None:
     torch.testing.assert_close(x.std((0, 2, 3), correction=0), torch.ones(3), rtol=1e-5, atol=0)
 
 
-def test_ordered_batches_show_the_whole_split_in_order() -> None:
+def test_ordered_batches_show_the_whole_split_in_order():
     images = numbered(n_test=7)
     batches = list(ordered_batches(images, images.test, 3))
     assert [len(y) for _, y in batches] == [3, 3, 1]

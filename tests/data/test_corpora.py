@@ -20,7 +20,7 @@ def decoded(corpus, tokens) -> str:
     return "".join(corpus.characters[token] for token in tokens)
 
 
-def test_pydoc_topics_is_the_reference_manual_split_in_two() -> None:
+def test_pydoc_topics_is_the_reference_manual_split_in_two():
     corpus = open_corpus("pydoc_topics", source=None, prepared=Path("unused"))
     topics = pydoc_data.topics.topics
     text = "\n\n".join(topics[name] for name in sorted(topics))
@@ -33,7 +33,7 @@ def test_pydoc_topics_is_the_reference_manual_split_in_two() -> None:
         assert corpus.vocab_size == VOCABULARIES["pydoc_topics"]
 
 
-def test_the_hash_sees_characters_and_their_order_and_the_vocabulary(tmp_path: Path) -> None:
+def test_the_hash_sees_characters_and_their_order_and_the_vocabulary(tmp_path):
     hashes = []
     for text in ("abc" * 20, "abc" * 19 + "acb", "abc" * 20 + "a", "abd" * 20):
         (tmp_path / "any_name").mkdir(exist_ok=True)
@@ -44,7 +44,7 @@ def test_the_hash_sees_characters_and_their_order_and_the_vocabulary(tmp_path: P
     assert hashes[0].startswith("c155c7663252dd2fe8aa54b6ba520b21")
 
 
-def test_shakespeare_as_nanogpt_splits_it() -> None:
+def test_shakespeare_as_nanogpt_splits_it():
     place = default_source()
     if place is None or not (place / "shakespeare" / "input.txt").is_file():
         pytest.skip("ADAMCT_DATA names no folder with shakespeare/input.txt")
@@ -57,7 +57,7 @@ def test_shakespeare_as_nanogpt_splits_it() -> None:
 @pytest.mark.parametrize(
     ("text", "message"), [(b"\xff\xfe", "no UTF-8 text"), (b" \n", "is empty")]
 )
-def test_what_is_no_text_is_refused(tmp_path: Path, text: bytes, message: str) -> None:
+def test_what_is_no_text_is_refused(tmp_path, text, message):
     (tmp_path / "shakespeare").mkdir()
     (tmp_path / "shakespeare" / "input.txt").write_bytes(text)
     with pytest.raises(DataError, match=rf"shakespeare/input\.txt {message}|{message}"):
@@ -68,24 +68,20 @@ def test_what_is_no_text_is_refused(tmp_path: Path, text: bytes, message: str) -
 @pytest.mark.parametrize(
     ("name", "remedy"), [("my_corpus", ""), ("c4", r"run scripts/prepare_data\.py c4.*")]
 )
-def test_a_missing_corpus_is_reported_with_its_places(
-    tmp_path: Path, source: Path | None, name: str, remedy: str
-) -> None:
-    message = rf"{name} does not exist.*{name}/input\.txt.*C4's layout:.*{remedy}ADAMCT_DATA"
+def test_a_missing_corpus_is_reported_with_its_places(tmp_path, source, name, remedy):
+    message = rf"no data '{name}' in .*{name}/input\.txt.*C4's layout; {remedy}.*with ADAMCT_DATA"
     with pytest.raises(DataError, match=message):
         open_corpus(name, source=source, prepared=tmp_path / "unused")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_python_without_its_manual_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_its_manual_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
     with pytest.raises(DataError, match=r"lacks pydoc_data.*install"):
         open_corpus("pydoc_topics", source=None, prepared=Path("unused"))
 
 
-def test_any_corpus_in_c4s_layout_trains(
-    tmp_path: Path, first_step, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_any_corpus_in_c4s_layout_trains(tmp_path, first_step, monkeypatch):
     """A folder of json.gz files, and its name and column in the task: no more."""
     ascii_codes = SimpleNamespace(
         encode_ordinary_batch=lambda texts: [[*t.encode()] for t in texts]
@@ -104,9 +100,7 @@ def test_any_corpus_in_c4s_layout_trains(
         first_step(*task)
 
 
-def test_locations_come_from_the_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_locations_come_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("ADAMCT_DATA", str(tmp_path / "raw"))
     monkeypatch.setenv("ADAMCT_CACHE", str(tmp_path / "cache"))
     assert default_source() == tmp_path / "raw"

@@ -13,13 +13,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from adamct.data import DataError, default_source, documents, open_corpus, preparation
+from adamct.data import DataError, default_source, open_corpus, preparation
 from adamct.data.preparation import prepare_corpus
 from adamct.data.tokens import Manifest, load_gpt2, open_tokens
 from adamct.files import FileError
@@ -77,7 +76,7 @@ class Ascii:
 def prepare(
     source: Path | None, prepared: Path, encoding: Ascii | None = None, corpus="c4", **options
 ) -> Manifest:
-    """Prepare in chunks of five documents."""
+    """Prepare in chunks of five preparation."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparation, "CHUNK", 5)
         patch.setattr(preparation, "load_gpt2", lambda _: encoding or Ascii())
@@ -106,7 +105,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 # --- What is written
 
 
-def test_tokens_are_the_documents_in_order_each_with_its_end(source: Path, tmp_path: Path) -> None:
+def test_tokens_are_the_documents_in_order_each_with_its_end(source, tmp_path):
     manifest = prepare(source, tmp_path)
     assert sorted(contents(tmp_path / "c4")) == ["manifest.json", "train.bin", "validation.bin"]
     corpus = open_corpus("c4", source=None, prepared=tmp_path)
@@ -134,16 +133,14 @@ def test_tokens_are_the_documents_in_order_each_with_its_end(source: Path, tmp_p
 
 
 @pytest.mark.parametrize("n_tokens", [1, 200, 444, 445, 10**6])
-def test_a_split_ends_with_the_document_that_reaches_the_count(
-    source: Path, tmp_path: Path, n_tokens: int
-) -> None:
+def test_a_split_ends_with_the_document_that_reaches_the_count(source, tmp_path, n_tokens):
     train = expected(TRAIN, n_tokens)
     record = prepare(source, tmp_path, train_tokens=n_tokens).splits["train"]
     assert (record.tokens, record.documents) == (len(train), (train == END).sum())
     assert_prepared(tmp_path, train)
 
 
-def test_preparing_again_changes_nothing(source: Path, tmp_path: Path) -> None:
+def test_preparing_again_changes_nothing(source, tmp_path):
     first = prepare(source, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "c4").iterdir()}
     again = Ascii()
@@ -157,9 +154,7 @@ def test_preparing_again_changes_nothing(source: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "others", [{}, {"language": "en"}, {"meta": {"url": "u", "n": [1]}, "timestamp": None}]
 )
-def test_any_folder_in_c4s_layout_and_any_column_is_read(
-    tmp_path: Path, column: str, others: dict[str, object]
-) -> None:
+def test_any_folder_in_c4s_layout_and_any_column_is_read(tmp_path, column, others):
     for index, texts in enumerate(TRAIN):
         path = tmp_path / "raw" / "mine" / f"mine-train.{index}-of-3.json.gz"
         write_shard(path, texts, column, **(others if index else {"url": 7}))
@@ -175,9 +170,7 @@ def test_any_folder_in_c4s_layout_and_any_column_is_read(
 
 # Chunks of five documents: 5 in the first shard, 3 in the second, 4 in the third, 2 to validate.
 @pytest.mark.parametrize(("n_chunks", "n_kept"), [(0, 0), (4, 0), (5, 23), (9, 34), (13, 51)])
-def test_resuming_is_bit_identical_and_repeats_no_whole_shard(
-    source: Path, tmp_path: Path, n_chunks: int, n_kept: int
-) -> None:
+def test_resuming_is_bit_identical_and_repeats_no_whole_shard(source, tmp_path, n_chunks, n_kept):
     prepare(source, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         prepare(source, tmp_path / "cut", Ascii(n_chunks))
@@ -188,7 +181,7 @@ def test_resuming_is_bit_identical_and_repeats_no_whole_shard(
     assert rest.n_documents == N_DOCUMENTS - n_kept
 
 
-def test_a_killed_process_leaves_what_another_goes_on_from(source: Path, tmp_path: Path) -> None:
+def test_a_killed_process_leaves_what_another_goes_on_from(source, tmp_path):
     program = f"""
 import os, signal
 from pathlib import Path
@@ -214,9 +207,7 @@ preparation.prepare_corpus("c4", Path({str(source)!r}), Path({str(tmp_path)!r}),
 
 
 @pytest.mark.parametrize("replaced", [0, 1])
-def test_a_shard_replaced_meanwhile_is_tokenized_again(
-    source: Path, tmp_path: Path, replaced: int
-) -> None:
+def test_a_shard_replaced_meanwhile_is_tokenized_again(source, tmp_path, replaced):
     with pytest.raises(KeyboardInterrupt):
         prepare(source, tmp_path, Ascii(9))  # one chunk into the third shard
     new = [*TRAIN[:replaced], letters(13, 9), *TRAIN[replaced + 1 :]]
@@ -225,14 +216,14 @@ def test_a_shard_replaced_meanwhile_is_tokenized_again(
     assert_prepared(tmp_path, expected(new))
 
 
-def test_another_request_starts_over(source: Path, tmp_path: Path) -> None:
+def test_another_request_starts_over(source, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         prepare(source, tmp_path, Ascii(7))
     prepare(source, tmp_path, train_tokens=100)
     assert_prepared(tmp_path, expected(TRAIN, 100))
 
 
-def test_two_processes_do_not_prepare_at_once(source: Path, tmp_path: Path) -> None:
+def test_two_processes_do_not_prepare_at_once(source, tmp_path):
     done = threading.Event()
     with (tmp_path / "c4.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -260,9 +251,9 @@ def test_two_processes_do_not_prepare_at_once(source: Path, tmp_path: Path) -> N
     ],
     ids=["truncated", "flipped", "empty", "nothing", "not gzip", "not JSON", "no object"],
 )
-def test_a_damaged_shard_is_named_and_preparation_goes_on_once_it_is_mended(
-    source: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
-) -> None:
+def test_a_damaged_shard_is_named_and_once_mended_preparation_goes_on(
+    source, tmp_path, damage
+):
     path = shard(source, "train", 1)
     data = path.read_bytes()
     path.write_bytes(damage(data))
@@ -277,9 +268,7 @@ def test_a_damaged_shard_is_named_and_preparation_goes_on_once_it_is_mended(
 
 
 @pytest.mark.parametrize("row", [{"content": "a", "n": 1}, {"text": None, "n": 1}])
-def test_a_document_without_text_is_named_with_the_option(
-    source: Path, tmp_path: Path, row: dict[str, object]
-) -> None:
+def test_a_document_without_text_is_named_with_the_option(source, tmp_path, row):
     write_shard(shard(source, "train", 1), ["a"])
     path = shard(source, "train", 1)
     path.write_bytes(gzip.compress(b'{"text": "a"}\n' + json.dumps(row).encode()))
@@ -289,9 +278,7 @@ def test_a_document_without_text_is_named_with_the_option(
     assert "download" not in str(found.value)  # which would not help
 
 
-def test_a_full_disk_is_named_and_preparation_goes_on_with_room(
-    source: Path, tmp_path: Path
-) -> None:
+def test_a_full_disk_is_named_and_preparation_goes_on_with_room(source, tmp_path):
     texts = ["x" * 3000] * 20
     write_shard(shard(source, "train", 2), texts)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -308,7 +295,7 @@ def test_a_full_disk_is_named_and_preparation_goes_on_with_room(
     assert_prepared(tmp_path, expected([*TRAIN[:2], texts]))
 
 
-def test_a_source_without_files_is_refused(source: Path, tmp_path: Path) -> None:
+def test_a_source_without_files_is_refused(source, tmp_path):
     shard(source, "validation", 0, 1).unlink()
     remedy = "with --source or ADAMCT_DATA"
     for place, corpus, message in (
@@ -327,19 +314,17 @@ def test_a_source_without_files_is_refused(source: Path, tmp_path: Path) -> None
 # --- The hub
 
 
-def test_without_a_local_copy_the_hub_is_streamed_as_far_as_needed(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_local_copy_the_hub_is_streamed_as_far_as_needed(source, tmp_path, monkeypatch):
     opened: list[str] = []
-    stream = documents.stream
+    stream = preparation.stream
 
     def from_disk(layout: str, url: str) -> object:
-        name = url.removeprefix(f"{documents.C4_ON_THE_HUB}/")
+        name = url.removeprefix(f"{preparation.C4_ON_THE_HUB}/")
         opened.append(name)
         name = name.replace("-01024", "-00003").replace("-00008", "-00001")
         return stream(layout, str(source / "c4" / "en" / name))
 
-    monkeypatch.setattr(documents, "stream", from_disk)
+    monkeypatch.setattr(preparation, "stream", from_disk)
     prepare(None, tmp_path, train_tokens=500, validation_tokens=100)
     assert_prepared(tmp_path, expected(TRAIN, 500))
     assert opened == [
@@ -351,7 +336,7 @@ def test_without_a_local_copy_the_hub_is_streamed_as_far_as_needed(
     def fail(*_: object) -> None:
         raise ConnectionError("no route")
 
-    monkeypatch.setattr(documents, "stream", fail)
+    monkeypatch.setattr(preparation, "stream", fail)
     with pytest.raises(DataError, match=r"c4-train\.00000-of-01024.*no route.*--source"):
         prepare(None, tmp_path / "other")
 
@@ -359,7 +344,7 @@ def test_without_a_local_copy_the_hub_is_streamed_as_far_as_needed(
 # --- What is prepared already
 
 
-def test_data_prepared_from_something_else_is_refused(source: Path, tmp_path: Path) -> None:
+def test_data_prepared_from_something_else_is_refused(source, tmp_path):
     full = prepare(source, tmp_path / "full", train_tokens=300)
     prepare(source, tmp_path)
     with pytest.raises(DataError, match=r"'train': 1000000,.*asked is .*'train': 50,.*delete .*c4"):
@@ -394,9 +379,7 @@ def folder(source: Path, tmp_path: Path) -> Path:
         ("manifest.json", lambda data: b"\xff\xfe", r"manifest\.json cannot be read as a manif"),
     ],
 )
-def test_a_damaged_folder_names_the_file_and_the_remedy(
-    folder: Path, name: str, change: Callable[[bytes], bytes] | None, message: str
-) -> None:
+def test_a_damaged_folder_names_the_file_and_the_remedy(folder, name, change, message):
     path = folder / name
     if change is None:
         path.unlink()
@@ -409,7 +392,7 @@ def test_a_damaged_folder_names_the_file_and_the_remedy(
 # --- The command
 
 
-def test_the_command_verifies_every_byte(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_verifies_every_byte(folder, capsys):
     main = runpy.run_path(str(SCRIPT))["main"]
     arguments = ["c4", "--verify", "--prepared", str(folder.parent)]
     assert main(arguments) == 0
@@ -423,7 +406,7 @@ def test_the_command_verifies_every_byte(folder: Path, capsys: pytest.CaptureFix
     assert re.match(r"error: .*train\.bin has sha256 .*delete", capsys.readouterr().err)
 
 
-def test_help_loads_no_heavy_library() -> None:
+def test_help_loads_no_heavy_library():
     program = f"""
 import runpy, sys
 sys.argv = ["prepare_data.py", "--help"]
@@ -451,7 +434,7 @@ def sample() -> Path:
     return place
 
 
-def test_counts_of_the_real_sample(sample: Path, tmp_path: Path) -> None:
+def test_counts_of_the_real_sample(sample, tmp_path):
     corpus = open_corpus("c4", source=sample, prepared=tmp_path)  # tokenized at its first use
     assert corpus.sha256 == "588103c5e8a0ed2afa6e7024d025733ffdcae77ed28c79bd383ee4be065fb625"
     assert (corpus.encoding, corpus.vocab_size) == ("gpt2", 50257)
@@ -466,7 +449,7 @@ def test_counts_of_the_real_sample(sample: Path, tmp_path: Path) -> None:
     assert decoded == "".join(text + "<|endoftext|>" for text in texts)
 
 
-def test_gpt2_encoding(sample: Path) -> None:
+def test_gpt2_encoding(sample):
     encoding = load_gpt2(sample)
     assert encoding.n_vocab == 50257
     assert encoding.encode_ordinary("hello world") == [31373, 995]

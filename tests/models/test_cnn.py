@@ -56,7 +56,7 @@ def reference_logits(model: CNN, images: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_logits_and_loss_equal_the_reference(batch_norm: bool) -> None:
+def test_logits_and_loss_equal_the_reference(batch_norm):
     model = small(batch_norm)
     images, labels = batch()
     expected = reference_logits(model, images.numpy())
@@ -75,7 +75,7 @@ def default_layers(batch_norm: bool) -> nn.Sequential:
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_initialization_is_torchs_default_from_the_given_generator(batch_norm: bool) -> None:
+def test_initialization_is_torchs_default_from_the_given_generator(batch_norm):
     torch.manual_seed(5)
     expected = [p.detach() for p in default_layers(batch_norm).parameters()]
 
@@ -97,7 +97,7 @@ def test_initialization_is_torchs_default_from_the_given_generator(batch_norm: b
         assert torch.all(norm.running_var == 1)
 
 
-def test_without_a_generator_the_global_one_decides() -> None:
+def test_without_a_generator_the_global_one_decides():
     torch.manual_seed(5)
     model = CNN(SMALL)
     given = CNN(SMALL, torch.Generator().manual_seed(5))
@@ -107,7 +107,7 @@ def test_without_a_generator_the_global_one_decides() -> None:
         assert not torch.equal(p, r)
 
 
-def test_layer_table_of_figure_10() -> None:
+def test_layer_table_of_figure_10():
     model = CNN(CNNConfig())
     rows = model.layer_table()
     weighty = [(row.kind, row.output_shape, row.n_parameters) for row in rows if row.n_parameters]
@@ -134,7 +134,7 @@ def test_layer_table_of_figure_10() -> None:
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_layer_table_shows_the_live_module_and_leaves_no_trace(batch_norm: bool) -> None:
+def test_layer_table_shows_the_live_module_and_leaves_no_trace(batch_norm):
     model = small(batch_norm)
     model.head.linear3 = nn.Linear(16, 7, dtype=torch.float64)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -152,7 +152,7 @@ def test_layer_table_shows_the_live_module_and_leaves_no_trace(batch_norm: bool)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_first_linear_layer_takes_its_size_from_the_input() -> None:
+def test_first_linear_layer_takes_its_size_from_the_input():
     for image_size in (8, 15, 16, 28, 32, 64):
         config = CNNConfig(image_size=image_size, channels=1, width=1 / 32)
         images = torch.zeros(2, 1, image_size, image_size)
@@ -160,7 +160,7 @@ def test_first_linear_layer_takes_its_size_from_the_input() -> None:
         assert config.n_features == 8 * math.floor(image_size / 8) ** 2
 
 
-def test_an_image_alone_decides_its_logits() -> None:
+def test_an_image_alone_decides_its_logits():
     model = small()
     images, _ = batch()
     images.requires_grad_()
@@ -182,12 +182,12 @@ def test_an_image_alone_decides_its_logits() -> None:
         ({"width": math.inf}, "width = inf, expected"),
     ],
 )
-def test_impossible_configurations_are_refused(changes: dict[str, float], message: str) -> None:
+def test_impossible_configurations_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         CNNConfig(**changes)
 
 
 @pytest.mark.parametrize("shape", [(4, 1, 19, 19), (4, 2, 19, 18), (2, 19, 19)])
-def test_images_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+def test_images_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"expected \(batch, 2, 19, 19\); set CNNConfig's"):
         small()(torch.zeros(shape, dtype=torch.float64))

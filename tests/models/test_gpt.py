@@ -79,7 +79,7 @@ def reference_logits(model: GPT, tokens: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("changes", [{}, {"bias": True}, {"qk_norm": True}, {"tied": False}])
-def test_logits_and_loss_equal_the_reference(changes: dict[str, bool]) -> None:
+def test_logits_and_loss_equal_the_reference(changes):
     model = small(**changes)
     tokens, targets = batch()
     expected = np.stack([reference_logits(model, row) for row in tokens.numpy()])
@@ -88,7 +88,7 @@ def test_logits_and_loss_equal_the_reference(changes: dict[str, bool]) -> None:
     assert model.loss(tokens, targets).item() == pytest.approx(-log_p.mean(), abs=1e-13)
 
 
-def test_parameter_counts() -> None:
+def test_parameter_counts():
     def count(config: GPTConfig) -> int:
         return sum(parameter.numel() for parameter in GPT(config).parameters())
 
@@ -102,7 +102,7 @@ def test_parameter_counts() -> None:
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("qk_norm", [False, True])
-def test_no_logit_depends_on_a_later_input(dropout: float, qk_norm: bool) -> None:
+def test_no_logit_depends_on_a_later_input(dropout, qk_norm):
     model = small(dropout=dropout, qk_norm=qk_norm)
     tokens, _ = batch()
     inputs: list[torch.Tensor] = []
@@ -121,13 +121,13 @@ def test_no_logit_depends_on_a_later_input(dropout: float, qk_norm: bool) -> Non
         assert torch.all(gradient[:, : t + 1].abs().amax(-1) > 0)
 
 
-def test_shorter_sequences_are_prefixes() -> None:
+def test_shorter_sequences_are_prefixes():
     model = small()
     tokens, _ = batch()
     torch.testing.assert_close(model(tokens[:, :5]), model(tokens)[:, :5], rtol=0, atol=1e-13)
 
 
-def test_dropout_follows_the_global_generator_and_evaluation_has_none() -> None:
+def test_dropout_follows_the_global_generator_and_evaluation_has_none():
     model = small(dropout=0.3)
     tokens, targets = batch()
 
@@ -154,7 +154,7 @@ def alignment(model: GPT) -> list[float]:
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-4, 1e4])
-def test_gradient_is_orthogonal_to_each_head_matrix_under_qk_norm(scale: float) -> None:
+def test_gradient_is_orthogonal_to_each_head_matrix_under_qk_norm(scale):
     model = small(qk_norm=True)
     with torch.no_grad():
         for _, parameter in model.query_key_parameters():
@@ -164,13 +164,13 @@ def test_gradient_is_orthogonal_to_each_head_matrix_under_qk_norm(scale: float) 
     assert max(values) < 1e-10
 
 
-def test_gradient_is_not_orthogonal_without_qk_norm() -> None:
+def test_gradient_is_not_orthogonal_without_qk_norm():
     values = alignment(small(qk_norm=False))
     assert np.median(values) > 1e-2
     assert min(values) > 1e-5
 
 
-def test_loss_ignores_the_scale_of_each_head_matrix_under_qk_norm() -> None:
+def test_loss_ignores_the_scale_of_each_head_matrix_under_qk_norm():
     tokens, targets = batch()
     for qk_norm in (True, False):
         model = small(qk_norm=qk_norm)
@@ -184,11 +184,11 @@ def test_loss_ignores_the_scale_of_each_head_matrix_under_qk_norm() -> None:
         assert max(changes) < 1e-12 if qk_norm else min(changes) > 1e-6
 
 
-def test_qk_norm_is_exact_in_float32_too() -> None:
+def test_qk_norm_is_exact_in_float32_too():
     assert max(alignment(small(qk_norm=True).float())) < 1e-5
 
 
-def test_72_head_matrices_at_paper_scale() -> None:
+def test_72_head_matrices_at_paper_scale():
     matrices = dict(GPT(GPTConfig()).query_key_parameters())
     assert [p.shape for p in matrices.values()] == 12 * [(6, 64, 384)]
 
@@ -196,7 +196,7 @@ def test_72_head_matrices_at_paper_scale() -> None:
 # --- Initialization
 
 
-def test_one_seed_gives_one_model_and_leaves_the_global_generator_alone() -> None:
+def test_one_seed_gives_one_model_and_leaves_the_global_generator_alone():
     def build(seed: int) -> dict[str, torch.Tensor]:
         return GPT(SMALL, torch.Generator().manual_seed(seed)).state_dict()
 
@@ -208,14 +208,14 @@ def test_one_seed_gives_one_model_and_leaves_the_global_generator_alone() -> Non
 
 
 @pytest.mark.parametrize("changes", [{"qk_norm": True}, {"tied": False}, {"bias": True}])
-def test_variants_start_from_the_same_matrices(changes: dict[str, bool]) -> None:
+def test_variants_start_from_the_same_matrices(changes):
     plain = GPT(SMALL, torch.Generator().manual_seed(0))
     variant = GPT(dataclasses.replace(SMALL, **changes), torch.Generator().manual_seed(0))
     others = dict(variant.named_parameters())
     assert all(torch.equal(value, others[name]) for name, value in plain.named_parameters())
 
 
-def test_initial_distribution() -> None:
+def test_initial_distribution():
     config = GPTConfig(vocab_size=500, block_size=100, n_layer=8, n_head=4, d_model=64, bias=True)
     for name, parameter in GPT(config, torch.Generator().manual_seed(0)).named_parameters():
         if name.endswith("bias"):
@@ -229,12 +229,12 @@ def test_initial_distribution() -> None:
             assert abs(parameter.std().item() - std) < tolerance, name
 
 
-def test_initial_loss_is_that_of_a_uniform_guess() -> None:
+def test_initial_loss_is_that_of_a_uniform_guess():
     model = GPT(SMALL, torch.Generator().manual_seed(0))
     assert model.loss(*batch()).item() == pytest.approx(math.log(SMALL.vocab_size), abs=0.02)
 
 
-def test_tied_embeddings_stay_tied_through_a_copy_and_a_cast() -> None:
+def test_tied_embeddings_stay_tied_through_a_copy_and_a_cast():
     model = copy.deepcopy(GPT(SMALL)).double()
     assert model.head.weight is model.token_embedding.weight
     assert GPT(dataclasses.replace(SMALL, tied=False)).head.weight.shape == (29, 16)
@@ -254,11 +254,11 @@ def test_tied_embeddings_stay_tied_through_a_copy_and_a_cast() -> None:
         ({"qk_norm": True, "d_model": 4}, "needs d_model / n_head >= 2, got 1"),
     ],
 )
-def test_impossible_shapes_are_refused(changes: dict[str, object], message: str) -> None:
+def test_impossible_shapes_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **changes)
 
 
-def test_a_sequence_longer_than_the_block_is_refused() -> None:
+def test_a_sequence_longer_than_the_block_is_refused():
     with pytest.raises(ValueError, match="13 tokens exceeds block_size = 12"):
         GPT(SMALL)(torch.zeros(1, 13, dtype=torch.int64))

@@ -21,9 +21,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adamct.data.documents import raw_files
-from adamct.data.locations import DataError
-from adamct.data.preparation import prepare_corpus
+from adamct.data.locations import DataError, missing
+from adamct.data.preparation import prepare_corpus, raw_files
 from adamct.data.tokens import TOKEN_DTYPE, open_tokens
 
 
@@ -74,7 +73,8 @@ def open_corpus(
         return _characters(name, _plain_text(source / name / "input.txt"))
     if not (prepared / name).is_dir():
         if not raw_files(name, source, "train"):
-            raise DataError(_missing(name, source, prepared))
+            layouts = f"{name}/input.txt, a plain text, or {name}/*-train.*json.gz in C4's layout"
+            raise missing(name, layouts, source, prepared, "pydoc_topics")
         prepare_corpus(name, source, prepared, text_column=text_column)
     return _tokens(name, prepared / name, text_column)
 
@@ -135,14 +135,3 @@ def _corpus(
     identity = [encoding, characters, digests["train"], digests["validation"]]
     sha256 = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     return Corpus(name, encoding, vocab_size, **splits, sha256=sha256, characters=characters)
-
-
-def _missing(name: str, source: Path | None, prepared: Path) -> str:
-    raw = "" if source is None else f"{source}/"
-    download = " run scripts/prepare_data.py c4, which downloads it, or" if name == "c4" else ""
-    return (
-        f"{prepared / name} does not exist, and neither {raw}{name}/input.txt, a plain text, nor "
-        f"{raw}{name}/*-train.*json.gz in C4's layout:{download} put the one or the other into the "
-        "folder of raw data and name that with ADAMCT_DATA; task.data.corpus=pydoc_topics needs "
-        "none"
-    )

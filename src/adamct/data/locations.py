@@ -48,6 +48,27 @@ def default_prepared() -> Path:
     return (root if (root / "pyproject.toml").is_file() else Path.cwd()) / "data"
 
 
+def missing(
+    name: str, layouts: str, source: Path | None, prepared: Path, embedded: str
+) -> DataError:
+    """Return the error for a data set of which neither folder has anything.
+
+    Args:
+        name: of the data set.
+        layouts: where its raw files are looked for.
+        source: folder of raw data.
+        prepared: folder of prepared data.
+        embedded: the data set of its kind that every machine has.
+    """
+    on_the_hub = name in ("c4", "cifar10")
+    download = f"run scripts/prepare_data.py {name}, which downloads it, or " if on_the_hub else ""
+    return DataError(
+        f"no data {name!r} in {prepared}{f' or {source}' if source else ''}: expected {layouts}; "
+        f"{download}put it into a folder of raw data and name that with ADAMCT_DATA; "
+        f"task.data.corpus={embedded} needs none"
+    )
+
+
 @contextmanager
 def preparing(prepared: Path, name: str) -> Iterator[None]:
     """Make the folder of prepared data, and let one process at a time prepare a data set in it.
