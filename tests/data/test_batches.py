@@ -44,9 +44,7 @@ def starts(n_tokens: int, *, seed: int, step: int, batch_size: int = 8) -> list[
     batch_size=st.integers(1, 5),
     data=st.data(),
 )
-def test_targets_are_the_windows_one_token_later(
-    n_tokens, seed, step, batch_size, data
-):
+def test_targets_are_the_windows_one_token_later(n_tokens, seed, step, batch_size, data):
     block_size = data.draw(st.integers(1, min(n_tokens - 1, 300)))
     x, y = text_batch(
         COUNT[:n_tokens], seed=seed, step=step, batch_size=batch_size, block_size=block_size

@@ -69,7 +69,7 @@ def test_what_is_no_text_is_refused(tmp_path, text, message):
     ("name", "remedy"), [("my_corpus", ""), ("c4", r"run scripts/prepare_data\.py c4.*")]
 )
 def test_a_missing_corpus_is_reported_with_its_places(tmp_path, source, name, remedy):
-    message = rf"no data '{name}' in .*{name}/input\.txt.*C4's layout; {remedy}.*with ADAMCT_DATA"
+    message = rf"'{name}' are not prepared.*{name}/input\.txt.*C4's layout; {remedy}put .*ADAMCT_D"
     with pytest.raises(DataError, match=message):
         open_corpus(name, source=source, prepared=tmp_path / "unused")
     assert not list(tmp_path.iterdir())

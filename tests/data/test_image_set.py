@@ -99,11 +99,8 @@ def test_hold_out_is_a_function_of_fraction_and_seed():
 
 def test_hold_out_refuses_what_leaves_nothing():
     images = image_set()
-    for fraction in (0.0, 1.0, -0.5, 1.5):
-        with pytest.raises(ValueError, match=rf"fraction = {fraction}, expected a share in"):
-            images.hold_out(fraction)
-    for fraction, n_held in ((0.01, 0), (0.99, 60)):
-        with pytest.raises(ValueError, match=f"{fraction} holds {n_held} of 60 images out"):
+    for fraction in (0.0, 1.0, -0.5, 1.5, 0.01, 0.99):
+        with pytest.raises(ValueError, match=rf"{fraction} holds \d+ of 60 .* a share in \(0, 1\)"):
             images.hold_out(fraction)
     with pytest.raises(ValueError, match="has a validation split; hold out of the original"):
         images.hold_out(0.5).hold_out(0.5)

@@ -173,7 +173,7 @@ def test_an_image_alone_decides_its_logits():
     ("changes", "message"),
     [
         ({"image_size": 7}, "image_size = 7, expected at least 8"),
-        ({"channels": 0}, "channels = 0, expected 3"),
+        ({"channels": 0}, "channels = 0, expected at least 1"),
         ({"n_classes": 1}, "n_classes = 1, expected at least 2"),
         ({"width": 0.0}, "width = 0.0, expected a positive multiple of 1/32"),
         ({"width": -1.0}, "width = -1.0, expected"),

@@ -247,8 +247,8 @@ def test_tied_embeddings_stay_tied_through_a_copy_and_a_cast():
     ("changes", "message"),
     [
         ({"d_model": 15}, "d_model = 15 is not a multiple of n_head = 4"),
-        ({"n_layer": 0}, "n_layer is 0"),
-        ({"vocab_size": -1}, "vocab_size is -1"),
+        ({"n_layer": 0}, "n_layer = 0, expected at least 1"),
+        ({"vocab_size": -1}, "vocab_size = -1, expected at least 1"),
         ({"dropout": 1.0}, r"dropout is 1.0, but must lie in \[0, 1\)"),
         ({"qk_norm": True, "bias": True}, "set bias=False"),
         ({"qk_norm": True, "d_model": 4}, "needs d_model / n_head >= 2, got 1"),

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adamct.data.locations import DataError, missing
-from adamct.data.preparation import prepare_corpus, raw_files
+from adamct.data.locations import DataError
+from adamct.data.preparation import prepare_corpus
 from adamct.data.tokens import TOKEN_DTYPE, open_tokens
 
 
@@ -72,10 +72,7 @@ def open_corpus(
     if source is not None and (source / name / "input.txt").is_file():
         return _characters(name, _plain_text(source / name / "input.txt"))
     if not (prepared / name).is_dir():
-        if not raw_files(name, source, "train"):
-            layouts = f"{name}/input.txt, a plain text, or {name}/*-train.*json.gz in C4's layout"
-            raise missing(name, layouts, source, prepared, "pydoc_topics")
-        prepare_corpus(name, source, prepared, text_column=text_column)
+        prepare_corpus(name, source, prepared, text_column=text_column, may_download=False)
     return _tokens(name, prepared / name, text_column)
 
 
@@ -83,10 +80,10 @@ def _characters(name: str, text: str) -> Corpus:
     characters = "".join(sorted(set(text)))
     code = {character: token for token, character in enumerate(characters)}
     tokens = np.array([code[character] for character in text], dtype=TOKEN_DTYPE)
-    n_train = len(tokens) * 9 // 10
-    splits = {"train": tokens[:n_train], "validation": tokens[n_train:]}
-    digests = {split: hashlib.sha256(part.tobytes()).hexdigest() for split, part in splits.items()}
-    return _corpus(name, "char", len(characters), splits, digests, characters)
+    train, validation = np.split(tokens, [len(tokens) * 9 // 10])
+    digests = (hashlib.sha256(split.tobytes()).hexdigest() for split in (train, validation))
+    sha256 = _sha256("char", characters, *digests)
+    return Corpus(name, "char", len(characters), train, validation, sha256, characters)
 
 
 def _pydoc_topics() -> str:
@@ -120,18 +117,11 @@ def _tokens(name: str, folder: Path, text_column: str) -> Corpus:
             f"{folder} was prepared from the column {request.text_column!r}, but asked is "
             f"{text_column!r}: delete {folder}, and it is prepared again"
         )
-    digests = {split: record.sha256 for split, record in manifest.splits.items()}
-    return _corpus(name, request.encoding, request.vocab_size, splits, digests)
+    train, validation = splits["train"], splits["validation"]
+    digests = (manifest.splits[split].sha256 for split in ("train", "validation"))
+    sha256 = _sha256(request.encoding, "", *digests)
+    return Corpus(name, request.encoding, request.vocab_size, train, validation, sha256)
 
 
-def _corpus(
-    name: str,
-    encoding: str,
-    vocab_size: int,
-    splits: dict[str, NDArray[np.uint16]],
-    digests: dict[str, str],
-    characters: str = "",
-) -> Corpus:
-    identity = [encoding, characters, digests["train"], digests["validation"]]
-    sha256 = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-    return Corpus(name, encoding, vocab_size, **splits, sha256=sha256, characters=characters)
+def _sha256(*identity: str) -> str:
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

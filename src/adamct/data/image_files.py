@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from adamct import files
 from adamct.data.catalogue import IMAGE_SETS
 from adamct.data.image_set import ImageSet, Split
 from adamct.data.locations import DataError, sha256_of_file, stream
@@ -27,6 +26,10 @@ SPLITS = ("train", "test")
 TORCHVISION_FOLDER = "cifar-10-batches-py"
 CIFAR10_ON_THE_HUB = "uoft-cs/cifar10"
 MOST_CLASSES = 1 << 31
+SOUND_COPY = (
+    "replace it by a sound copy, or, of CIFAR-10, delete the folder and run "
+    "`python scripts/prepare_data.py cifar10`, which downloads it"
+)
 
 
 @dataclass(frozen=True)
@@ -101,14 +104,14 @@ def download(folder: Path) -> None:
     import datasets
 
     unfinished = folder.with_name(folder.name + ".partial")
-    with files.writing(unfinished):
-        unfinished.mkdir(exist_ok=True)
     try:
+        unfinished.mkdir(exist_ok=True)
         for split in SPLITS:
             images = datasets.load_dataset(CIFAR10_ON_THE_HUB, split=split)
             # As they are, without decoding and encoding them again.
             encoded = images.cast_column(HUB_COLUMNS.image, datasets.Image(decode=False))
             encoded.to_parquet(str(unfinished / f"{split}-00000-of-00001.parquet"))
+        unfinished.rename(folder)
     except Exception as error:  # whatever it was, the remedy is the same
         raise DataError(
             f"{CIFAR10_ON_THE_HUB} could not be downloaded from the hub ({type(error).__name__}: "
@@ -116,8 +119,6 @@ def download(folder: Path) -> None:
             f"{{train,test}}-*.parquet, or {TORCHVISION_FOLDER}/ as torchvision downloads it, into "
             f"{folder}"
         ) from error
-    with files.writing(folder):
-        unfinished.rename(folder)
 
 
 def _read_torchvision(root: Path) -> ImageSet:
@@ -129,8 +130,7 @@ def _read_torchvision(root: Path) -> ImageSet:
         path = root / TORCHVISION_FOLDER / name
         if not check_integrity(str(path), md5):  # torchvision does not say which file it was
             raise DataError(
-                f"{path} is missing, truncated or another file: expected md5 {md5}; "
-                f"{_replace(path.parent)}"
+                f"{path} is missing, truncated or another file: expected md5 {md5}; {SOUND_COPY}"
             )
 
     def read(train: bool) -> Split:
@@ -147,8 +147,8 @@ def _find_shards(folder: Path, split: str) -> list[Path]:
     expected = int(numbered[1]) if numbered else max(1, len(shards))
     if len(shards) != expected:
         raise DataError(
-            f"{folder} holds {len(shards)} of {expected} files {split}-*.parquet; "
-            f"copy the rest there, or {_replace(folder)}"
+            f"{folder} holds {len(shards)} of {expected} files {split}-*.parquet: copy the rest "
+            f"there, or {SOUND_COPY}"
         )
     return shards
 
@@ -182,16 +182,6 @@ def _read_shard(path: Path, columns: Columns, shape: Sequence[int] | None, n_cla
         raise DataError(
             f"{path}, row {len(labels)}, cannot be read as an image under `{columns.image}` and "
             f"its class under `{columns.label}` ({reason}): name the columns by image_column and "
-            f"label_column of the task's data, or {_replace(path.parent)}"
+            f"label_column of the task's data, or {SOUND_COPY}"
         ) from error
     return Split(images, torch.tensor(labels))
-
-
-def _replace(folder: Path) -> str:
-    remedy = "replace it by a sound copy"
-    if folder.name in ("cifar10", TORCHVISION_FOLDER):
-        remedy += (
-            f", or delete {folder} and run `python scripts/prepare_data.py cifar10`, "
-            "which downloads it"
-        )
-    return remedy

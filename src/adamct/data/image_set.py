@@ -63,12 +63,7 @@ class ImageSet:
 
     @classmethod
     def from_splits(
-        cls,
-        name: str,
-        train: Split,
-        test: Split,
-        n_classes: int,
-        validation: Split | None = None,
+        cls, name: str, train: Split, test: Split, n_classes: int, validation: Split | None = None
     ) -> ImageSet:
         """Check the splits, measure the train split, and hash them all.
 
@@ -145,18 +140,16 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
         >>> len(kept), len(held)
         (3, 3)
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction = {fraction}, expected a share in (0, 1) of every class")
     order = permutation(len(labels), seed, Purpose.HOLD_OUT, 0)
     shuffled = labels.numpy()[order]
     is_held = np.zeros(len(labels), dtype=bool)
     for label in np.unique(shuffled):
         members = order[shuffled == label]
         is_held[members[: round(fraction * len(members))]] = True
-    if not 0 < is_held.sum() < len(labels):
+    if not (0 < fraction < 1 and 0 < is_held.sum() < len(labels)):
         raise ValueError(
             f"fraction = {fraction} holds {is_held.sum()} of {len(labels)} images out, expected "
-            "some but not all: choose one that rounds to some images of a class"
+            "some but not all: choose a share in (0, 1) that rounds to some images of a class"
         )
     kept, held = np.flatnonzero(~is_held), np.flatnonzero(is_held)
     return torch.from_numpy(kept), torch.from_numpy(held)

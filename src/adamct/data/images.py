@@ -85,10 +85,8 @@ def _decoded_once(
     if kept is not None:
         return kept
     if not (raw or (may_download and name == "cifar10")):
-        layouts = f"{name}/**/{{train,test}}-*.parquet"
-        if name == "cifar10":
-            layouts += f" or {TORCHVISION_FOLDER}/"
-        raise missing(name, layouts, source, prepared, "digits")
+        layouts = f"{name}/**/{{train,test}}-*.parquet or, of CIFAR-10, {TORCHVISION_FOLDER}/"
+        raise missing(name, layouts, source, "digits")
     with preparing(prepared, name):  # another process may have been first
         if not (raw := find_raw(name, source, prepared)):
             download(prepared / name)

@@ -41,31 +41,26 @@ def default_prepared() -> Path:
     Outside a checkout (the package installed without its repository) the root is the current
     directory.
     """
-    value = os.environ.get("ADAMCT_CACHE")
-    if value:
-        return Path(value)
     root = Path(__file__).parents[3]
-    return (root if (root / "pyproject.toml").is_file() else Path.cwd()) / "data"
+    home = root if (root / "pyproject.toml").is_file() else Path.cwd()
+    return Path(os.environ.get("ADAMCT_CACHE") or home / "data")
 
 
-def missing(
-    name: str, layouts: str, source: Path | None, prepared: Path, embedded: str
-) -> DataError:
-    """Return the error for a data set of which neither folder has anything.
+def missing(name: str, layouts: str, source: Path | None, embedded: str) -> DataError:
+    """Return the error for a data set that is not prepared and has no raw files.
 
     Args:
         name: of the data set.
         layouts: where its raw files are looked for.
         source: folder of raw data.
-        prepared: folder of prepared data.
         embedded: the data set of its kind that every machine has.
     """
     on_the_hub = name in ("c4", "cifar10")
     download = f"run scripts/prepare_data.py {name}, which downloads it, or " if on_the_hub else ""
     return DataError(
-        f"no data {name!r} in {prepared}{f' or {source}' if source else ''}: expected {layouts}; "
-        f"{download}put it into a folder of raw data and name that with ADAMCT_DATA; "
-        f"task.data.corpus={embedded} needs none"
+        f"the data {name!r} are not prepared, and not in {source or 'any folder of raw data'}: "
+        f"expected {layouts}; {download}put them into a folder of raw data and name "
+        f"that with ADAMCT_DATA or --source; task.data.corpus={embedded} needs none"
     )
 
 

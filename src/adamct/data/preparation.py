@@ -20,14 +20,13 @@ import json
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from adamct import files
-from adamct.data.locations import DataError, preparing, sha256_of_file, stream
+from adamct.data.locations import DataError, missing, preparing, sha256_of_file, stream
 from adamct.data.tokens import (
     MANIFEST,
     TOKEN_DTYPE,
@@ -37,7 +36,6 @@ from adamct.data.tokens import (
     SplitRecord,
     load_gpt2,
     open_tokens,
-    token_file,
 )
 
 # What 20,000 steps of 64 windows of 256 tokens read, the longest run of Appendix H.
@@ -65,6 +63,7 @@ def prepare_corpus(
     train_tokens: int = TRAIN_TOKENS,
     validation_tokens: int = VALIDATION_TOKENS,
     text_column: str = "text",
+    may_download: bool = True,
 ) -> Manifest:
     """Tokenize a corpus into ``<prepared>/<corpus>``, unless that has been done.
 
@@ -78,6 +77,7 @@ def prepare_corpus(
         train_tokens: tokens asked of the train split.
         validation_tokens: the same for the validation split.
         text_column: the key of each line's object that holds the text.
+        may_download: whether to read C4 from the hub where the source has none.
 
     Returns:
         The manifest of the prepared folder.
@@ -91,7 +91,7 @@ def prepare_corpus(
     request = Request(
         tokens={"train": train_tokens, "validation": validation_tokens}, text_column=text_column
     )
-    shards = {split: find_shards(corpus, source, split) for split in request.tokens}
+    shards = {split: find_shards(corpus, source, split, may_download) for split in request.tokens}
     folder, partial = prepared / corpus, prepared / f"{corpus}.partial"
     with preparing(prepared, corpus):
         if folder.exists():
@@ -101,7 +101,7 @@ def prepare_corpus(
         manifest = Manifest(
             request=request,
             splits={
-                split: _prepare_split(token_file(partial, split), shards[split], request, source)
+                split: _prepare_split(partial / f"{split}.bin", shards[split], request, source)
                 for split in shards
             },
             versions={
@@ -117,78 +117,68 @@ def prepare_corpus(
         return manifest
 
 
-@dataclass(frozen=True)
-class Shard:
-    """A json.gz file of documents, on the disk or, without a path, C4's on the hub."""
-
-    name: str
-    path: Path | None = None
-
-    @property
-    def size(self) -> int | None:
-        """Bytes of the file; on the hub the name and the pinned revision say which file it is."""
-        return None if self.path is None else self.path.stat().st_size
-
-    def texts(self, column: str) -> Iterator[str]:
-        """Yield the text of each document, in the file's order.
-
-        Lines are parsed here, since ``datasets`` fits all rows of a JSON file to the columns of
-        the first ones, and makes dates of texts that look like dates.
-        """
-        url = str(self.path or f"{C4_ON_THE_HUB}/{self.name}")
-        index = 0
-        # Errors of gzip, JSON, fsspec and the network all end here: each spoils this one file.
-        try:
-            for index, line in enumerate(stream("text", url)):
-                row = json.loads(line["text"])
-                if not isinstance(row.get(column), str):
-                    raise DataError(
-                        f"{url}, document {index}, has columns {', '.join(row)}, expected a text "
-                        f"under {column}: name the one that holds the text by text_column of the "
-                        "task's data (--text-column), or leave the document out"
-                    )
-                yield row[column]
-        except DataError:
-            raise
-        except Exception as error:
-            reason = " ".join(str(error).split())  # arrow's messages run over many lines
-            raise DataError(
-                f"{url} cannot be read from document {index} on "
-                f"({type(error).__name__}: {reason}): {CONNECT if self.path is None else AGAIN}"
-            ) from error
-
-
-def raw_files(corpus: str, source: Path | None, split: str) -> list[Path]:
-    """Return the files of one split in a source folder, in their order; there may be none."""
-    if source is None:
-        return []
-    english = source / corpus / "en"  # where C4's own lie
-    folder = english if english.is_dir() else source / corpus
-    return sorted(folder.glob(f"*-{split}.*json.gz"))
-
-
-def find_shards(corpus: str, source: Path | None, split: str) -> list[Shard]:
-    """Raw files of one split in their order: the source's own, or else, for C4, the hub's.
+def find_shards(corpus: str, source: Path | None, split: str, may_download: bool) -> list[str]:
+    """Raw files of one split in their order: the source's own, or else, for C4, URLs on the hub.
 
     Raises:
-        DataError: if ``source`` does not exist, or holds no files of this split.
+        DataError: if there are none, or ``source`` does not exist.
     """
-    if corpus == "c4" and (source is None or (source.is_dir() and not (source / "c4").is_dir())):
+    folder = (source or Path()) / corpus
+    if (folder / "en").is_dir():  # where C4's own lie
+        folder /= "en"
+    if source is not None and (paths := sorted(folder.glob(f"*-{split}.*json.gz"))):
+        return [str(path) for path in paths]
+    if corpus == "c4" and may_download and not folder.exists() and (not source or source.is_dir()):
         total = C4_SHARDS[split]
-        return [Shard(f"c4-{split}.{i:05d}-of-{total:05d}.json.gz") for i in range(total)]
-    paths = raw_files(corpus, source, split)
-    if not paths:
-        hub = ", or leave that out to read C4 from the hub" if corpus == "c4" else ""
+        names = (f"c4-{split}.{i:05d}-of-{total:05d}.json.gz" for i in range(total))
+        return [f"{C4_ON_THE_HUB}/{name}" for name in names]
+    layouts = f"{corpus}/input.txt, a plain text, or {corpus}/*-{split}.*json.gz in C4's layout"
+    raise missing(corpus, layouts, source, "pydoc_topics")
+
+
+def texts(shard: str, column: str) -> Iterator[str]:
+    """Yield the text of each document of a raw file, in the file's order.
+
+    Lines are parsed here, since ``datasets`` fits all rows of a JSON file to the columns of the
+    first ones, and makes dates of texts that look like dates.
+
+    Raises:
+        DataError: if the file is truncated or foreign, or the hub cannot be reached.
+    """
+    index = 0
+    # Errors of gzip, JSON, fsspec and the network all end here: each spoils this one file.
+    try:
+        for index, line in enumerate(stream("text", shard)):
+            row = json.loads(line["text"])
+            if not isinstance(row.get(column), str):
+                raise DataError(
+                    f"{shard}, document {index}, has columns {', '.join(row)}, expected a text "
+                    f"under {column}: name the one that holds the text by text_column of the "
+                    "task's data (--text-column), or leave the document out"
+                )
+            yield row[column]
+    except DataError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())  # arrow's messages run over many lines
         raise DataError(
-            f"{corpus}/*-{split}.*json.gz is not in {source or 'any source'}: put the corpus' "
-            f"files there, and name the folder that holds {corpus}/ with --source or "
-            f"ADAMCT_DATA{hub}"
-        )
-    return [Shard(path.name, path) for path in paths]
+            f"{shard} cannot be read from document {index} on ({type(error).__name__}: {reason}): "
+            f"{CONNECT if on_the_hub(shard) else AGAIN}"
+        ) from error
+
+
+def on_the_hub(shard: str) -> bool:
+    """Whether a raw file is one of C4's on the hub, which name and pinned revision identify."""
+    return shard.startswith(C4_ON_THE_HUB)
+
+
+def name_and_size(shard: str) -> tuple[str, int | None]:
+    """Tell raw files apart without reading them; the size of one on the hub does not matter."""
+    return Path(shard).name, None if on_the_hub(shard) else Path(shard).stat().st_size
 
 
 def _prepare_split(
-    path: Path, shards: list[Shard], request: Request, source: Path | None
+    path: Path, shards: list[str], request: Request, source: Path | None
 ) -> SplitRecord:
     """Tokenize the shards of a split that are not yet, and join them into one file."""
     asked = room = request.tokens[path.stem]
@@ -201,8 +191,9 @@ def _prepare_split(
         for shard in shards:
             if room <= 0:
                 break
-            sha256 = None if shard.path is None else sha256_of_file(shard.path)
-            depends_on = (shard.name, sha256, request.encoding, request.text_column, room)
+            name, size = name_and_size(shard)
+            sha256 = None if on_the_hub(shard) else sha256_of_file(Path(shard))
+            depends_on = (name, sha256, request.encoding, request.text_column, room)
             key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:16]
             piece = path.with_name(f"{key}.tokens")
             if not piece.exists():
@@ -211,8 +202,8 @@ def _prepare_split(
             joined.write(tokens.data)
             records.append(
                 ShardRecord(
-                    name=shard.name,
-                    size=shard.size,
+                    name=name,
+                    size=size,
                     sha256=sha256,
                     documents=int(np.count_nonzero(tokens == request.end_token)),
                     tokens=len(tokens),
@@ -228,24 +219,24 @@ def _prepare_split(
     )
 
 
-def _tokenize(shard: Shard, piece: Path, room: int, request: Request, source: Path | None) -> None:
+def _tokenize(shard: str, piece: Path, room: int, request: Request, source: Path | None) -> None:
     """Write the tokens of the first documents that together reach ``room``: all, or no file."""
-    texts = shard.texts(request.text_column)
+    documents = texts(shard, request.text_column)
     unfinished = piece.with_suffix(".tokens.part")
     with files.writing(unfinished), unfinished.open("wb") as file:
-        while room > 0 and (chunk := list(itertools.islice(texts, CHUNK))):
+        while room > 0 and (chunk := list(itertools.islice(documents, CHUNK))):
             for ids in load_gpt2(source).encode_ordinary_batch(chunk):
                 if room > 0:
                     file.write(np.array([*ids, request.end_token], TOKEN_DTYPE).tobytes())
                     room -= len(ids) + 1
         if not file.tell():
-            raise DataError(f"{shard.name} holds no documents: {AGAIN}")
+            raise DataError(f"{shard} holds no documents: {AGAIN}")
         file.flush()
         os.fsync(file.fileno())
     unfinished.rename(piece)
 
 
-def _check_prepared(folder: Path, request: Request, shards: dict[str, list[Shard]]) -> Manifest:
+def _check_prepared(folder: Path, request: Request, shards: dict[str, list[str]]) -> Manifest:
     """The manifest of a finished folder, if it is what would be prepared now."""
     manifest, _ = open_tokens(folder, verify=True)
     if manifest.request != request:
@@ -255,10 +246,10 @@ def _check_prepared(folder: Path, request: Request, shards: dict[str, list[Shard
         )
     for split, record in manifest.splits.items():
         used = [(shard.name, shard.size) for shard in record.shards]
-        offered = [(shard.name, shard.size) for shard in shards[split]]
+        offered = [name_and_size(shard) for shard in shards[split]]
         if record.tokens >= request.tokens[split]:
             offered = offered[: len(used)]  # to a split that is full, further ones do not matter
-        if shards[split][0].path is not None and offered != used:
+        if not on_the_hub(shards[split][0]) and offered != used:
             raise DataError(
                 f"{folder} holds {record.tokens:,} of {request.tokens[split]:,} {split} tokens, "
                 f"from {len(used)} files beginning with {used[0][0]}; the source now offers "

@@ -93,11 +93,6 @@ class Manifest(Record):
     versions: dict[str, str]
 
 
-def token_file(folder: Path, split: str) -> Path:
-    """Path of one split's tokens."""
-    return folder / f"{split}.bin"
-
-
 def open_tokens(
     folder: Path, *, verify: bool = False
 ) -> tuple[Manifest, dict[str, NDArray[np.uint16]]]:
@@ -124,7 +119,7 @@ def open_tokens(
         ) from error
     maps: dict[str, NDArray[np.uint16]] = {}
     for split, record in manifest.splits.items():
-        path = token_file(folder, split)
+        path = folder / f"{split}.bin"
         expected = f"{record.tokens * TOKEN_DTYPE.itemsize:,} bytes"
         found = f"{path.stat().st_size if path.is_file() else 0:,} bytes"
         if verify and found == expected:
