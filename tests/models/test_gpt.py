@@ -81,7 +81,7 @@ def reference_logits(model: GPT, tokens: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("changes", [{}, {"bias": True}, {"qk_norm": True}, {"tied": False}])
 def test_logits_and_loss_equal_the_reference(changes):
     model = small(**changes)
-    tokens, targets = batch()
+    tokens, targets = batch(n_time=9)  # shorter than the longest
     expected = np.stack([reference_logits(model, row) for row in tokens.numpy()])
     torch.testing.assert_close(model(tokens).detach().numpy(), expected, rtol=0, atol=1e-12)
     log_p = np.take_along_axis(log_softmax(expected, -1), targets.numpy()[..., None], -1)
@@ -89,15 +89,17 @@ def test_logits_and_loss_equal_the_reference(changes):
 
 
 def test_parameter_counts():
-    def count(config: GPTConfig) -> int:
-        return sum(parameter.numel() for parameter in GPT(config).parameters())
+    def count(model: GPT) -> int:
+        return sum(parameter.numel() for parameter in model.parameters())
 
-    assert count(GPTConfig()) == 30_018_816
-    assert count(GPTConfig(tied=False)) == 30_018_816 + 50_257 * 384  # 49.3M
-    assert count(GPTConfig(qk_norm=True)) == 30_018_816 + 6 * 2 * 64
+    model = GPT(GPTConfig())
+    assert count(model) == 30_018_816
+    matrices = dict(model.query_key_parameters())  # of 72 heads
+    assert [p.shape for p in matrices.values()] == 12 * [(6, 64, 384)]
+    assert count(GPT(GPTConfig(qk_norm=True))) == 30_018_816 + 6 * 2 * 64
     # GPT-2's smallest model, as published, has biases and 12 layers of width 768.
     gpt2 = GPTConfig(block_size=1024, n_layer=12, n_head=12, d_model=768, bias=True)
-    assert count(gpt2) == 124_439_808
+    assert count(GPT(gpt2)) == 124_439_808
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
@@ -119,12 +121,6 @@ def test_no_logit_depends_on_a_later_input(dropout, qk_norm):
         [gradient] = torch.autograd.grad(target, inputs, retain_graph=True)
         assert torch.all(gradient[:, t + 1 :] == 0)
         assert torch.all(gradient[:, : t + 1].abs().amax(-1) > 0)
-
-
-def test_shorter_sequences_are_prefixes():
-    model = small()
-    tokens, _ = batch()
-    torch.testing.assert_close(model(tokens[:, :5]), model(tokens)[:, :5], rtol=0, atol=1e-13)
 
 
 def test_dropout_follows_the_global_generator_and_evaluation_has_none():
@@ -162,12 +158,10 @@ def test_gradient_is_orthogonal_to_each_head_matrix_under_qk_norm(scale):
     values = alignment(model)
     assert len(values) == 2 * 2 * 4
     assert max(values) < 1e-10
-
-
-def test_gradient_is_not_orthogonal_without_qk_norm():
-    values = alignment(small(qk_norm=False))
-    assert np.median(values) > 1e-2
-    assert min(values) > 1e-5
+    assert max(alignment(model.float())) < 1e-5
+    without = alignment(small(qk_norm=False))
+    assert np.median(without) > 1e-2
+    assert min(without) > 1e-5
 
 
 def test_loss_ignores_the_scale_of_each_head_matrix_under_qk_norm():
@@ -182,15 +176,6 @@ def test_loss_ignores_the_scale_of_each_head_matrix_under_qk_norm():
             changes.append(abs(model.loss(tokens, targets).item() / before - 1))
             head.copy_(original)
         assert max(changes) < 1e-12 if qk_norm else min(changes) > 1e-6
-
-
-def test_qk_norm_is_exact_in_float32_too():
-    assert max(alignment(small(qk_norm=True).float())) < 1e-5
-
-
-def test_72_head_matrices_at_paper_scale():
-    matrices = dict(GPT(GPTConfig()).query_key_parameters())
-    assert [p.shape for p in matrices.values()] == 12 * [(6, 64, 384)]
 
 
 # --- Initialization
@@ -227,11 +212,6 @@ def test_initial_distribution():
             tolerance = 5 * std / math.sqrt(parameter.numel())
             assert abs(parameter.mean().item()) < tolerance, name
             assert abs(parameter.std().item() - std) < tolerance, name
-
-
-def test_initial_loss_is_that_of_a_uniform_guess():
-    model = GPT(SMALL, torch.Generator().manual_seed(0))
-    assert model.loss(*batch()).item() == pytest.approx(math.log(SMALL.vocab_size), abs=0.02)
 
 
 def test_tied_embeddings_stay_tied_through_a_copy_and_a_cast():
