@@ -31,9 +31,13 @@ COUNT = np.arange(50_000, dtype=np.uint16)
 # --- Text
 
 
-def starts(n_tokens: int, *, seed: int, step: int, batch_size: int = 8) -> list[int]:
-    x, _ = text_batch(COUNT[:n_tokens], seed=seed, step=step, batch_size=batch_size, block_size=16)
-    return x[:, 0].tolist()
+def text(n_tokens: int = 50_000, *, seed: int = 0, step: int = 0, batch_size: int = 8, **options):
+    size = {"batch_size": batch_size, "block_size": 16} | options
+    return text_batch(COUNT[:n_tokens], seed=seed, step=step, **size)
+
+
+def starts(*args: int, **options: int) -> list[int]:
+    return text(*args, **options)[0][:, 0].tolist()
 
 
 @settings(max_examples=50, deadline=None)
@@ -46,26 +50,25 @@ def starts(n_tokens: int, *, seed: int, step: int, batch_size: int = 8) -> list[
 )
 def test_targets_are_the_windows_one_token_later(n_tokens, seed, step, batch_size, data):
     block_size = data.draw(st.integers(1, min(n_tokens - 1, 300)))
-    x, y = text_batch(
-        COUNT[:n_tokens], seed=seed, step=step, batch_size=batch_size, block_size=block_size
-    )
-    assert x.shape == y.shape == (batch_size, block_size)
-    assert x.dtype == y.dtype == torch.int64
-    assert x.is_contiguous()
-    assert y.is_contiguous()
+    size = {"batch_size": batch_size, "block_size": block_size}
+    x, y = text(n_tokens, seed=seed, step=step, **size)
+    for tensor in (x, y):
+        assert tensor.shape == (batch_size, block_size)
+        assert tensor.dtype == torch.int64
+        assert tensor.is_contiguous()
     assert torch.equal(x, x[:, :1] + torch.arange(block_size))
     assert torch.equal(y, x + 1)
     assert int(y.max()) < n_tokens
 
 
 def test_a_text_batch_depends_on_seed_and_step_alone():
-    alone = starts(50_000, seed=3, step=7)
+    alone = starts(seed=3, step=7)
     np.random.seed(0)  # noqa: NPY002  # the global generators must not matter
     torch.manual_seed(0)
-    others = [starts(50_000, seed=s, step=n) for s in range(6) for n in range(50)]
-    assert starts(50_000, seed=3, step=7) == alone
+    others = [starts(seed=s, step=n) for s in range(6) for n in range(50)]
+    assert starts(seed=3, step=7) == alone
     assert len({tuple(other) for other in others}) == 300
-    assert starts(50_000, seed=3, step=7, batch_size=64)[:8] == alone
+    assert starts(seed=3, step=7, batch_size=64)[:8] == alone
     assert alone == window_starts(50_000 - 16, 8, seed=3, step=7).tolist()
 
 
@@ -75,12 +78,11 @@ def test_a_memory_map_beyond_two_to_the_31_tokens_is_read_where_windows_lie(tmp_
     with path.open("wb") as file:
         file.truncate(2 * n_tokens)  # 6 GiB, none of them on the disk
     tokens = np.memmap(path, dtype="<u2", mode="r+")
-    wanted = window_starts(n_tokens - 8, 16, seed=0, step=5).tolist()
-    assert max(wanted) > 1 << 31
-    for number, start in enumerate(wanted):
-        tokens[start : start + 9] = 100 * number + np.arange(9)
-    x, y = text_batch(tokens, seed=0, step=5, batch_size=16, block_size=8)
+    wanted = window_starts(n_tokens - 8, 16, seed=0, step=5)
+    assert wanted.max() > 1 << 31
     expected = 100 * np.arange(16)[:, None] + np.arange(9)
+    tokens[wanted[:, None] + np.arange(9)] = expected
+    x, y = text_batch(tokens, seed=0, step=5, batch_size=16, block_size=8)
     np.testing.assert_array_equal(x.numpy(), expected[:, :-1])
     np.testing.assert_array_equal(y.numpy(), expected[:, 1:])
 
@@ -89,16 +91,21 @@ def test_a_memory_map_beyond_two_to_the_31_tokens_is_read_where_windows_lie(tmp_
 def test_a_text_batch_goes_where_it_is_asked(device):
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    batch = text_batch(COUNT, seed=0, step=0, batch_size=2, block_size=16, device=device)
-    assert {tensor.device.type for tensor in batch} == {device}
+    x, y = text(device=device)
+    assert x.device.type == y.device.type == device
     if device == "cuda":
-        assert batch[0][:, 0].tolist() == starts(50_000, seed=0, step=0, batch_size=2)
+        assert x[:, 0].tolist() == starts()
 
 
-def test_a_split_shorter_than_a_window_is_refused():
-    starts(17, seed=0, step=0)
+def test_what_cannot_be_drawn_is_refused():
+    starts(17)
     with pytest.raises(ValueError, match=r"16 tokens holds no window of block_size \+ 1 = 17"):
-        starts(16, seed=0, step=0)
+        starts(16)
+    for batch_size in (0, -1, 51):
+        with pytest.raises(ValueError, match=f"batch_size = {batch_size}, expected 1 to 50"):
+            image_batch(numbered(), batch_size=batch_size, seed=0, step=0)
+    with pytest.raises(ValueError, match="padding = -1, expected at least 0"):
+        Augmentation(padding=-1)
 
 
 # --- Order of images
@@ -116,19 +123,17 @@ def numbered(n: int = 50, n_test: int = 7) -> ImageSet:
 
 
 def test_an_epoch_visits_every_image_at_most_once():
-    n, size = 50, 8
-    n_steps = steps_per_epoch(n, size)
+    n_steps = steps_per_epoch(50, 8)
     assert n_steps == 6
-    epochs = []
-    for epoch in range(3):
-        steps = range(epoch * n_steps, (epoch + 1) * n_steps)
-        seen = np.concatenate([batch_indices(n, batch_size=size, seed=3, step=k) for k in steps])
-        assert len(seen) == len(set(seen.tolist())) == n_steps * size
-        assert set(seen.tolist()) <= set(range(n))
-        epochs.append(seen.tolist())
-    assert all(a != b for a, b in pairwise(epochs))
-    left_out = [set(range(n)) - set(epoch) for epoch in epochs]
-    assert left_out[0] != left_out[1]  # no image sits out for good
+    epochs = [
+        np.concatenate([batch_indices(50, batch_size=8, seed=3, step=k) for k in steps])
+        for steps in np.arange(18).reshape(3, n_steps).tolist()
+    ]
+    for seen in epochs:
+        assert len(seen) == len(set(seen)) == 48
+        assert set(seen) <= set(range(50))
+    assert all((a != b).any() for a, b in pairwise(epochs))
+    assert set(epochs[0]) != set(epochs[1])  # no image sits out for good
 
 
 def test_an_image_batch_depends_on_seed_and_step_alone():
@@ -146,24 +151,16 @@ def test_an_image_batch_depends_on_seed_and_step_alone():
     assert len({x.sum().item() for x, _ in forward}) == 14
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 51])
-def test_a_batch_larger_than_the_data_is_refused(batch_size):
-    with pytest.raises(ValueError, match=f"batch_size = {batch_size}, expected 1 to 50"):
-        image_batch(numbered(), batch_size=batch_size, seed=0, step=0)
-
-
 # --- Augmentation
 
 
 @pytest.mark.parametrize("padding", [0, 1, 4])
 @pytest.mark.parametrize("flip", [False, True])
 def test_draws_reach_their_ranges_and_differ_from_image_to_image(padding, flip):
-    first, second = (augmentation_draws(512, Augmentation(padding, flip), seed=0, step=k)
-                     for k in range(2))  # fmt: skip
-    for drawn in (first, second):
-        ranges = [2 * padding + 1, 2 * padding + 1, 1 + flip]
-        assert [sorted(set(values)) for values in drawn] == [list(range(n)) for n in ranges]
+    options, ranges = Augmentation(padding, flip), (2 * padding + 1, 2 * padding + 1, 1 + flip)
+    first, second = (augmentation_draws(512, options, seed=0, step=k) for k in range(2))
     for values, others, n in zip(first, second, ranges, strict=True):
+        assert set(values) == set(others) == set(range(n))
         assert n == 1 or not np.array_equal(values, others)
 
 
@@ -215,11 +212,6 @@ def test_without_augmentation_the_images_are_as_they_are():
     assert torch.equal(augmented[1], y)  # the order is the same either way
     still = image_batch(images, batch_size=8, seed=1, step=3, augmentation=Augmentation(0, False))
     assert torch.equal(still[0], x)
-
-
-def test_negative_padding_is_refused():
-    with pytest.raises(ValueError, match="padding = -1, expected at least 0"):
-        Augmentation(padding=-1)
 
 
 # --- Normalization and evaluation
