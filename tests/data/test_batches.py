@@ -28,9 +28,6 @@ from adamct.data.rng import window_starts
 COUNT = np.arange(50_000, dtype=np.uint16)
 
 
-# --- Text
-
-
 def text(n_tokens: int = 50_000, *, seed: int = 0, step: int = 0, batch_size: int = 8, **options):
     size = {"batch_size": batch_size, "block_size": 16} | options
     return text_batch(COUNT[:n_tokens], seed=seed, step=step, **size)
@@ -108,9 +105,6 @@ def test_what_cannot_be_drawn_is_refused():
         Augmentation(padding=-1)
 
 
-# --- Order of images
-
-
 def numbered(n: int = 50, n_test: int = 7) -> ImageSet:
     """Random images whose label is their index, so that a batch shows where it came from."""
     rng = np.random.default_rng(0)
@@ -151,9 +145,6 @@ def test_an_image_batch_depends_on_seed_and_step_alone():
     assert len({x.sum().item() for x, _ in forward}) == 14
 
 
-# --- Augmentation
-
-
 @pytest.mark.parametrize("padding", [0, 1, 4])
 @pytest.mark.parametrize("flip", [False, True])
 def test_draws_reach_their_ranges_and_differ_from_image_to_image(padding, flip):
@@ -192,29 +183,18 @@ def test_crops_and_flips_equal_a_loop(padding, dtype, shape):
     assert torch.equal(images, before)
 
 
-def test_a_batch_is_its_parts_put_together():
-    images, augmentation = numbered(), Augmentation(padding=2)
+@pytest.mark.parametrize("augmentation", [None, Augmentation(0, flip=False), Augmentation(2)])
+def test_a_batch_is_its_parts_put_together(augmentation):
+    images = numbered()
     x, y = image_batch(images, batch_size=8, seed=1, step=9, augmentation=augmentation)
     index = batch_indices(50, batch_size=8, seed=1, step=9)
     assert y.tolist() == index.tolist()
     mean, std = images.mean[:, None, None].numpy(), images.std[:, None, None].numpy()
+    augmentation = augmentation or Augmentation(0, flip=False)
     draws = augmentation_draws(8, augmentation, seed=1, step=9)
     for got, i, *draw in zip(x, index, *draws, strict=True):
-        image = naive_flip_and_crop(images.train.images[i].numpy(), *draw, 2)
+        image = naive_flip_and_crop(images.train.images[i].numpy(), *draw, augmentation.padding)
         np.testing.assert_allclose(got.numpy(), (image / 255 - mean) / std, rtol=0, atol=1e-5)
-
-
-def test_without_augmentation_the_images_are_as_they_are():
-    images = numbered()
-    x, y = image_batch(images, batch_size=8, seed=1, step=3)
-    assert torch.equal(x, normalize(images.train.images[y], images.mean, images.std))
-    augmented = image_batch(images, batch_size=8, seed=1, step=3, augmentation=Augmentation(1))
-    assert torch.equal(augmented[1], y)  # the order is the same either way
-    still = image_batch(images, batch_size=8, seed=1, step=3, augmentation=Augmentation(0, False))
-    assert torch.equal(still[0], x)
-
-
-# --- Normalization and evaluation
 
 
 def test_normalization_equals_torchvisions():

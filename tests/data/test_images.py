@@ -80,17 +80,17 @@ def write_torchvision_layout(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path]
             (folder / name).write_bytes(data)
             return name, hashlib.md5(data).hexdigest()
 
-        def batch(pixels: np.ndarray, labels: np.ndarray) -> dict:
-            flat = pixels.transpose(0, 3, 1, 2).reshape(len(pixels), -1)
-            return {"data": flat, "labels": labels.tolist()}
+        def batches(split: str, *names: str) -> list[tuple[str, str]]:
+            parts = (np.array_split(array, len(names)) for array in pixels_and_labels(split))
+            return [
+                write(name, {"data": x.transpose(0, 3, 1, 2).reshape(len(x), -1), "labels": [*y]})
+                for name, x, y in zip(names, *parts, strict=True)
+            ]
 
-        pixels, labels = pixels_and_labels("train")
-        parts = enumerate(np.array_split(np.arange(N["train"]), 5), start=1)
-        train = [write(f"data_batch_{i}", batch(pixels[rows], labels[rows])) for i, rows in parts]
-        test = [write("test_batch", batch(*pixels_and_labels("test")))]
+        train = batches("train", *(f"data_batch_{i}" for i in range(1, 6)))
+        monkeypatch.setattr(CIFAR10, "train_list", train)
+        monkeypatch.setattr(CIFAR10, "test_list", batches("test", "test_batch"))
         _, md5 = write("batches.meta", {"label_names": list("abcdefghij")})
-        for name, value in ("train_list", train), ("test_list", test):
-            monkeypatch.setattr(CIFAR10, name, value)
         monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": md5})
         return folder
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adamct.data import DataError, default_source, open_corpus, preparation
+from adamct.data import DataError, open_corpus, preparation
 from adamct.data.preparation import prepare_corpus
 from adamct.data.tokens import Manifest, load_gpt2, open_tokens
 from adamct.files import FileError
@@ -417,30 +417,15 @@ print(sorted({{"torch", "datasets", "tiktoken", "pandas"}} & set(sys.modules)))
 # --- The real sample
 
 
-@pytest.fixture(scope="module")
-def sample() -> Path:
-    place = default_source()
-    if place is None or len([*place.glob("c4/en/*.json.gz"), *place.glob("tiktoken/*")]) != 5:
-        pytest.skip("ADAMCT_DATA names no sample of C4 with tiktoken's files")
-    return place
-
-
-def test_counts_of_the_real_sample(sample, tmp_path):
-    corpus = open_corpus("c4", source=sample, prepared=tmp_path)  # tokenized at its first use
+def test_counts_of_the_real_sample(real_data, tmp_path):
+    corpus = open_corpus("c4", source=real_data, prepared=tmp_path)  # tokenized at its first use
     assert corpus.sha256 == "588103c5e8a0ed2afa6e7024d025733ffdcae77ed28c79bd383ee4be065fb625"
     assert (corpus.encoding, corpus.vocab_size) == ("gpt2", 50257)
-    splits = prepare_corpus("c4", sample, tmp_path).splits
-    train, validation = splits["train"], splits["validation"]
-    assert (train.tokens, train.tokens - train.documents) == (529_021, 527_425)
-    assert (validation.tokens, validation.tokens - validation.documents) == (28_785, 28_701)
+    splits = prepare_corpus("c4", real_data, tmp_path).splits
+    counts = [(split.tokens, split.tokens - split.documents) for split in splits.values()]
+    assert counts == [(529_021, 527_425), (28_785, 28_701)]
     # Decoding gives the raw documents back, in order.
-    raw = gzip.decompress(sorted(sample.glob("c4/en/c4-validation*"))[0].read_bytes())
+    raw = gzip.decompress(sorted(real_data.glob("c4/en/c4-validation*"))[0].read_bytes())
     texts = [json.loads(line)["text"] for line in raw.decode().splitlines()]
-    decoded = load_gpt2(sample).decode(corpus.validation.tolist())
+    decoded = load_gpt2(real_data).decode(corpus.validation.tolist())
     assert decoded == "".join(text + "<|endoftext|>" for text in texts)
-
-
-def test_gpt2_encoding(sample):
-    encoding = load_gpt2(sample)
-    assert encoding.n_vocab == 50257
-    assert encoding.encode_ordinary("hello world") == [31373, 995]

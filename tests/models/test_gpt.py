@@ -34,9 +34,6 @@ def batch(n_batch: int = 3, n_time: int = 12, seed: int = 1) -> tuple[torch.Tens
     return windows[:, :-1], windows[:, 1:]
 
 
-# --- Architecture
-
-
 def _norm(x: np.ndarray, gain: np.ndarray, bias: np.ndarray | float, eps: float) -> np.ndarray:
     centred = x - x.mean()
     return gain * centred / np.sqrt((centred**2).mean() + eps) + bias
@@ -137,9 +134,6 @@ def test_dropout_follows_the_global_generator_and_evaluation_has_none():
     assert loss(0) == loss(1) == small().loss(tokens, targets).item()
 
 
-# --- Scale invariance per head
-
-
 def alignment(model: GPT) -> list[float]:
     """|⟨W, g_W⟩| / (‖W‖ ‖g_W‖) for every head's query and key matrix."""
     model.zero_grad()
@@ -176,9 +170,6 @@ def test_loss_ignores_the_scale_of_each_head_matrix_under_qk_norm():
             changes.append(abs(model.loss(tokens, targets).item() / before - 1))
             head.copy_(original)
         assert max(changes) < 1e-12 if qk_norm else min(changes) > 1e-6
-
-
-# --- Initialization
 
 
 def test_one_seed_gives_one_model_and_leaves_the_global_generator_alone():
@@ -218,9 +209,6 @@ def test_tied_embeddings_stay_tied_through_a_copy_and_a_cast():
     model = copy.deepcopy(GPT(SMALL)).double()
     assert model.head.weight is model.token_embedding.weight
     assert GPT(dataclasses.replace(SMALL, tied=False)).head.weight.shape == (29, 16)
-
-
-# --- Refusals
 
 
 @pytest.mark.parametrize(
