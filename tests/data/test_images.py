@@ -162,7 +162,7 @@ def test_any_labelled_set_in_the_hubs_layout_opens(tmp_path, by_datasets, shape)
     assert (more.n_classes, more.sha256) == (5, found.sha256)
     with pytest.raises(DataError, match=r"row 2, .*label 2, expected an integer from 0 to 1"):
         shapes(columns=Columns("image", "fine_label", 2))
-    with pytest.raises(DataError, match=r"under `img`.*its columns are image, .*by image_column"):
+    with pytest.raises(DataError, match=r"in `img`.*its columns are image, .*by image_column"):
         shapes()
 
 
@@ -237,7 +237,7 @@ def test_a_damaged_decoding_is_refused(tmp_path, cifar10, source, damage, messag
     path = tmp_path / "prepared" / "cifar10.images.pt"
     damage(path)
     for place in (source, None):
-        with pytest.raises(DataError, match=f"{path} cannot be used .*{message}.*; delete it: it"):
+        with pytest.raises(DataError, match=f"{path} cannot be read .*{message}.*: delete it, and"):
             cifar10(source=place)
 
 
@@ -282,8 +282,8 @@ def test_a_wrong_row_is_named_with_its_file(tmp_path, source, cifar10, table, ro
     else:
         pq.write_table(pa.table(table), path)
     message = (
-        rf"(?s){path}, row {row}, cannot be read as an image under `img` and its class under "
-        rf"`label` \(.*{reason}.*\): .*image_column.*replace it by a sound copy, .*delete .* run "
+        rf"{path}, row {row}, an image in `img` and its class in `label`, cannot be read "
+        rf"\(.*{reason}.*\): .*image_column.*replace it by a sound copy, .*delete .* run "
     )
     with pytest.raises(DataError, match=f"{message}`python scripts/prepare_data"):
         cifar10()
@@ -356,7 +356,9 @@ def test_what_is_missing_is_downloaded_from_the_hub_once(tmp_path, cifar10, hub)
     assert_right(cifar10(prepared=tmp_path / "other", may_download=True))
     assert hub == []  # the source has them
     hub.append("test")
-    with pytest.raises(DataError, match=r"from the hub \(ConnectionError: no route\); run the sam"):
+    with pytest.raises(
+        DataError, match=r"hub cannot be read \(ConnectionError: no route\): run the"
+    ):
         cifar10(source=None, may_download=True)
     with pytest.raises(DataError, match="the data 'cifar10' are not prepared"):
         cifar10(source=None)

@@ -20,7 +20,7 @@ import torch
 
 from adamct.data.catalogue import IMAGE_SETS
 from adamct.data.image_set import ImageSet, Split
-from adamct.data.locations import DataError, sha256_of_file, stream
+from adamct.data.locations import DataError, sha256_of_file, stream, unreadable
 
 SPLITS = ("train", "test")
 TORCHVISION_FOLDER = "cifar-10-batches-py"
@@ -95,8 +95,11 @@ def read_raw(name: str, paths: list[Path], columns: Columns) -> ImageSet:
     return ImageSet.from_splits(name, train, test, n_classes or 0)
 
 
-def download(folder: Path) -> None:
+def download(folder: Path) -> list[Path]:
     """Download CIFAR-10 from the hub into a folder that does not exist yet, all of it or nothing.
+
+    Returns:
+        Its raw files, as :func:`find_raw` does.
 
     Raises:
         DataError: if that fails.
@@ -113,12 +116,13 @@ def download(folder: Path) -> None:
             encoded.to_parquet(str(unfinished / f"{split}-00000-of-00001.parquet"))
         unfinished.rename(folder)
     except Exception as error:  # whatever it was, the remedy is the same
-        raise DataError(
-            f"{CIFAR10_ON_THE_HUB} could not be downloaded from the hub ({type(error).__name__}: "
-            f"{error}); run the same command where there is a connection, or copy its "
-            f"{{train,test}}-*.parquet, or {TORCHVISION_FOLDER}/ as torchvision downloads it, into "
-            f"{folder}"
+        raise unreadable(
+            f"{CIFAR10_ON_THE_HUB} of the hub",
+            error,
+            "run the same command where there is a connection, or copy its {train,test}-*.parquet, "
+            f"or {TORCHVISION_FOLDER}/ as torchvision downloads it, into {folder}",
         ) from error
+    return find_raw(folder.name, None, folder.parent)
 
 
 def _read_torchvision(root: Path) -> ImageSet:
@@ -178,10 +182,11 @@ def _read_shard(path: Path, columns: Columns, shape: Sequence[int] | None, n_cla
             labels.append(label)
         images = torch.from_numpy(np.stack(pixels)).contiguous()
     except Exception as error:  # of arrow, Pillow, fsspec, datasets: each spoils this one file
-        reason = f"{type(error).__name__}: {error}"
-        raise DataError(
-            f"{path}, row {len(labels)}, cannot be read as an image under `{columns.image}` and "
-            f"its class under `{columns.label}` ({reason}): name the columns by image_column and "
-            f"label_column of the task's data, or {SOUND_COPY}"
+        raise unreadable(
+            f"{path}, row {len(labels)}, an image in `{columns.image}` and its class in "
+            f"`{columns.label}`,",
+            error,
+            "name the columns by image_column and label_column of the task's data, or "
+            f"{SOUND_COPY}",
         ) from error
     return Split(images, torch.tensor(labels))

@@ -26,7 +26,7 @@ from adamct.data.image_files import (
     read_raw,
 )
 from adamct.data.image_set import ImageSet, Split, stratified_split
-from adamct.data.locations import DataError, default_prepared, missing, preparing
+from adamct.data.locations import default_prepared, missing, preparing, unreadable
 
 
 def open_images(
@@ -88,9 +88,7 @@ def _decoded_once(
         layouts = f"{name}/**/{{train,test}}-*.parquet or, of CIFAR-10, {TORCHVISION_FOLDER}/"
         raise missing(name, layouts, source, "digits")
     with preparing(prepared, name):  # another process may have been first
-        if not (raw := find_raw(name, source, prepared)):
-            download(prepared / name)
-            raw = find_raw(name, source, prepared)
+        raw = find_raw(name, source, prepared) or download(prepared / name)
         origin = fingerprint(raw, columns)
         if _open_kept(name, path, origin) is None:
             _keep(read_raw(name, raw, columns), path, origin)
@@ -128,9 +126,6 @@ def _open_kept(name: str, path: Path, origin: str | None) -> ImageSet | None:
         if images.sha256 != kept["sha256"]:
             raise ValueError(f"sha256 {images.sha256}, expected {kept['sha256']}")
     except Exception as error:  # torch, zip and pickle each raise their own
-        reason = str(error).partition(". ")[0]  # torch goes on to advise trusting the file
-        raise DataError(
-            f"{path} cannot be used ({type(error).__name__}: {reason}); delete it: it is decoded "
-            "again from the raw files"
-        ) from error
+        remedy = "delete it, and it is decoded again from the raw files"
+        raise unreadable(str(path), error, remedy) from error
     return images

@@ -64,6 +64,12 @@ def missing(name: str, layouts: str, source: Path | None, embedded: str) -> Data
     )
 
 
+def unreadable(what: str, error: Exception, remedy: str) -> DataError:
+    """Return the error for data that a library cannot read, with the first sentence of its own."""
+    reason = " ".join(str(error).split()).partition(". ")[0]
+    return DataError(f"{what} cannot be read ({type(error).__name__}: {reason}): {remedy}")
+
+
 @contextmanager
 def preparing(prepared: Path, name: str) -> Iterator[None]:
     """Make the folder of prepared data, and let one process at a time prepare a data set in it.

@@ -26,7 +26,7 @@ import numpy as np
 from tqdm import tqdm
 
 from adamct import files
-from adamct.data.locations import DataError, missing, preparing, sha256_of_file, stream
+from adamct.data.locations import DataError, missing, preparing, sha256_of_file, stream, unreadable
 from adamct.data.tokens import (
     MANIFEST,
     TOKEN_DTYPE,
@@ -104,10 +104,8 @@ def prepare_corpus(
                 split: _prepare_split(partial / f"{split}.bin", shards[split], request, source)
                 for split in shards
             },
-            versions={
-                "python": platform.python_version(),
-                **{name: importlib.metadata.version(name) for name in ("datasets", "tiktoken")},
-            },
+            versions={"python": platform.python_version()}
+            | {name: importlib.metadata.version(name) for name in ("datasets", "tiktoken")},
         )
         files.replace(partial / MANIFEST, manifest.model_dump_json(indent=1))
         with files.writing(folder):
@@ -160,11 +158,8 @@ def texts(shard: str, column: str) -> Iterator[str]:
     except DataError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())  # arrow's messages run over many lines
-        raise DataError(
-            f"{shard} cannot be read from document {index} on ({type(error).__name__}: {reason}): "
-            f"{CONNECT if on_the_hub(shard) else AGAIN}"
-        ) from error
+        remedy = CONNECT if on_the_hub(shard) else AGAIN
+        raise unreadable(f"{shard}, from document {index} on,", error, remedy) from error
 
 
 def on_the_hub(shard: str) -> bool:

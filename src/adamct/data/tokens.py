@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from adamct.data.locations import DataError, sha256_of_file
+from adamct.data.locations import DataError, sha256_of_file, unreadable
 
 if TYPE_CHECKING:
     import tiktoken
@@ -42,10 +42,12 @@ def load_gpt2(source: Path | None) -> tiktoken.Encoding:
     try:
         return tiktoken.get_encoding("gpt2")
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"tiktoken's GPT-2 files are not in {os.environ.get('TIKTOKEN_CACHE_DIR', 'its cache')}"
-            f" and cannot be downloaded ({type(error).__name__}: {error}): run once where there is "
-            "a connection, and keep what TIKTOKEN_CACHE_DIR then holds in tiktoken/ of the source"
+        place = os.environ.get("TIKTOKEN_CACHE_DIR", "its cache")
+        raise unreadable(
+            f"tiktoken's files of GPT-2, neither in {place} nor from the network,",
+            error,
+            "run once where there is a connection, and keep what TIKTOKEN_CACHE_DIR then holds in "
+            "tiktoken/ of the source",
         ) from error
 
 
@@ -113,10 +115,8 @@ def open_tokens(
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        reason = " ".join(str(error).split())  # pydantic's messages run over many lines
-        raise DataError(
-            f"{path} cannot be read as a manifest of format adamct-tokens-1 ({reason}): {remedy}"
-        ) from error
+        what = f"{path}, a manifest of format adamct-tokens-1,"
+        raise unreadable(what, error, remedy) from error
     maps: dict[str, NDArray[np.uint16]] = {}
     for split, record in manifest.splits.items():
         path = folder / f"{split}.bin"
