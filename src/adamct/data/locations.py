@@ -56,11 +56,11 @@ def missing(name: str, layouts: str, source: Path | None, embedded: str) -> Data
         embedded: the data set of its kind that every machine has.
     """
     on_the_hub = name in ("c4", "cifar10")
-    download = f"run scripts/prepare_data.py {name}, which downloads it, or " if on_the_hub else ""
+    download = f"run scripts/prepare_data.py {name} without a source to download them, or "
     return DataError(
         f"the data {name!r} are not prepared, and not in {source or 'any folder of raw data'}: "
-        f"expected {layouts}; {download}put them into a folder of raw data and name "
-        f"that with ADAMCT_DATA or --source; task.data.corpus={embedded} needs none"
+        f"expected {layouts}; {download if on_the_hub else ''}put them into a folder of raw data "
+        f"and name that with ADAMCT_DATA or --source; task.data.corpus={embedded} needs none"
     )
 
 
