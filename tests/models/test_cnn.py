@@ -78,6 +78,11 @@ def test_initialization_is_torchs_default_from_the_given_generator(batch_norm):
     config = CNNConfig(image_size=8, channels=1, width=0.25, batch_norm=batch_norm)
     model = CNN(config, torch.Generator().manual_seed(5))
     assert torch.equal(torch.random.get_rng_state(), state)
+    torch.manual_seed(5)
+    by_default = CNN(config)  # draws from the global generator
+    assert all(map(torch.equal, model.parameters(), by_default.parameters()))
+    other = CNN(config, torch.Generator().manual_seed(6))
+    assert not torch.equal(model.head.linear3.bias, other.head.linear3.bias)
     drawn = [p for name, p in model.named_parameters() if "norm" not in name]
     assert all(torch.equal(p, q) for p, q in zip(drawn, expected, strict=True))
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -87,16 +92,6 @@ def test_initialization_is_torchs_default_from_the_given_generator(batch_norm):
         assert torch.all(norm.bias == 0)
         assert torch.all(norm.running_mean == 0)
         assert torch.all(norm.running_var == 1)
-
-
-def test_without_a_generator_the_global_one_decides():
-    torch.manual_seed(5)
-    model = CNN(SMALL)
-    given = CNN(SMALL, torch.Generator().manual_seed(5))
-    other = CNN(SMALL, torch.Generator().manual_seed(6))
-    for p, q, r in zip(model.parameters(), given.parameters(), other.parameters(), strict=True):
-        assert torch.equal(p, q)
-        assert not torch.equal(p, r)
 
 
 def test_layer_table_of_figure_10():

@@ -81,18 +81,18 @@ def read_raw(name: str, paths: list[Path], columns: Columns) -> ImageSet:
         return _read_torchvision(paths[0].parents[1])
     known = IMAGE_SETS.get(name)
     shape: Sequence[int] | None = (known.channels, known.size, known.size) if known else None
-    n_classes = columns.n_classes or (known.n_classes if known else None)
+    n_classes = columns.n_classes or (known.n_classes if known else 0)  # 0: not known yet
     splits = []
     for split in SPLITS:
         parts = []
         for path in (path for path in paths if path.name.startswith(f"{split}-")):
             parts.append(_read_shard(path, columns, shape, n_classes or MOST_CLASSES))
             shape = parts[0].images.shape[1:]  # every image is as the first
-        images, labels = zip(*((part.images, part.labels) for part in parts), strict=True)
-        splits.append(Split(torch.cat(images), torch.cat(labels)))
+        images = torch.cat([part.images for part in parts])
+        splits.append(Split(images, torch.cat([part.labels for part in parts])))
         n_classes = n_classes or 1 + int(splits[0].labels.max())
     train, test = splits
-    return ImageSet.from_splits(name, train, test, n_classes or 0)
+    return ImageSet.from_splits(name, train, test, n_classes)
 
 
 def download(folder: Path) -> list[Path]:
