@@ -26,7 +26,6 @@ SLOW = (
     "data/test_corpora.py::test_any_corpus",
     "data/test_images.py::test_any_labelled_set_trains",
     "data/test_images.py::test_the_real_images",
-    "data/test_preparation.py::test_a_killed",
     "figures/test_figures.py",
     "optim/test_optim_compiled.py",
     "records/test_archive.py",

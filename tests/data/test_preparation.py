@@ -183,7 +183,7 @@ def test_resuming_is_bit_identical_and_repeats_no_whole_shard(source, tmp_path, 
 
 def test_a_killed_process_leaves_what_another_goes_on_from(source, tmp_path):
     program = f"""
-import os, signal
+import gzip, os, signal
 from pathlib import Path
 from adamct.data import preparation
 class Encoding:
@@ -194,6 +194,7 @@ class Encoding:
             os.kill(os.getpid(), signal.SIGKILL)
         return [list(text.encode("ascii")) for text in texts]
 preparation.CHUNK = 5
+preparation.stream = lambda _, path: ({{"text": line}} for line in gzip.open(path))
 preparation.load_gpt2 = lambda source, encoding=Encoding(): encoding
 preparation.prepare_corpus("c4", Path({str(source)!r}), Path({str(tmp_path)!r}), train_tokens=10**6)
 """
