@@ -277,7 +277,7 @@ def test_a_full_disk_is_named_and_preparation_goes_on_with_room(source, tmp_path
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))  # the third shard does not fit
     try:
-        with pytest.raises(FileError, match=r"c4\.partial/\w+\.tokens\.part cannot be .*: make ro"):
+        with pytest.raises(FileError, match=r"c4\.partial/\w+\.tokens cannot be .*: make ro"):
             prepare(source, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
