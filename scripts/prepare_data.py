@@ -17,7 +17,7 @@ from pathlib import Path
 from adamct.data import DataError, default_prepared, default_source
 from adamct.data.catalogue import IMAGE_SETS
 from adamct.data.preparation import TRAIN_TOKENS, VALIDATION_TOKENS, prepare_corpus
-from adamct.data.tokens import verify_tokens
+from adamct.data.tokens import open_tokens
 from adamct.files import FileError
 
 
@@ -39,12 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _images(options: argparse.Namespace) -> None:
     from adamct.data.image_files import Columns  # loads torch: not for --help
-    from adamct.data.images import open_images, prepare_images
+    from adamct.data.images import open_images
 
-    columns = Columns(options.image_column, options.label_column, options.n_classes)
-    prepare = open_images if options.verify else prepare_images
-    images = prepare(
-        options.name, source=options.source, prepared=options.prepared, columns=columns
+    images = open_images(
+        options.name,
+        source=options.source,
+        prepared=options.prepared,
+        columns=Columns(options.image_column, options.label_column, options.n_classes),
+        may_download=not options.verify,
     )
     print(f"{options.name}: {len(images.train):,} train and {len(images.test):,} test images")
     print(f"  sha256 {images.sha256}")
@@ -53,7 +55,7 @@ def _images(options: argparse.Namespace) -> None:
 def _text(options: argparse.Namespace) -> None:
     folder = options.prepared / options.name
     if options.verify:
-        manifest = verify_tokens(folder)
+        manifest, _ = open_tokens(folder, verify=True)
     else:
         manifest = prepare_corpus(
             options.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,12 +28,13 @@ from adamct.data.rng import window_starts
 COUNT = np.arange(50_000, dtype=np.uint16)
 
 
-# --- Text
+def text(n_tokens: int = 50_000, *, seed: int = 0, step: int = 0, batch_size: int = 8, **options):
+    size = {"batch_size": batch_size, "block_size": 16} | options
+    return text_batch(COUNT[:n_tokens], seed=seed, step=step, **size)
 
 
-def starts(n_tokens: int, *, seed: int, step: int, batch_size: int = 8) -> list[int]:
-    x, _ = text_batch(COUNT[:n_tokens], seed=seed, step=step, batch_size=batch_size, block_size=16)
-    return x[:, 0].tolist()
+def starts(*args: int, **options: int) -> list[int]:
+    return text(*args, **options)[0][:, 0].tolist()
 
 
 @settings(max_examples=50, deadline=None)
@@ -45,68 +45,64 @@ def starts(n_tokens: int, *, seed: int, step: int, batch_size: int = 8) -> list[
     batch_size=st.integers(1, 5),
     data=st.data(),
 )
-def test_windows_lie_in_the_split_and_targets_are_one_token_later(
-    n_tokens: int, seed: int, step: int, batch_size: int, data: st.DataObject
-) -> None:
+def test_targets_are_the_windows_one_token_later(n_tokens, seed, step, batch_size, data):
     block_size = data.draw(st.integers(1, min(n_tokens - 1, 300)))
-    x, y = text_batch(
-        COUNT[:n_tokens], seed=seed, step=step, batch_size=batch_size, block_size=block_size
-    )
-    assert x.shape == y.shape == (batch_size, block_size)
-    assert x.dtype == y.dtype == torch.int64
-    assert x.is_contiguous()
-    assert y.is_contiguous()
+    size = {"batch_size": batch_size, "block_size": block_size}
+    x, y = text(n_tokens, seed=seed, step=step, **size)
+    for tensor in (x, y):
+        assert tensor.shape == (batch_size, block_size)
+        assert tensor.dtype == torch.int64
+        assert tensor.is_contiguous()
     assert torch.equal(x, x[:, :1] + torch.arange(block_size))
     assert torch.equal(y, x + 1)
     assert int(y.max()) < n_tokens
 
 
-def test_a_text_batch_depends_on_seed_and_step_alone() -> None:
-    alone = starts(50_000, seed=3, step=7)
+def test_a_text_batch_depends_on_seed_and_step_alone():
+    alone = starts(seed=3, step=7)
     np.random.seed(0)  # noqa: NPY002  # the global generators must not matter
     torch.manual_seed(0)
-    others = [starts(50_000, seed=s, step=n) for s in range(6) for n in range(50)]
-    assert starts(50_000, seed=3, step=7) == alone
+    others = [starts(seed=s, step=n) for s in range(6) for n in range(50)]
+    assert starts(seed=3, step=7) == alone
     assert len({tuple(other) for other in others}) == 300
-    assert starts(50_000, seed=3, step=7, batch_size=64)[:8] == alone
+    assert starts(seed=3, step=7, batch_size=64)[:8] == alone
     assert alone == window_starts(50_000 - 16, 8, seed=3, step=7).tolist()
 
 
-def test_a_memory_map_beyond_two_to_the_31_tokens_is_read_where_windows_lie(
-    tmp_path: Path,
-) -> None:
+def test_a_memory_map_beyond_two_to_the_31_tokens_is_read_where_windows_lie(tmp_path):
     n_tokens = (1 << 31) + (1 << 30)
     path = tmp_path / "sparse.bin"
     with path.open("wb") as file:
         file.truncate(2 * n_tokens)  # 6 GiB, none of them on the disk
     tokens = np.memmap(path, dtype="<u2", mode="r+")
-    wanted = window_starts(n_tokens - 8, 16, seed=0, step=5).tolist()
-    assert max(wanted) > 1 << 31
-    for number, start in enumerate(wanted):
-        tokens[start : start + 9] = 100 * number + np.arange(9)
-    x, y = text_batch(tokens, seed=0, step=5, batch_size=16, block_size=8)
+    wanted = window_starts(n_tokens - 8, 16, seed=0, step=5)
+    assert wanted.max() > 1 << 31
     expected = 100 * np.arange(16)[:, None] + np.arange(9)
+    tokens[wanted[:, None] + np.arange(9)] = expected
+    x, y = text_batch(tokens, seed=0, step=5, batch_size=16, block_size=8)
     np.testing.assert_array_equal(x.numpy(), expected[:, :-1])
     np.testing.assert_array_equal(y.numpy(), expected[:, 1:])
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta", "cuda"])
-def test_a_text_batch_goes_where_it_is_asked(device: str) -> None:
+def test_a_text_batch_goes_where_it_is_asked(device):
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    batch = text_batch(COUNT, seed=0, step=0, batch_size=2, block_size=16, device=device)
-    assert {tensor.device.type for tensor in batch} == {device}
+    x, y = text(device=device)
+    assert x.device.type == y.device.type == device
     if device == "cuda":
-        assert batch[0][:, 0].tolist() == starts(50_000, seed=0, step=0, batch_size=2)
+        assert x[:, 0].tolist() == starts()
 
 
-def test_a_split_shorter_than_a_window_is_refused() -> None:
-    starts(17, seed=0, step=0)
+def test_what_cannot_be_drawn_is_refused():
+    starts(17)
     with pytest.raises(ValueError, match=r"16 tokens holds no window of block_size \+ 1 = 17"):
-        starts(16, seed=0, step=0)
-
-
-# --- Order of images
+        starts(16)
+    for batch_size in (0, -1, 51):
+        with pytest.raises(ValueError, match=f"batch_size = {batch_size}, expected 1 to 50"):
+            image_batch(numbered(), batch_size=batch_size, seed=0, step=0)
+    with pytest.raises(ValueError, match="padding = -1, expected at least 0"):
+        Augmentation(padding=-1)
 
 
 def numbered(n: int = 50, n_test: int = 7) -> ImageSet:
@@ -120,23 +116,21 @@ def numbered(n: int = 50, n_test: int = 7) -> ImageSet:
     return ImageSet.from_splits("numbered", split(n), split(n_test), n)
 
 
-def test_an_epoch_visits_every_image_at_most_once() -> None:
-    n, size = 50, 8
-    n_steps = steps_per_epoch(n, size)
+def test_an_epoch_visits_every_image_at_most_once():
+    n_steps = steps_per_epoch(50, 8)
     assert n_steps == 6
-    epochs = []
-    for epoch in range(3):
-        steps = range(epoch * n_steps, (epoch + 1) * n_steps)
-        seen = np.concatenate([batch_indices(n, batch_size=size, seed=3, step=k) for k in steps])
-        assert len(seen) == len(set(seen.tolist())) == n_steps * size
-        assert set(seen.tolist()) <= set(range(n))
-        epochs.append(seen.tolist())
-    assert all(a != b for a, b in pairwise(epochs))
-    left_out = [set(range(n)) - set(epoch) for epoch in epochs]
-    assert left_out[0] != left_out[1]  # no image sits out for good
+    epochs = [
+        np.concatenate([batch_indices(50, batch_size=8, seed=3, step=k) for k in steps])
+        for steps in np.arange(18).reshape(3, n_steps).tolist()
+    ]
+    for seen in epochs:
+        assert len(seen) == len(set(seen)) == 48
+        assert set(seen) <= set(range(50))
+    assert all((a != b).any() for a, b in pairwise(epochs))
+    assert set(epochs[0]) != set(epochs[1])  # no image sits out for good
 
 
-def test_an_image_batch_depends_on_seed_and_step_alone() -> None:
+def test_an_image_batch_depends_on_seed_and_step_alone():
     images = numbered()
     wanted = {"batch_size": 8, "augmentation": Augmentation(padding=2)}
     forward = [image_batch(images, seed=1, step=k, **wanted) for k in range(14)]
@@ -151,24 +145,13 @@ def test_an_image_batch_depends_on_seed_and_step_alone() -> None:
     assert len({x.sum().item() for x, _ in forward}) == 14
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 51])
-def test_a_batch_larger_than_the_data_is_refused(batch_size: int) -> None:
-    with pytest.raises(ValueError, match=f"batch_size = {batch_size}, expected 1 to 50"):
-        image_batch(numbered(), batch_size=batch_size, seed=0, step=0)
-
-
-# --- Augmentation
-
-
 @pytest.mark.parametrize("padding", [0, 1, 4])
 @pytest.mark.parametrize("flip", [False, True])
-def test_draws_reach_their_ranges_and_differ_from_image_to_image(padding: int, flip: bool) -> None:
-    first, second = (augmentation_draws(512, Augmentation(padding, flip), seed=0, step=k)
-                     for k in range(2))  # fmt: skip
-    for drawn in (first, second):
-        ranges = [2 * padding + 1, 2 * padding + 1, 1 + flip]
-        assert [sorted(set(values)) for values in drawn] == [list(range(n)) for n in ranges]
+def test_draws_reach_their_ranges_and_differ_from_image_to_image(padding, flip):
+    options, ranges = Augmentation(padding, flip), (2 * padding + 1, 2 * padding + 1, 1 + flip)
+    first, second = (augmentation_draws(512, options, seed=0, step=k) for k in range(2))
     for values, others, n in zip(first, second, ranges, strict=True):
+        assert set(values) == set(others) == set(range(n))
         assert n == 1 or not np.array_equal(values, others)
 
 
@@ -187,9 +170,7 @@ def naive_flip_and_crop(image: np.ndarray, row: int, column: int, flip: int, pad
 @pytest.mark.parametrize("padding", [0, 1, 4])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 @pytest.mark.parametrize("shape", [(40, 3, 6, 5), (40, 1, 8, 8), (3, 5, 2, 9)])
-def test_crops_and_flips_equal_a_loop(
-    padding: int, dtype: torch.dtype, shape: tuple[int, ...]
-) -> None:
+def test_crops_and_flips_equal_a_loop(padding, dtype, shape):
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, shape, generator=generator).to(dtype)
     before = images.clone()
@@ -202,37 +183,21 @@ def test_crops_and_flips_equal_a_loop(
     assert torch.equal(images, before)
 
 
-def test_a_batch_is_its_parts_put_together() -> None:
-    images, augmentation = numbered(), Augmentation(padding=2)
+@pytest.mark.parametrize("augmentation", [None, Augmentation(0, flip=False), Augmentation(2)])
+def test_a_batch_is_its_parts_put_together(augmentation):
+    images = numbered()
     x, y = image_batch(images, batch_size=8, seed=1, step=9, augmentation=augmentation)
     index = batch_indices(50, batch_size=8, seed=1, step=9)
     assert y.tolist() == index.tolist()
     mean, std = images.mean[:, None, None].numpy(), images.std[:, None, None].numpy()
+    augmentation = augmentation or Augmentation(0, flip=False)
     draws = augmentation_draws(8, augmentation, seed=1, step=9)
     for got, i, *draw in zip(x, index, *draws, strict=True):
-        image = naive_flip_and_crop(images.train.images[i].numpy(), *draw, 2)
+        image = naive_flip_and_crop(images.train.images[i].numpy(), *draw, augmentation.padding)
         np.testing.assert_allclose(got.numpy(), (image / 255 - mean) / std, rtol=0, atol=1e-5)
 
 
-def test_without_augmentation_the_images_are_as_they_are() -> None:
-    images = numbered()
-    x, y = image_batch(images, batch_size=8, seed=1, step=3)
-    assert torch.equal(x, normalize(images.train.images[y], images.mean, images.std))
-    augmented = image_batch(images, batch_size=8, seed=1, step=3, augmentation=Augmentation(1))
-    assert torch.equal(augmented[1], y)  # the order is the same either way
-    still = image_batch(images, batch_size=8, seed=1, step=3, augmentation=Augmentation(0, False))
-    assert torch.equal(still[0], x)
-
-
-def test_negative_padding_is_refused() -> None:
-    with pytest.raises(ValueError, match="padding = -1, expected at least 0"):
-        Augmentation(padding=-1)
-
-
-# --- Normalization and evaluation
-
-
-def test_normalization_equals_torchvisions() -> None:
+def test_normalization_equals_torchvisions():
     images = numbered()
     mean_and_std = images.mean.tolist(), images.std.tolist()
     transform = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(*mean_and_std)])
@@ -242,7 +207,7 @@ def test_normalization_equals_torchvisions() -> None:
     torch.testing.assert_close(x.std((0, 2, 3), correction=0), torch.ones(3), rtol=1e-5, atol=0)
 
 
-def test_ordered_batches_show_the_whole_split_in_order() -> None:
+def test_ordered_batches_show_the_whole_split_in_order():
     images = numbered(n_test=7)
     batches = list(ordered_batches(images, images.test, 3))
     assert [len(y) for _, y in batches] == [3, 3, 1]

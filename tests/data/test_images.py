@@ -6,8 +6,10 @@ import hashlib
 import io
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,10 +18,11 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from adamct.data import DataError, image_files, images
+from adamct.data import DataError, images
 from adamct.data.catalogue import IMAGE_SETS
 from adamct.data.image_files import HUB_COLUMNS, Columns
-from adamct.data.images import open_images, prepare_images
+from adamct.data.image_set import ImageSet
+from adamct.data.images import open_images
 
 N = {"train": 12, "test": 5}
 TEST_FILE = "test-00000-of-00001.parquet"
@@ -53,11 +56,15 @@ def source(tmp_path: Path) -> Path:
     for split, n_shards in (("train", 2), ("test", 1)):
         pixels, labels = pixels_and_labels(split)
         for shard, rows in enumerate(np.array_split(np.arange(N[split]), n_shards)):
-            path = f"source/cifar10/{split}-{shard:05d}-of-{n_shards:05d}.parquet"
-            write_parquet(
-                tmp_path / path, [png(pixels[row]) for row in rows], labels[rows].tolist()
-            )
-    return tmp_path / "source"
+            path = tmp_path / f"raw/cifar10/{split}-{shard:05d}-of-{n_shards:05d}.parquet"
+            write_parquet(path, [png(pixels[row]) for row in rows], labels[rows].tolist())
+    return tmp_path / "raw"
+
+
+@pytest.fixture
+def cifar10(tmp_path: Path, source: Path) -> Callable[..., ImageSet]:
+    """Return what opens CIFAR-10 in the hub's layout."""
+    return partial(open_images, "cifar10", source=source, prepared=tmp_path / "prepared")
 
 
 @pytest.fixture
@@ -68,30 +75,29 @@ def write_torchvision_layout(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path]
         folder = root / "cifar-10-batches-py"
         folder.mkdir(parents=True)
 
-        def write(name: str, content: dict) -> list[str]:
+        def write(name: str, content: dict) -> tuple[str, str]:
             data = pickle.dumps(content)
             (folder / name).write_bytes(data)
-            return [name, hashlib.md5(data).hexdigest()]
+            return name, hashlib.md5(data).hexdigest()
 
-        def batch(pixels: np.ndarray, labels: np.ndarray) -> dict:
-            flat = pixels.transpose(0, 3, 1, 2).reshape(len(pixels), -1)
-            return {"data": flat, "labels": labels.tolist()}
+        def batches(split: str, *names: str) -> list[tuple[str, str]]:
+            parts = (np.array_split(array, len(names)) for array in pixels_and_labels(split))
+            return [
+                write(name, {"data": x.transpose(0, 3, 1, 2).reshape(len(x), -1), "labels": [*y]})
+                for name, x, y in zip(names, *parts, strict=True)
+            ]
 
-        pixels, labels = pixels_and_labels("train")
-        parts = enumerate(np.array_split(np.arange(N["train"]), 5), start=1)
-        train = [write(f"data_batch_{i}", batch(pixels[rows], labels[rows])) for i, rows in parts]
-        meta = write("batches.meta", {"label_names": list("abcdefghij")})
+        train = batches("train", *(f"data_batch_{i}" for i in range(1, 6)))
         monkeypatch.setattr(CIFAR10, "train_list", train)
-        monkeypatch.setattr(
-            CIFAR10, "test_list", [write("test_batch", batch(*pixels_and_labels("test")))]
-        )
-        monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": meta[1]})
-        return root
+        monkeypatch.setattr(CIFAR10, "test_list", batches("test", "test_batch"))
+        _, md5 = write("batches.meta", {"label_names": list("abcdefghij")})
+        monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": md5})
+        return folder
 
     return write_layout
 
 
-def assert_right(images) -> None:
+def assert_right(images: ImageSet) -> None:
     for split in ("train", "test"):
         pixels, labels = pixels_and_labels(split)
         got = getattr(images, split)
@@ -104,24 +110,28 @@ def assert_right(images) -> None:
 
 
 @pytest.mark.parametrize("place", ["source", "prepared", "source/cifar10", "prepared/cifar10"])
-def test_both_layouts_give_the_same_data(
-    tmp_path: Path, source: Path, write_torchvision_layout: Callable[[Path], Path], place: str
-) -> None:
-    hub = open_images("cifar10", source=source)
+def test_both_layouts_give_the_same_data(tmp_path, cifar10, write_torchvision_layout, place):
+    hub = cifar10()
     assert_right(hub)
     write_torchvision_layout(tmp_path / "tv" / place)
-    prepared = tmp_path / "tv" / "prepared"
-    ours = open_images("cifar10", source=tmp_path / "tv" / "source", prepared=prepared)
+    ours = cifar10(source=tmp_path / "tv" / "source", prepared=tmp_path / "tv" / "prepared")
     assert_right(ours)
     assert ours.sha256 == hub.sha256
+    # Runs are named by it, so it must not change.
+    digest = hashlib.sha256()
+    for split in ("train", "test"):
+        pixels, labels = pixels_and_labels(split)
+        digest.update(f"{split} {(N[split], 3, 32, 32)} torch.uint8\n".encode())
+        digest.update(pixels.transpose(0, 3, 1, 2).tobytes())
+        digest.update(f"{split} {(N[split],)} torch.int64\n".encode() + labels.tobytes())
+    assert hub.sha256 == digest.hexdigest()
 
 
-def test_grey_images_and_jpegs_become_the_colour_of_the_set(tmp_path: Path) -> None:
+def test_grey_images_and_jpegs_become_the_colour_of_the_set(source, cifar10):
     grey = np.arange(1024, dtype=np.uint8).reshape(32, 32)
     jpeg = png(pixels_and_labels("test")[0][0], "jpeg")
-    for split in ("train", "test"):
-        write_parquet(tmp_path / "cifar10" / f"{split}-0.parquet", [png(grey), jpeg], [0, 1])
-    found = open_images("cifar10", source=tmp_path).train.images
+    write_parquet(source / "cifar10" / TEST_FILE, [png(grey), jpeg], [0, 1])
+    found = cifar10().test.images
     assert torch.equal(found[0], torch.from_numpy(grey).expand(3, 32, 32))
     expected = np.asarray(Image.open(io.BytesIO(jpeg))).transpose(2, 0, 1)
     np.testing.assert_array_equal(found[1].numpy(), expected)
@@ -129,16 +139,12 @@ def test_grey_images_and_jpegs_become_the_colour_of_the_set(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("by_datasets", [True, False])
 @pytest.mark.parametrize("shape", [(28, 20), (9, 16, 3)])
-def test_any_labelled_set_in_the_hubs_layout_opens(
-    tmp_path: Path, by_datasets: bool, shape: tuple[int, ...]
-) -> None:
-    import datasets
-
+def test_any_labelled_set_in_the_hubs_layout_opens(tmp_path, by_datasets, shape):
     rng = np.random.default_rng(0)
     columns = Columns("image", "fine_label")
     raw = {split: rng.integers(0, 256, (n, *shape), dtype=np.uint8) for split, n in N.items()}
     for split, pixels in raw.items():
-        path = tmp_path / "source" / "shapes" / "data" / f"{split}-00000-of-00001.parquet"
+        path = tmp_path / "raw" / "shapes" / "data" / f"{split}-00000-of-00001.parquet"
         labels = [i % 3 for i in range(len(pixels))]
         write_parquet(path, [png(image) for image in pixels], labels, columns)
         if by_datasets:
@@ -146,104 +152,71 @@ def test_any_labelled_set_in_the_hubs_layout_opens(
             kinds = {"image": datasets.Image(), "fine_label": datasets.ClassLabel(3)}
             data = datasets.Dataset.from_dict(table, features=datasets.Features(kinds))
             data.to_parquet(str(path))
-    place = {"source": tmp_path / "source", "prepared": tmp_path / "prepared"}
-    found = open_images("shapes", **place, columns=columns)
+    shapes = partial(open_images, "shapes", source=tmp_path / "raw", prepared=tmp_path / "prepared")
+    found = shapes(columns=columns)
     assert found.n_classes == 3
     for split, pixels in raw.items():
         expected = pixels[:, None] if len(shape) == 2 else pixels.transpose(0, 3, 1, 2)
         np.testing.assert_array_equal(getattr(found, split).images.numpy(), expected)
-    more = open_images("shapes", **place, columns=Columns("image", "fine_label", 5))
+    more = shapes(columns=Columns("image", "fine_label", 5))
     assert (more.n_classes, more.sha256) == (5, found.sha256)
-    with pytest.raises(DataError, match=r"row 2: label 2, expected an integer from 0 to 1"):
-        open_images("shapes", **place, columns=Columns("image", "fine_label", 2))
-    with pytest.raises(DataError, match=r"expected `img`.*name them by image_column and label_"):
-        open_images("shapes", **place)
+    with pytest.raises(DataError, match=r"row 2, .*label 2, expected an integer from 0 to 1"):
+        shapes(columns=Columns("image", "fine_label", 2))
+    with pytest.raises(DataError, match=r"in `img`.*its columns are image, .*by image_column"):
+        shapes()
 
 
-def test_any_labelled_set_trains(tmp_path: Path) -> None:
+def test_any_labelled_set_trains(tmp_path, first_step):
     """A folder of parquet files, and its name and columns in the task: no more."""
-    from adamct.config.compose import compose_sweep
-    from adamct.train import Training
-
-    rng, columns = np.random.default_rng(0), Columns("image", "label")
+    rng = np.random.default_rng(0)
     for split in ("train", "test"):
         encoded = [png(rng.integers(0, 256, (16, 16), dtype=np.uint8)) for _ in range(64)]
         path = tmp_path / "raw" / "shapes" / f"{split}-00000-of-00001.parquet"
-        write_parquet(path, encoded, [i % 4 for i in range(64)], columns)
-    task = ["task=cnn_smoke", "task.data.corpus=shapes", "+task.data.image_column=image"]
-    places = [f"data_dir={tmp_path / 'raw'}", f"cache_dir={tmp_path / 'prepared'}"]
-    sweep = compose_sweep([*task, *places, "scale=smoke"], sweep=False)
-    places = {"data_dir": sweep.data_dir, "cache_dir": sweep.cache_dir}
-    training = Training(sweep[0].spec, sweep.execution, **places)
-    assert training.task.of_data["n_classes"] == 4
-    assert np.isfinite(float(training.step(0).loss))
+        write_parquet(path, encoded, [i % 4 for i in range(64)], Columns("image", "label"))
+    training, loss = first_step(
+        "task=cnn_smoke", "task.data.corpus=shapes", "+task.data.image_column=image"
+    )
+    assert training.task.of_data == {"image_size": 16, "channels": 1, "n_classes": 4}
+    assert np.isfinite(loss)
 
 
 # --- The decoding that is kept
 
 
-@pytest.fixture
-def no_decoding(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return what makes any further decoding fail the test."""
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("decoded an image")
-
-    return lambda: monkeypatch.setattr(image_files, "_decode", refuse)
-
-
-def test_images_are_decoded_once(
-    tmp_path: Path, source: Path, no_decoding: Callable[[], None]
-) -> None:
-    prepared, before = tmp_path / "prepared", sorted(source.rglob("*"))
-    first = open_images("cifar10", source=source, prepared=prepared)
-    no_decoding()
-    again = open_images("cifar10", source=source, prepared=prepared)
-    alone = open_images("cifar10", source=None, prepared=prepared)
-    for found in (first, again, alone):
+def test_images_are_decoded_once(tmp_path, source, cifar10, monkeypatch):
+    before = sorted(source.rglob("*"))
+    first = cifar10()
+    monkeypatch.setattr(images, "read_raw", lambda *_: pytest.fail("decoded an image"))
+    for found in (first, cifar10(), cifar10(source=None)):
         assert_right(found)
-    assert first.sha256 == again.sha256 == alone.sha256
+        assert found.sha256 == first.sha256
     assert sorted(source.rglob("*")) == before
-    kept = sorted(path.name for path in prepared.iterdir())
-    assert kept == ["cifar10.images.lock", "cifar10.images.pt"]  # and nothing unfinished
+    kept = sorted(path.name for path in (tmp_path / "prepared").iterdir())
+    assert kept == ["cifar10.images.pt", "cifar10.lock"]  # and nothing unfinished
 
 
-def test_other_files_never_meet_a_stale_decoding(tmp_path: Path, source: Path) -> None:
-    place = {"source": source, "prepared": tmp_path / "prepared"}
-    first = open_images("cifar10", **place)
+def test_other_files_never_meet_a_stale_decoding(source, cifar10):
+    first = cifar10()
     pixels, labels = pixels_and_labels("test")
-    write_parquet(
-        source / "cifar10" / TEST_FILE, [png(p) for p in pixels[::-1]], labels[::-1].tolist()
-    )
-    second = open_images("cifar10", **place)
+    encoded = [png(p) for p in pixels[::-1]]
+    write_parquet(source / "cifar10" / TEST_FILE, encoded, labels[::-1].tolist())
+    second = cifar10()
     assert torch.equal(second.test.labels, first.test.labels.flip(0))
     assert second.sha256 != first.sha256
     np.testing.assert_array_equal(first.test.labels, labels)  # who has them mapped keeps them
 
 
-def test_an_interrupted_decoding_is_begun_again(
-    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepared = tmp_path / "prepared"
+def test_an_interrupted_decoding_is_begun_again(cifar10, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(images.torch, "save", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            open_images("cifar10", source=source, prepared=prepared)
-    with pytest.raises(DataError, match="no images 'cifar10'"):
-        open_images("cifar10", source=None, prepared=prepared)
-    assert_right(open_images("cifar10", source=source, prepared=prepared))
+            cifar10()
+    with pytest.raises(DataError, match="the data 'cifar10' are not prepared"):
+        cifar10(source=None)
+    assert_right(cifar10())
 
 
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-7])
-
-
-def flip_last_bit(path: Path) -> None:
-    data = path.read_bytes()
-    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-
-
-def flip_a_pixel(path: Path) -> None:
+def flip_a_bit(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -252,80 +225,69 @@ def flip_a_pixel(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (truncate, "Error"),
-        (flip_a_pixel, r"ValueError: sha256 \w+, expected \w+"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-7]), "Error"),
+        (flip_a_bit, r"ValueError: sha256 \w+, expected \w+"),
         (lambda path: path.write_bytes(b""), "Error"),
         (lambda path: torch.save({"train_images": 1}, path), "KeyError"),
         (lambda path: torch.save([Path("x")], path), "UnpicklingError"),
     ],
 )
-def test_a_damaged_decoding_is_refused(
-    tmp_path: Path, source: Path, damage: Callable[[Path], object], message: str
-) -> None:
-    prepared = tmp_path / "prepared"
-    open_images("cifar10", source=source, prepared=prepared)
-    path = prepared / "cifar10.images.pt"
+def test_a_damaged_decoding_is_refused(tmp_path, cifar10, source, damage, message):
+    cifar10()
+    path = tmp_path / "prepared" / "cifar10.images.pt"
     damage(path)
     for place in (source, None):
-        with pytest.raises(DataError, match=f"{path} cannot be used .*{message}.*; delete it: it"):
-            open_images("cifar10", source=place, prepared=prepared)
+        with pytest.raises(DataError, match=f"{path} cannot be read .*{message}.*: delete it, and"):
+            cifar10(source=place)
 
 
 # --- What is wrong with a raw file
 
 
 GOOD = png(np.zeros((32, 32, 3), dtype=np.uint8))
-REMEDY = r".*replace it by a sound copy, or delete .*cifar10 and run `python scripts/prepare_data"
+NARROW = png(np.zeros((32, 31, 3), dtype=np.uint8))
+
+
+def struct(*encoded: bytes | None) -> list[dict[str, bytes | None]]:
+    return [{"bytes": image} for image in encoded]
 
 
 @pytest.mark.parametrize(
-    ("encoded", "labels", "message"),
+    ("table", "row", "reason"),
     [
-        ([GOOD, GOOD[:60]], [0, 1], "row 1: the image cannot be decoded"),
-        ([b"no image", GOOD], [0, 1], "row 0: the image cannot be decoded"),
-        ([GOOD, None], [0, 1], "row 1: the image cannot be decoded"),
+        ({"img": struct(GOOD, GOOD[:60]), "label": [0, 1]}, 1, "Error"),
+        ({"img": struct(b"no image", GOOD), "label": [0, 1]}, 0, "UnidentifiedImageError"),
+        ({"img": struct(GOOD, None), "label": [0, 1]}, 1, "Error"),
         (
-            [GOOD, png(np.zeros((32, 31, 3), dtype=np.uint8))],
-            [0, 1],
-            r"row 1: .* \(31 x 32 pixels, expected 32 x 32\)",
+            {"img": struct(GOOD, NARROW), "label": [0, 1]},
+            1,
+            r"\(C, H, W\) = \(3, 32, 31\), expected \(3, 32, 32\)",
         ),
-        ([GOOD, GOOD], [0, 10], "row 1: label 10, expected an integer from 0 to 9"),
-        ([GOOD, GOOD], [-1, 1], "row 0: label -1, expected"),
-        ([GOOD, GOOD], [1, None], "row 1: label None, expected"),
-        ([GOOD, GOOD], ["cat", "dog"], "row 0: label cat, expected"),
+        ({"img": struct(GOOD, GOOD), "label": [0, 10]}, 1, "label 10, expected an .* 0 to 9"),
+        ({"img": struct(GOOD, GOOD), "label": [-1, 1]}, 0, "label -1, expected"),
+        ({"img": struct(GOOD, GOOD), "label": [1, None]}, 1, "label None, expected"),
+        ({"img": struct(GOOD), "label": ["cat"]}, 0, "label cat, expected"),
+        ({"image": struct(GOOD), "label": [1]}, 0, "its columns are image, label"),
+        ({"img": struct(GOOD)}, 0, "its columns are img"),
+        ({"img": [1], "label": [1]}, 0, "Error"),
+        ({"img": [{"path": "x"}], "label": [1]}, 0, "Error"),
+        ({"img": [], "label": []}, 0, ""),
+        (None, 0, "ArrowInvalid"),
     ],
 )
-def test_a_wrong_row_is_named(
-    tmp_path: Path, source: Path, encoded: list[bytes | None], labels: list, message: str
-) -> None:
+def test_a_wrong_row_is_named_with_its_file(tmp_path, source, cifar10, table, row, reason):
     path = source / "cifar10" / TEST_FILE
-    write_parquet(path, encoded, labels)
-    with pytest.raises(DataError, match=f"{path}, {message}{REMEDY}"):
-        open_images("cifar10", source=source, prepared=tmp_path / "prepared")
+    if table is None:
+        path.write_bytes(path.read_bytes()[:-7])
+    else:
+        pq.write_table(pa.table(table), path)
+    message = (
+        rf"{path}, row {row}, an image in `img` and its class in `label`, cannot be read "
+        rf"\(.*{reason}.*\): .*image_column.*replace it by a sound copy, .*delete .* run "
+    )
+    with pytest.raises(DataError, match=f"{message}`python scripts/prepare_data"):
+        cifar10()
     assert not list((tmp_path / "prepared").glob("*.pt"))
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ({"image": [{"bytes": GOOD}], "label": [1]}, "has columns `image: struct<.*label: int64`"),
-        ({"img": [{"bytes": GOOD}]}, "has columns `img: struct<bytes: binary>`, expected"),
-        ({"img": [1], "label": [1]}, "has columns `img: int64, label: int64`, expected"),
-        ({"img": [{"path": "x"}], "label": [1]}, "has columns `img: struct<path: string>, label"),
-    ],
-)
-def test_a_missing_column_is_named(source: Path, table: dict[str, list], message: str) -> None:
-    path = source / "cifar10" / TEST_FILE
-    pq.write_table(pa.table(table), path)
-    with pytest.raises(DataError, match=f"{path} {message}{REMEDY}"):
-        open_images("cifar10", source=source)
-
-
-def test_a_truncated_parquet_file_is_named(source: Path) -> None:
-    path = source / "cifar10" / "train-00001-of-00002.parquet"
-    truncate(path)
-    with pytest.raises(DataError, match=f"{path} is truncated or no parquet file{REMEDY}"):
-        open_images("cifar10", source=source)
 
 
 @pytest.mark.parametrize(
@@ -335,21 +297,16 @@ def test_a_truncated_parquet_file_is_named(source: Path) -> None:
         ("test-00000-of-00001", "0 of 1 files test-"),
     ],
 )
-def test_a_missing_shard_is_noticed(source: Path, name: str, counts: str) -> None:
+def test_a_missing_shard_is_noticed(source, cifar10, name, counts):
     (source / "cifar10" / f"{name}.parquet").unlink()
-    with pytest.raises(DataError, match=rf"cifar10 holds {counts}\*.parquet; copy the rest"):
-        open_images("cifar10", source=source)
+    with pytest.raises(DataError, match=rf"cifar10 holds {counts}\*.parquet: copy the rest"):
+        cifar10()
 
 
-@pytest.mark.parametrize("damage", [flip_last_bit, Path.unlink])
+@pytest.mark.parametrize("damage", [flip_a_bit, Path.unlink])
 @pytest.mark.parametrize("name", ["data_batch_3", "test_batch", "batches.meta"])
-def test_a_failed_checksum_names_the_file(
-    tmp_path: Path,
-    write_torchvision_layout: Callable[[Path], Path],
-    name: str,
-    damage: Callable[[Path], object],
-) -> None:
-    path = write_torchvision_layout(tmp_path) / "cifar-10-batches-py" / name
+def test_a_failed_checksum_names_the_file(tmp_path, write_torchvision_layout, name, damage):
+    path = write_torchvision_layout(tmp_path) / name
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
     damage(path)
     message = f"{path} is missing, truncated or another file: expected md5 {md5}; replace it by"
@@ -357,17 +314,19 @@ def test_a_failed_checksum_names_the_file(
         open_images("cifar10", source=tmp_path, prepared=tmp_path / "prepared")
 
 
-def test_missing_data_is_said_with_its_remedy(tmp_path: Path) -> None:
-    source, prepared = tmp_path / "source", tmp_path / "prepared"
-    message = f"no images 'cifar10' in {source} or {prepared}: expected .* run `python scripts/prep"
+def test_missing_data_is_said_with_its_remedy(tmp_path):
+    place = {"source": tmp_path / "raw", "prepared": tmp_path / "prepared"}
+    message = "'cifar10' are not prepared, and not in .*raw: expected .* run scripts/prepare_data"
     with pytest.raises(DataError, match=message):
-        open_images("cifar10", source=source, prepared=prepared)
-    with pytest.raises(DataError, match=r"no images 'mnist' in no folder at all: .* ADAMCT_DATA"):
-        open_images("mnist")
-    assert not prepared.exists()
+        open_images("cifar10", **place)
+    with pytest.raises(
+        DataError, match=r"'mnist' are not .*\.parquet.*; put them into .* ADAMCT_DA"
+    ):
+        open_images("mnist", **place, may_download=True)
+    assert not list(tmp_path.iterdir())
 
 
-# --- Preparation
+# --- Download
 
 
 @pytest.fixture
@@ -376,8 +335,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     A split that stands in the list beforehand cannot be reached.
     """
-    import datasets
-
     asked: list[str] = []
     load = datasets.load_dataset
 
@@ -395,34 +352,27 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_preparing_downloads_from_the_hub_once(tmp_path: Path, hub: list[str]) -> None:
-    prepared = tmp_path / "prepared"
-    for _ in range(2):
-        assert_right(prepare_images("cifar10", None, prepared))
-        assert hub == ["train", "test"]
-    assert_right(open_images("cifar10", source=None, prepared=prepared))
-
-
-def test_preparing_leaves_what_is_there_alone(tmp_path: Path, source: Path, hub: list[str]) -> None:
-    assert_right(prepare_images("cifar10", source, tmp_path / "prepared"))
-    assert hub == []
-
-
-def test_a_download_that_fails_is_tried_again(tmp_path: Path, hub: list[str]) -> None:
-    prepared = tmp_path / "prepared"
+def test_what_is_missing_is_downloaded_from_the_hub_once(tmp_path, cifar10, hub):
+    assert_right(cifar10(prepared=tmp_path / "other", may_download=True))
+    assert hub == []  # the source has them
     hub.append("test")
-    with pytest.raises(DataError, match=r"from the hub \(ConnectionError: no route\); run the sam"):
-        prepare_images("cifar10", None, prepared)
-    with pytest.raises(DataError, match="no images 'cifar10'"):
-        open_images("cifar10", source=None, prepared=prepared)
+    with pytest.raises(
+        DataError, match=r"hub cannot be read \(ConnectionError: no route\): run the"
+    ):
+        cifar10(source=None, may_download=True)
+    with pytest.raises(DataError, match="the data 'cifar10' are not prepared"):
+        cifar10(source=None)
     hub.clear()
-    assert_right(prepare_images("cifar10", None, prepared))
+    for _ in range(2):
+        assert_right(cifar10(source=None, may_download=True))
+        assert hub == ["train", "test"]
+    assert_right(cifar10(source=None))
 
 
 # --- The real thing
 
 
-def test_the_real_images_open(real_data: Path, tmp_path: Path) -> None:
+def test_the_real_images_open(real_data, tmp_path):
     if not (real_data / "cifar10").is_dir():
         pytest.skip(f"no cifar10/ in {real_data}")
     found = open_images("cifar10", source=real_data, prepared=tmp_path)

@@ -33,27 +33,27 @@ def philox(key: int, counter: int) -> list[int]:
 
 # Every record rests on these: they must not change with numpy's version. NumPy begins with block 1.
 @pytest.mark.parametrize("seed", [0, 1, 2**64 - 1])
-def test_random_words_are_philoxs(seed: int) -> None:
+def test_random_words_are_philoxs(seed):
     for purpose, index in ((Purpose.ORDER, 0), (Purpose.AUGMENTATION, 2**64 - 1)):
         blocks = (philox(seed + (purpose << 64), block + (index << 64)) for block in (1, 2, 3))
         assert random_words(12, seed, purpose, index).tolist() == list(itertools.chain(*blocks))
 
 
 @pytest.mark.parametrize(("seed", "step"), [(0, 0), (1, 1000), (2**127 + 5, 2**63 + 1)])
-def test_window_starts_are_philoxs(seed: int, step: int) -> None:
+def test_window_starts_are_philoxs(seed, step):
     words = [word for block in (1, 2) for word in philox(seed, (step << 128) + block)]
     expected = [int((word >> 11) * 2.0**-53 * 49_984) for word in words]
     assert window_starts(49_984, 8, seed=seed, step=step).tolist() == expected
 
 
-def test_seeds_of_streams_are_what_records_were_made_with() -> None:
+def test_seeds_of_streams_are_what_records_were_made_with():
     assert stream_seed(0, "initialization") == 10863269894711249681
     assert stream_seed(0, "batches") == 4624113443193970833
     assert stream_seed(0, "evaluation") == 8651239554527750972
     assert (dropout_seed(0, 0), dropout_seed(7, 3)) == (9906915543014118949, 15962746830788006991)
 
 
-def test_streams_of_seeds_purposes_and_indices_are_apart() -> None:
+def test_streams_of_seeds_purposes_and_indices_are_apart():
     keys = [(seed, purpose, i) for seed in (0, 1, 2**63) for purpose in Purpose for i in (0, 1, 7)]
     words = np.concatenate([random_words(500, *key) for key in keys])
     assert len(np.unique(words)) == len(words)
@@ -64,26 +64,26 @@ def test_streams_of_seeds_purposes_and_indices_are_apart() -> None:
     assert len(seeds) == 9 * 4 + 81
 
 
-def test_starts_are_uniform_and_reach_both_ends() -> None:
+def test_starts_are_uniform_and_reach_both_ends():
     drawn = np.concatenate([window_starts(11, 8, seed=5, step=step) for step in range(400)])
     counts = np.bincount(drawn, minlength=11)
     assert len(counts) == 11
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_every_order_is_equally_likely() -> None:
+def test_every_order_is_equally_likely():
     orders = [tuple(permutation(4, 0, Purpose.ORDER, epoch).tolist()) for epoch in range(6000)]
     counts = [orders.count(order) for order in set(orders)]
     assert len(counts) == 24
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_a_cached_order_cannot_be_changed() -> None:
+def test_a_cached_order_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         permutation(10, 0, Purpose.ORDER, 0)[0] = 1
 
 
-def test_integers_cover_their_spans_evenly_and_independently() -> None:
+def test_integers_cover_their_spans_evenly_and_independently():
     drawn = uniform_integers((9, 9, 2, 1), 20_000, 0, Purpose.AUGMENTATION, 5)
     for values, span in zip(drawn, (9, 9, 2, 1), strict=True):
         counts = np.bincount(values, minlength=span)
@@ -93,6 +93,6 @@ def test_integers_cover_their_spans_evenly_and_independently() -> None:
 
 
 @pytest.mark.parametrize(("seed", "index"), [(-1, 0), (2**64, 0), (0, -1)])
-def test_seeds_and_indices_out_of_range_are_refused(seed: int, index: int) -> None:
+def test_seeds_and_indices_out_of_range_are_refused(seed, index):
     with pytest.raises(ValueError, match=r"expected an integer in \[0, 2\*\*64\)"):
         random_words(1, seed, Purpose.ORDER, index)

@@ -34,9 +34,6 @@ def batch(n_batch: int = 3, n_time: int = 12, seed: int = 1) -> tuple[torch.Tens
     return windows[:, :-1], windows[:, 1:]
 
 
-# --- Architecture
-
-
 def _norm(x: np.ndarray, gain: np.ndarray, bias: np.ndarray | float, eps: float) -> np.ndarray:
     centred = x - x.mean()
     return gain * centred / np.sqrt((centred**2).mean() + eps) + bias
@@ -79,30 +76,36 @@ def reference_logits(model: GPT, tokens: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("changes", [{}, {"bias": True}, {"qk_norm": True}, {"tied": False}])
-def test_logits_and_loss_equal_the_reference(changes: dict[str, bool]) -> None:
+def test_logits_and_loss_equal_the_reference(changes):
     model = small(**changes)
-    tokens, targets = batch()
+    tokens, targets = batch(n_time=9)  # shorter than the longest
     expected = np.stack([reference_logits(model, row) for row in tokens.numpy()])
     torch.testing.assert_close(model(tokens).detach().numpy(), expected, rtol=0, atol=1e-12)
     log_p = np.take_along_axis(log_softmax(expected, -1), targets.numpy()[..., None], -1)
     assert model.loss(tokens, targets).item() == pytest.approx(-log_p.mean(), abs=1e-13)
 
 
-def test_parameter_counts() -> None:
-    def count(config: GPTConfig) -> int:
-        return sum(parameter.numel() for parameter in GPT(config).parameters())
+def test_parameter_counts(monkeypatch):
+    monkeypatch.setattr(
+        GPT, "_initialize", lambda *_: None
+    )  # takes seconds, and counts for nothing
 
-    assert count(GPTConfig()) == 30_018_816
-    assert count(GPTConfig(tied=False)) == 30_018_816 + 50_257 * 384  # 49.3M
-    assert count(GPTConfig(qk_norm=True)) == 30_018_816 + 6 * 2 * 64
+    def count(model: GPT) -> int:
+        return sum(parameter.numel() for parameter in model.parameters())
+
+    model = GPT(GPTConfig())
+    assert count(model) == 30_018_816
+    matrices = dict(model.query_key_parameters())  # of 72 heads
+    assert [p.shape for p in matrices.values()] == 12 * [(6, 64, 384)]
+    assert count(GPT(GPTConfig(qk_norm=True))) == 30_018_816 + 6 * 2 * 64
     # GPT-2's smallest model, as published, has biases and 12 layers of width 768.
     gpt2 = GPTConfig(block_size=1024, n_layer=12, n_head=12, d_model=768, bias=True)
-    assert count(gpt2) == 124_439_808
+    assert count(GPT(gpt2)) == 124_439_808
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("qk_norm", [False, True])
-def test_no_logit_depends_on_a_later_input(dropout: float, qk_norm: bool) -> None:
+def test_no_logit_depends_on_a_later_input(dropout, qk_norm):
     model = small(dropout=dropout, qk_norm=qk_norm)
     tokens, _ = batch()
     inputs: list[torch.Tensor] = []
@@ -121,13 +124,7 @@ def test_no_logit_depends_on_a_later_input(dropout: float, qk_norm: bool) -> Non
         assert torch.all(gradient[:, : t + 1].abs().amax(-1) > 0)
 
 
-def test_shorter_sequences_are_prefixes() -> None:
-    model = small()
-    tokens, _ = batch()
-    torch.testing.assert_close(model(tokens[:, :5]), model(tokens)[:, :5], rtol=0, atol=1e-13)
-
-
-def test_dropout_follows_the_global_generator_and_evaluation_has_none() -> None:
+def test_dropout_follows_the_global_generator_and_evaluation_has_none():
     model = small(dropout=0.3)
     tokens, targets = batch()
 
@@ -141,9 +138,6 @@ def test_dropout_follows_the_global_generator_and_evaluation_has_none() -> None:
     assert loss(0) == loss(1) == small().loss(tokens, targets).item()
 
 
-# --- Scale invariance per head
-
-
 def alignment(model: GPT) -> list[float]:
     """|⟨W, g_W⟩| / (‖W‖ ‖g_W‖) for every head's query and key matrix."""
     model.zero_grad()
@@ -154,7 +148,7 @@ def alignment(model: GPT) -> list[float]:
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-4, 1e4])
-def test_gradient_is_orthogonal_to_each_head_matrix_under_qk_norm(scale: float) -> None:
+def test_gradient_is_orthogonal_to_each_head_matrix_under_qk_norm(scale):
     model = small(qk_norm=True)
     with torch.no_grad():
         for _, parameter in model.query_key_parameters():
@@ -162,15 +156,13 @@ def test_gradient_is_orthogonal_to_each_head_matrix_under_qk_norm(scale: float) 
     values = alignment(model)
     assert len(values) == 2 * 2 * 4
     assert max(values) < 1e-10
+    assert max(alignment(model.float())) < 1e-5
+    without = alignment(small(qk_norm=False))
+    assert np.median(without) > 1e-2
+    assert min(without) > 1e-5
 
 
-def test_gradient_is_not_orthogonal_without_qk_norm() -> None:
-    values = alignment(small(qk_norm=False))
-    assert np.median(values) > 1e-2
-    assert min(values) > 1e-5
-
-
-def test_loss_ignores_the_scale_of_each_head_matrix_under_qk_norm() -> None:
+def test_loss_ignores_the_scale_of_each_head_matrix_under_qk_norm():
     tokens, targets = batch()
     for qk_norm in (True, False):
         model = small(qk_norm=qk_norm)
@@ -184,19 +176,7 @@ def test_loss_ignores_the_scale_of_each_head_matrix_under_qk_norm() -> None:
         assert max(changes) < 1e-12 if qk_norm else min(changes) > 1e-6
 
 
-def test_qk_norm_is_exact_in_float32_too() -> None:
-    assert max(alignment(small(qk_norm=True).float())) < 1e-5
-
-
-def test_72_head_matrices_at_paper_scale() -> None:
-    matrices = dict(GPT(GPTConfig()).query_key_parameters())
-    assert [p.shape for p in matrices.values()] == 12 * [(6, 64, 384)]
-
-
-# --- Initialization
-
-
-def test_one_seed_gives_one_model_and_leaves_the_global_generator_alone() -> None:
+def test_one_seed_gives_one_model_and_leaves_the_global_generator_alone():
     def build(seed: int) -> dict[str, torch.Tensor]:
         return GPT(SMALL, torch.Generator().manual_seed(seed)).state_dict()
 
@@ -208,14 +188,14 @@ def test_one_seed_gives_one_model_and_leaves_the_global_generator_alone() -> Non
 
 
 @pytest.mark.parametrize("changes", [{"qk_norm": True}, {"tied": False}, {"bias": True}])
-def test_variants_start_from_the_same_matrices(changes: dict[str, bool]) -> None:
+def test_variants_start_from_the_same_matrices(changes):
     plain = GPT(SMALL, torch.Generator().manual_seed(0))
     variant = GPT(dataclasses.replace(SMALL, **changes), torch.Generator().manual_seed(0))
     others = dict(variant.named_parameters())
     assert all(torch.equal(value, others[name]) for name, value in plain.named_parameters())
 
 
-def test_initial_distribution() -> None:
+def test_initial_distribution():
     config = GPTConfig(vocab_size=500, block_size=100, n_layer=8, n_head=4, d_model=64, bias=True)
     for name, parameter in GPT(config, torch.Generator().manual_seed(0)).named_parameters():
         if name.endswith("bias"):
@@ -229,36 +209,28 @@ def test_initial_distribution() -> None:
             assert abs(parameter.std().item() - std) < tolerance, name
 
 
-def test_initial_loss_is_that_of_a_uniform_guess() -> None:
-    model = GPT(SMALL, torch.Generator().manual_seed(0))
-    assert model.loss(*batch()).item() == pytest.approx(math.log(SMALL.vocab_size), abs=0.02)
-
-
-def test_tied_embeddings_stay_tied_through_a_copy_and_a_cast() -> None:
+def test_tied_embeddings_stay_tied_through_a_copy_and_a_cast():
     model = copy.deepcopy(GPT(SMALL)).double()
     assert model.head.weight is model.token_embedding.weight
     assert GPT(dataclasses.replace(SMALL, tied=False)).head.weight.shape == (29, 16)
-
-
-# --- Refusals
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"d_model": 15}, "d_model = 15 is not a multiple of n_head = 4"),
-        ({"n_layer": 0}, "n_layer is 0"),
-        ({"vocab_size": -1}, "vocab_size is -1"),
+        ({"n_layer": 0}, "n_layer = 0, expected at least 1"),
+        ({"vocab_size": -1}, "vocab_size = -1, expected at least 1"),
         ({"dropout": 1.0}, r"dropout is 1.0, but must lie in \[0, 1\)"),
         ({"qk_norm": True, "bias": True}, "set bias=False"),
         ({"qk_norm": True, "d_model": 4}, "needs d_model / n_head >= 2, got 1"),
     ],
 )
-def test_impossible_shapes_are_refused(changes: dict[str, object], message: str) -> None:
+def test_impossible_shapes_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **changes)
 
 
-def test_a_sequence_longer_than_the_block_is_refused() -> None:
+def test_a_sequence_longer_than_the_block_is_refused():
     with pytest.raises(ValueError, match="13 tokens exceeds block_size = 12"):
         GPT(SMALL)(torch.zeros(1, 13, dtype=torch.int64))

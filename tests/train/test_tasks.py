@@ -104,7 +104,7 @@ def test_what_cannot_work_is_refused_at_composition(overrides, message):
 
 
 def test_data_that_are_not_there_are_refused_at_composition():
-    with pytest.raises(DataError, match=r"no images 'mnist' in .*: expected mnist/"):
+    with pytest.raises(DataError, match=r"'mnist' are not prepared, .*: expected mnist/"):
         compose_sweep(["task=cnn_smoke", "task.data.corpus=mnist"], sweep=False)
 
 

@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adamct.data.documents import has_shards
 from adamct.data.locations import DataError
 from adamct.data.preparation import prepare_corpus
 from adamct.data.tokens import TOKEN_DTYPE, open_tokens
@@ -73,28 +72,18 @@ def open_corpus(
     if source is not None and (source / name / "input.txt").is_file():
         return _characters(name, _plain_text(source / name / "input.txt"))
     if not (prepared / name).is_dir():
-        if not has_shards(name, source):
-            raise DataError(_missing(name, source, prepared))
-        prepare_corpus(name, source, prepared, text_column=text_column)
+        prepare_corpus(name, source, prepared, text_column=text_column, may_download=False)
     return _tokens(name, prepared / name, text_column)
 
 
 def _characters(name: str, text: str) -> Corpus:
-    characters = sorted(set(text))
+    characters = "".join(sorted(set(text)))
     code = {character: token for token, character in enumerate(characters)}
     tokens = np.array([code[character] for character in text], dtype=TOKEN_DTYPE)
-    n_train = len(tokens) * 9 // 10
-    train, validation = tokens[:n_train], tokens[n_train:]
-    digests = [hashlib.sha256(split.tobytes()).hexdigest() for split in (train, validation)]
-    return Corpus(
-        name=name,
-        encoding="char",
-        vocab_size=len(characters),
-        train=train,
-        validation=validation,
-        sha256=_sha256("char", "".join(characters), *digests),
-        characters="".join(characters),
-    )
+    train, validation = np.split(tokens, [len(tokens) * 9 // 10])
+    digests = (hashlib.sha256(split.tobytes()).hexdigest() for split in (train, validation))
+    sha256 = _sha256("char", characters, *digests)
+    return Corpus(name, "char", len(characters), train, validation, sha256, characters)
 
 
 def _pydoc_topics() -> str:
@@ -128,29 +117,11 @@ def _tokens(name: str, folder: Path, text_column: str) -> Corpus:
             f"{folder} was prepared from the column {request.text_column!r}, but asked is "
             f"{text_column!r}: delete {folder}, and it is prepared again"
         )
+    train, validation = splits["train"], splits["validation"]
     digests = (manifest.splits[split].sha256 for split in ("train", "validation"))
-    return Corpus(
-        name=name,
-        encoding=request.encoding,
-        vocab_size=request.vocab_size,
-        train=splits["train"],
-        validation=splits["validation"],
-        sha256=_sha256(request.encoding, "", *digests),
-    )
+    sha256 = _sha256(request.encoding, "", *digests)
+    return Corpus(name, request.encoding, request.vocab_size, train, validation, sha256)
 
 
-def _sha256(encoding: str, characters: str, train: str, validation: str) -> str:
-    return hashlib.sha256(
-        json.dumps([encoding, characters, train, validation]).encode()
-    ).hexdigest()
-
-
-def _missing(name: str, source: Path | None, prepared: Path) -> str:
-    raw = "" if source is None else f"{source}/"
-    download = " run scripts/prepare_data.py c4, which downloads it, or" if name == "c4" else ""
-    return (
-        f"{prepared / name} does not exist, and neither {raw}{name}/input.txt, a plain text, nor "
-        f"{raw}{name}/*-train.*json.gz in C4's layout:{download} put the one or the other into the "
-        "folder of raw data and name that with ADAMCT_DATA; task.data.corpus=pydoc_topics needs "
-        "none"
-    )
+def _sha256(*identity: str) -> str:
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

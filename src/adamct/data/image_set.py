@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,12 +63,7 @@ class ImageSet:
 
     @classmethod
     def from_splits(
-        cls,
-        name: str,
-        train: Split,
-        test: Split,
-        n_classes: int,
-        validation: Split | None = None,
+        cls, name: str, train: Split, test: Split, n_classes: int, validation: Split | None = None
     ) -> ImageSet:
         """Check the splits, measure the train split, and hash them all.
 
@@ -110,25 +106,19 @@ class ImageSet:
         """
         if self.validation is not None:
             raise ValueError(f"{self.name} has a validation split; hold out of the original set")
-        kept, held = stratified_split(self.train.labels, fraction, seed)
-        return self.from_splits(
-            self.name,
-            self.train.take(kept),
-            self.test,
-            self.n_classes,
-            validation=self.train.take(held),
+        kept, held = (
+            self.train.take(part) for part in stratified_split(self.train.labels, fraction, seed)
         )
+        return self.from_splits(self.name, kept, self.test, self.n_classes, validation=held)
 
     def to(self, device: torch.device | str) -> ImageSet:
         """Return the set with all its tensors on ``device``."""
-        return replace(
-            self,
-            train=self.train.to(device),
-            test=self.test.to(device),
-            mean=self.mean.to(device),
-            std=self.std.to(device),
-            validation=None if self.validation is None else self.validation.to(device),
-        )
+        moved: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, (Split, Tensor))
+        }
+        return replace(self, **moved)
 
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -150,18 +140,16 @@ def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor
         >>> len(kept), len(held)
         (3, 3)
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction = {fraction}, expected a share in (0, 1) of every class")
     order = permutation(len(labels), seed, Purpose.HOLD_OUT, 0)
     shuffled = labels.numpy()[order]
     is_held = np.zeros(len(labels), dtype=bool)
     for label in np.unique(shuffled):
         members = order[shuffled == label]
         is_held[members[: round(fraction * len(members))]] = True
-    if not 0 < is_held.sum() < len(labels):
+    if not (0 < fraction < 1 and 0 < is_held.sum() < len(labels)):
         raise ValueError(
             f"fraction = {fraction} holds {is_held.sum()} of {len(labels)} images out, expected "
-            "some but not all: choose one that rounds to some images of a class"
+            "some but not all: choose a share in (0, 1) that rounds to some images of a class"
         )
     kept, held = np.flatnonzero(~is_held), np.flatnonzero(is_held)
     return torch.from_numpy(kept), torch.from_numpy(held)
@@ -195,22 +183,14 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check(where: str, split: Split, shape: torch.Size, n_classes: int) -> None:
     images, labels = split.images, split.labels
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1:] != shape:
+    found = (images.dtype, tuple(images.shape), labels.dtype, tuple(labels.shape))
+    expected = (torch.uint8, (len(labels), *shape), torch.int64, (len(labels),))
+    in_range = len(labels) > 0 and 0 <= labels.min() <= labels.max() < n_classes
+    if found != expected or len(shape) != 3 or not in_range:
         raise DataError(
-            f"{where}: received {images.dtype} images of shape {tuple(images.shape)}, expected "
-            f"torch.uint8 of shape (N, C, H, W) with (C, H, W) = {tuple(shape)} in every split"
-        )
-    if labels.dtype != torch.int64 or labels.shape != images.shape[:1] or not len(labels):
-        raise DataError(
-            f"{where}: received {labels.dtype} labels of shape {tuple(labels.shape)} for "
-            f"{len(images)} images, expected torch.int64, one an image, and at least one"
-        )
-    wrong = ((labels < 0) | (labels >= n_classes)).nonzero()
-    if len(wrong):
-        row = int(wrong[0])
-        raise DataError(
-            f"{where}: label {int(labels[row])} of image {row}, expected 0 to {n_classes - 1}; "
-            "check n_classes, or fetch the source again"
+            f"{where}: received images and labels of types and shapes {found}, and labels "
+            f"{labels.unique().tolist()}, expected {expected}, with three dimensions an image, "
+            f"and labels from 0 to {n_classes - 1}, at least one: fetch the source again"
         )
 
 

@@ -18,14 +18,15 @@ from adamct import files
 from adamct.data.image_files import (
     HUB_COLUMNS,
     SPLITS,
+    TORCHVISION_FOLDER,
     Columns,
-    RawImages,
     download,
     find_raw,
-    missing,
+    fingerprint,
+    read_raw,
 )
 from adamct.data.image_set import ImageSet, Split, stratified_split
-from adamct.data.locations import DataError
+from adamct.data.locations import default_prepared, missing, preparing, unreadable
 
 
 def open_images(
@@ -35,19 +36,21 @@ def open_images(
     prepared: Path | None = None,
     held_out: float = 0.0,
     columns: Columns = HUB_COLUMNS,
+    may_download: bool = False,
 ) -> ImageSet:
-    """Open a set of images, on the CPU; nothing is ever downloaded here.
+    """Open a set of images, on the CPU.
 
     Args:
         name: ``"digits"``, ``"cifar10"``, or a folder of the hub's parquet files in ``source``.
         source: folder of raw data (``adamct.data.default_source``), only read.
-        prepared: folder of prepared data (``adamct.data.default_prepared``), where decoded images
-            are kept; ``None`` keeps none.
+        prepared: folder of prepared data, where decoded images are kept; by default
+            ``adamct.data.default_prepared()``.
         held_out: share of the train split for a validation split (:meth:`ImageSet.hold_out`).
         columns: of the parquet files.
+        may_download: whether to download CIFAR-10 into ``prepared`` where neither folder has it.
 
     Raises:
-        DataError: if the data is missing, truncated or foreign.
+        DataError: if the data is missing, truncated or foreign, or a download fails.
 
     Example:
         >>> digits = open_images("digits")
@@ -57,38 +60,8 @@ def open_images(
     if name == "digits":
         images = _digits()
     else:
-        raw = find_raw(name, source, prepared, columns)
-        kept = raw.read() if raw and prepared is None else _decoded_once(name, raw, prepared)
-        if kept is None:
-            raise DataError(missing(name, source, prepared))
-        images = kept
+        images = _decoded_once(name, source, prepared or default_prepared(), columns, may_download)
     return images.hold_out(held_out) if held_out else images
-
-
-def prepare_images(
-    name: str, source: Path | None, prepared: Path, *, columns: Columns = HUB_COLUMNS
-) -> ImageSet:
-    """Make a set of images ready to open: download CIFAR-10 unless it is there, and decode.
-
-    Args:
-        name: as for :func:`open_images`.
-        source: folder of raw data, only read; what it holds is not downloaded again.
-        prepared: folder for what is downloaded and decoded.
-        columns: of the parquet files.
-
-    Returns:
-        The data, as :func:`open_images` gives them from now on.
-
-    Raises:
-        DataError: if the download fails, or a file its checks.
-    """
-    if name == "cifar10":
-        with files.writing(prepared):
-            prepared.mkdir(parents=True, exist_ok=True)
-        with files.exclusive(prepared / "cifar10.lock", wait=True):
-            if find_raw(name, source, prepared, columns) is None:
-                download(prepared / "cifar10")
-    return open_images(name, source=source, prepared=prepared, columns=columns)
 
 
 def _digits() -> ImageSet:
@@ -102,35 +75,37 @@ def _digits() -> ImageSet:
     return ImageSet.from_splits("digits", whole.take(kept), whole.take(held), n_classes=10)
 
 
-def _decoded_once(name: str, raw: RawImages | None, prepared: Path | None) -> ImageSet | None:
+def _decoded_once(
+    name: str, source: Path | None, prepared: Path, columns: Columns, may_download: bool
+) -> ImageSet:
     """Open what is kept of raw files, decoded now if need be; without any, what is kept at all."""
-    if prepared is None:
-        return None
     path = prepared / f"{name}.images.pt"
-    origin = None if raw is None else raw.fingerprint()
-    kept = _open_kept(name, path, origin)
-    if kept is not None or raw is None:
+    raw = find_raw(name, source, prepared)
+    kept = _open_kept(name, path, fingerprint(raw, columns) if raw else None)
+    if kept is not None:
         return kept
-    with files.writing(prepared):
-        prepared.mkdir(parents=True, exist_ok=True)
-    with files.exclusive(path.with_suffix(".lock"), wait=True):
-        kept = _open_kept(name, path, origin)  # another process may have been first
-        if kept is None:
-            _keep(raw.read(), path, origin)
-            kept = _open_kept(name, path, origin)
+    if not (raw or (may_download and name == "cifar10")):
+        layouts = f"{name}/**/{{train,test}}-*.parquet or, of CIFAR-10, {TORCHVISION_FOLDER}/"
+        raise missing(name, layouts, source, "digits")
+    with preparing(prepared, name):  # another process may have been first
+        raw = find_raw(name, source, prepared) or download(prepared / name)
+        origin = fingerprint(raw, columns)
+        if _open_kept(name, path, origin) is None:
+            _keep(read_raw(name, raw, columns), path, origin)
+        kept = _open_kept(name, path, origin)
+    assert kept is not None
     return kept
 
 
-def _keep(images: ImageSet, path: Path, origin: str | None) -> None:
-    content: dict[str, object] = {
-        "origin": origin,
-        "sha256": images.sha256,
-        "n_classes": images.n_classes,
+def _keep(images: ImageSet, path: Path, origin: str) -> None:
+    content = {"origin": origin, "sha256": images.sha256, "n_classes": images.n_classes}
+    splits = {
+        f"{name}_{what}": getattr(getattr(images, name), what)
+        for name in SPLITS
+        for what in ("images", "labels")
     }
-    for name, split in zip(SPLITS, (images.train, images.test), strict=True):
-        content |= {f"{name}_images": split.images, f"{name}_labels": split.labels}
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save(content | splits, buffer)
     files.replace(path, buffer.getvalue())
 
 
@@ -151,9 +126,6 @@ def _open_kept(name: str, path: Path, origin: str | None) -> ImageSet | None:
         if images.sha256 != kept["sha256"]:
             raise ValueError(f"sha256 {images.sha256}, expected {kept['sha256']}")
     except Exception as error:  # torch, zip and pickle each raise their own
-        reason = str(error).partition(". ")[0]  # torch goes on to advise trusting the file
-        raise DataError(
-            f"{path} cannot be used ({type(error).__name__}: {reason}); delete it: it is decoded "
-            "again from the raw files"
-        ) from error
+        remedy = "delete it, and it is decoded again from the raw files"
+        raise unreadable(str(path), error, remedy) from error
     return images

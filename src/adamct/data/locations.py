@@ -14,16 +14,18 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from adamct.files import ExpectedError
+from adamct import files
 
 if TYPE_CHECKING:
     import datasets
 
 
-class DataError(ExpectedError):
+class DataError(files.ExpectedError):
     """Data that is missing, truncated or foreign; the message names the file and the remedy."""
 
 
@@ -39,11 +41,46 @@ def default_prepared() -> Path:
     Outside a checkout (the package installed without its repository) the root is the current
     directory.
     """
-    value = os.environ.get("ADAMCT_CACHE")
-    if value:
-        return Path(value)
     root = Path(__file__).parents[3]
-    return (root if (root / "pyproject.toml").is_file() else Path.cwd()) / "data"
+    home = root if (root / "pyproject.toml").is_file() else Path.cwd()
+    return Path(os.environ.get("ADAMCT_CACHE") or home / "data")
+
+
+def missing(name: str, layouts: str, source: Path | None, embedded: str) -> DataError:
+    """Return the error for a data set that is not prepared and has no raw files.
+
+    Args:
+        name: of the data set.
+        layouts: where its raw files are looked for.
+        source: folder of raw data.
+        embedded: the data set of its kind that every machine has.
+    """
+    on_the_hub = name in ("c4", "cifar10")
+    download = f"run scripts/prepare_data.py {name} without a source to download them, or "
+    return DataError(
+        f"the data {name!r} are not prepared, and not in {source or 'any folder of raw data'}: "
+        f"expected {layouts}; {download if on_the_hub else ''}put them into a folder of raw data "
+        f"and name that with ADAMCT_DATA or --source; task.data.corpus={embedded} needs none"
+    )
+
+
+def unreadable(what: str, error: Exception, remedy: str) -> DataError:
+    """Return the error for data that a library cannot read, with the first sentence of its own."""
+    reason = " ".join(str(error).split()).partition(". ")[0]
+    return DataError(f"{what} cannot be read ({type(error).__name__}: {reason}): {remedy}")
+
+
+@contextmanager
+def preparing(prepared: Path, name: str) -> Iterator[None]:
+    """Make the folder of prepared data, and let one process at a time prepare a data set in it.
+
+    Raises:
+        FileError: if the folder or its lock cannot be written.
+    """
+    with files.writing(prepared):
+        prepared.mkdir(parents=True, exist_ok=True)
+    with files.exclusive(prepared / f"{name}.lock", wait=True):
+        yield
 
 
 def stream(layout: Literal["text", "parquet"], url: str) -> datasets.IterableDataset:

@@ -114,7 +114,5 @@ def random_words(count: int, seed: int, purpose: Purpose, index: int) -> NDArray
     for name, value in (("seed", seed), ("index", index)):
         if not 0 <= value < 2**64:
             raise ValueError(f"{name} = {value}, expected an integer in [0, 2**64)")
-    key = np.array([seed, purpose], dtype=np.uint64)
     # The lowest word of the counter counts within the stream.
-    counter = np.array([0, index, 0, 0], dtype=np.uint64)
-    return np.random.Philox(key=key, counter=counter).random_raw(count)
+    return np.random.Philox(key=seed + (purpose << 64), counter=index << 64).random_raw(count)

@@ -12,11 +12,11 @@ from __future__ import annotations
 import copy
 import math
 from collections import OrderedDict
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
 from adamct.models.configs import BLOCKS, HIDDEN, CNNConfig
@@ -85,10 +85,6 @@ class CNN(Network):
             images = module(images)
         return images
 
-    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean cross-entropy, in nats, of labels, shape (B,), given images."""
-        return F.cross_entropy(self(images), labels)
-
     def layer_table(self) -> list[Layer]:
         """Return what Figure 10 draws: each layer in the order in which an image meets it.
 
@@ -104,35 +100,31 @@ class CNN(Network):
         model = copy.deepcopy(self).to("meta", torch.float32).eval()
         rows: list[Layer] = []
 
-        def watch(name: str, module: nn.Module) -> None:
-            def record(module: nn.Module, args: object, output: Tensor) -> None:
-                n_parameters = sum(p.numel() for p in module.parameters())
-                shape = tuple(output.shape[1:])
-                rows.append(Layer(name, type(module).__name__, shape, n_parameters))
-
-            module.register_forward_hook(record)
+        def record(name: str, module: nn.Module, args: object, output: Tensor) -> None:
+            n_parameters = sum(p.numel() for p in module.parameters())
+            shape = tuple(output.shape[1:])
+            rows.append(Layer(name, type(module).__name__, shape, n_parameters))
 
         for name, module in model.named_modules():
             if not any(module.children()):
-                watch(name, module)
+                module.register_forward_hook(partial(record, name))
         c = self.config
         model(torch.empty(1, c.channels, c.image_size, c.image_size, device="meta"))
         return rows
 
 
 def _block(n_in: int, n_middle: int, n_out: int, batch_norm: bool) -> nn.Sequential:
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    pairs = ((n_in, n_middle), (n_middle, n_out))
-    for number, (n_before, n_after) in enumerate(pairs, start=1):
-        # Under batch norm a bias has no effect and its gradient is rounding noise, which Adam
-        # would blow up to updates of order 1.
-        bias = not batch_norm
-        layers[f"conv{number}"] = skip_init(nn.Conv2d, n_before, n_after, 3, padding=1, bias=bias)
+    block = nn.Sequential()
+    # Under batch norm a bias has no effect and its gradient is rounding noise, which Adam would
+    # blow up to updates of order 1.
+    options = {"kernel_size": 3, "padding": 1, "bias": not batch_norm}
+    for number, (n, m) in enumerate(((n_in, n_middle), (n_middle, n_out)), start=1):
+        block.add_module(f"conv{number}", skip_init(nn.Conv2d, n, m, **options))
         if batch_norm:
-            layers[f"norm{number}"] = nn.BatchNorm2d(n_after)
-        layers[f"relu{number}"] = nn.ReLU()
-    layers["pool"] = nn.MaxPool2d(2)
-    return nn.Sequential(layers)
+            block.add_module(f"norm{number}", nn.BatchNorm2d(m))
+        block.add_module(f"relu{number}", nn.ReLU())
+    block.add_module("pool", nn.MaxPool2d(2))
+    return block
 
 
 def _head(config: CNNConfig) -> nn.Sequential:

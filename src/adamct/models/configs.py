@@ -44,10 +44,7 @@ class GPTConfig:
     qk_norm: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "block_size", "n_layer", "n_head", "d_model"):
-            value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"{name} is {value}, but must be at least 1")
+        _at_least(self, vocab_size=1, block_size=1, n_layer=1, n_head=1, d_model=1)
         if self.d_model % self.n_head:
             raise ValueError(
                 f"d_model = {self.d_model} is not a multiple of n_head = {self.n_head}: "
@@ -107,13 +104,8 @@ class CNNConfig:
                 f"image_size = {self.image_size}, expected at least {smallest}: "
                 f"{len(BLOCKS)} poolings halve it; enlarge or pad the images"
             )
-        if self.channels < 1:
-            raise ValueError(f"channels = {self.channels}, expected 3 (colour) or 1 (grey)")
-        if self.n_classes < 2:
-            raise ValueError(f"n_classes = {self.n_classes}, expected at least 2")
-        if not (
-            self.width > 0 and math.isfinite(self.width) and self.scaled(32) == 32 * self.width
-        ):
+        _at_least(self, channels=1, n_classes=2)
+        if not (0 < self.width < math.inf and self.scaled(32) == 32 * self.width):
             raise ValueError(
                 f"width = {self.width}, expected a positive multiple of 1/32, such as 0.25 or 1, "
                 "so that every layer has a whole number of channels"
@@ -127,3 +119,9 @@ class CNNConfig:
     def n_features(self) -> int:
         """Size of the flattened output of the last block, which the first linear layer takes."""
         return self.scaled(BLOCKS[-1][-1]) * (self.image_size // 2 ** len(BLOCKS)) ** 2
+
+
+def _at_least(config: GPTConfig | CNNConfig, **least: int) -> None:
+    for name, value in least.items():
+        if getattr(config, name) < value:
+            raise ValueError(f"{name} = {getattr(config, name)}, expected at least {value}")

@@ -44,11 +44,10 @@ class Attention(nn.Module):
         self.key_bias = nn.Parameter(torch.empty(h, d_head)) if bias else None
         self.value = skip_init(nn.Linear, d, d, bias=bias)
         self.output = skip_init(nn.Linear, d, d, bias=bias)
-        self.query_norm: nn.Module = nn.Identity()
-        self.key_norm: nn.Module = nn.Identity()
-        if config.qk_norm:
-            self.query_norm = nn.LayerNorm(d_head, eps=QK_NORM_EPS, bias=False)
-            self.key_norm = nn.LayerNorm(d_head, eps=QK_NORM_EPS, bias=False)
+        self.query_norm, self.key_norm = (
+            nn.LayerNorm(d_head, eps=QK_NORM_EPS, bias=False) if config.qk_norm else nn.Identity()
+            for _ in range(2)
+        )
         self.n_head, self.dropout = h, config.dropout
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,13 +55,9 @@ class Attention(nn.Module):
         q = self.query_norm(self._per_head(x, self.query, self.query_bias))
         k = self.key_norm(self._per_head(x, self.key, self.key_bias))
         v = self.value(x).unflatten(-1, (self.n_head, -1))
-        y = F.scaled_dot_product_attention(
-            q.transpose(1, 2),
-            k.transpose(1, 2),
-            v.transpose(1, 2),
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=True,
-        )  # (batch, n_head, time, d_head)
+        q, k, v = (heads.transpose(1, 2) for heads in (q, k, v))  # (batch, n_head, time, d_head)
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
         return self.output(y.transpose(1, 2).flatten(2))
 
     @staticmethod
@@ -161,10 +156,6 @@ class GPT(Network):
         for block in self.blocks:
             x = block(x)
         return self.head(self.norm(x))
-
-    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy, in nats, of ``targets`` given ``tokens``, each (batch, time)."""
-        return F.cross_entropy(self(tokens).flatten(0, 1), targets.flatten())
 
     def query_key_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """W_Q and W_K of every layer, each (n_head, d_head, d_model), by name.

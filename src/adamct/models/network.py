@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Network(nn.Module):
-    """A module that knows its loss."""
+    """A module that maps inputs to logits, and knows its loss."""
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of a batch, a scalar, in nats."""
-        raise NotImplementedError
+        """Return the mean loss of a batch, a scalar, in nats: here the cross-entropy.
+
+        Args:
+            inputs: what the module takes: tokens, shape (B, T), or images, shape (B, C, S, S).
+            targets: a class for each row of logits: int64 of shape (B, T) or (B,).
+        """
+        return F.cross_entropy(self(inputs).flatten(0, -2), targets.flatten())
