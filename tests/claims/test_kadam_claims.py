@@ -163,10 +163,10 @@ def test_a_grid_that_one_seed_overturns_decides_no_ranking(make_records):
     ("at", "flag"),
     [
         (1e-2, "at the grid's edge for 14 of 14: Adam; 2-Adam (exp)"),
-        (1e-3, "every best cell lies inside the grid of η"),  # λ has one value, and no inside
+        (1e-3, "every best point lies inside the grid of η"),  # λ has one value, and no inside
     ],
 )
-def test_a_best_cell_at_the_edge_of_its_grid_is_flagged(at, flag, make_records):
+def test_a_best_point_at_the_edge_of_its_grid_is_flagged(at, flag, make_records):
     name = "k-beats-adamw-fig06"
     detail = verdict(name, swept(name, peaked(is_above_one, at=at)), make_records).detail
     assert flag in detail

@@ -72,3 +72,12 @@ def median_with_interval(values: np.ndarray) -> tuple[float, Interval]:
     (2.0, Interval(low=2.0, high=2.0))
     """
     return float(np.median(values)), bootstrap_interval(values)
+
+
+def span(values: np.ndarray, spec: str = ".3g") -> str:
+    """Return the smallest and the largest of some values in words.
+
+    >>> span(np.array([2.0, 0.5, 1.0]))
+    '0.5 to 2'
+    """
+    return f"{np.min(values):{spec}} to {np.max(values):{spec}}"
