@@ -68,26 +68,14 @@ def crossing(strategy, k, decoupled, lr):
     return dict(zip(RATES, (0.5, 0.7, 0.9) if k == 1 else (0.5, 0.8, 0.6), strict=True))[lr]
 
 
-def is_adam(strategy, k, decoupled):
-    return k == 1
+def matching(strategy=None, ks=(2, 3, 4, 5), kinds=(True, False)):
+    """Whether an optimizer is of a strategy, some k and some kinds of weight decay."""
+    return lambda s, k, decoupled: s in (strategy or s,) and k in ks and decoupled in kinds
 
 
-def is_above_one(strategy, k, decoupled):
-    return k > 1
-
-
-def is_2_adam(strategy, k, decoupled):
-    return (strategy, k, decoupled) == ("inverse_exp", 2, True)
-
-
-def is_inverse_exp(strategy, k, decoupled):
-    return strategy == "inverse_exp" and k > 1
-
-
-def is_layer(strategy, k, decoupled):
-    return strategy == "normalization_layer"
-
-
+is_adam, is_above_one = matching(ks=(1,)), matching()
+is_2_adam = matching("inverse_exp", (2,), (True,))
+is_inverse_exp, is_layer = matching("inverse_exp"), matching("normalization_layer")
 ADAM, ADAM_AT_END = peaked(is_adam), peaked(is_adam, at=1e-2)
 # Claim → the sweep's scores that it accepts, and those that it refuses; here on both splits alike.
 SCORES = {
