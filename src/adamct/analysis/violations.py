@@ -39,7 +39,6 @@ def violations(
     bound: Callable[..., Values],
     *,
     level: int | None = None,
-    rounding: float = ROUNDING,
 ) -> Violations:
     """Count the steps at which ‖u_n‖∞ exceeds a bound by more than fp32 rounding.
 
@@ -48,7 +47,6 @@ def violations(
         bound: ``(n, beta, gamma, log=True) -> ln bound``.
         level: check ‖u_n^{(i)}‖∞ of this level i against the bound with (β_i, γ_i); ``None`` for
             Adam, whose only level it is.
-        rounding: relative excess that counts as rounding.
     """
     suffix = "" if level is None else f"_{level}"
     n, values = records.matrix(f"max_update{suffix}")
@@ -56,7 +54,7 @@ def violations(
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = np.log(values) - bound(n[:, None], beta, gamma, log=True)
     checked = np.isfinite(values)
-    broken = checked & (excess > np.log1p(rounding))
+    broken = checked & (excess > np.log1p(ROUNDING))
     return Violations(
         count=int(broken.sum()),
         n_checked=int(checked.sum()),

@@ -105,17 +105,14 @@ CLAIMS = (
         reference="Section 2.3, Fig. 1",
         statement="Both trajectories move the parameters alike",
         criterion=limited(
-            "at the last step, the smallest correlation over all parameters of any run",
-            at_least=0.95,
-            unit="",
+            "at the last step, the smallest correlation of any run", at_least=0.95, unit=""
         ),
         evaluate=correlation_at_the_end,
     ),
     beyond(
         name="euler-is-resolved",
         reference="beyond the paper: an exponential scheme",
-        statement="K = 100 Euler substeps and an exponential scheme solve Equation (4) alike up to "
-        f"n = {EARLY}",
+        statement=f"K = 100 Euler substeps and an exponential scheme agree up to n = {EARLY}",
         # Well below what the continuous model itself differs by.
         criterion=limited(f"the difference of the two at n = {EARLY}", at_most=0.05),
         evaluate=difference_of_schemes,

@@ -16,18 +16,8 @@ from functools import partial
 
 import pandas as pd
 
-from adamct.analysis.grids import (
-    Metric,
-    best_points,
-    distance_behind,
-    edges,
-    held_out_advantage,
-    name,
-    run_scores,
-    seed_noise,
-    selection_gain,
-    winner,
-)
+from adamct.analysis import grids
+from adamct.analysis.grids import Metric
 from adamct.claims.criterion import AllOf, Criterion, Estimate, InconclusiveError, none
 from adamct.claims.verdict import Claim
 from adamct.records import Records
@@ -62,7 +52,7 @@ def advantage(
         theirs: against which.
         decoupled: restricts the sweep to one kind of weight decay.
     """
-    scores = run_scores(records, metric)
+    scores = grids.run_scores(records, metric)
     if decoupled is not None:
         scores = scores[scores.decoupled == decoupled]
     _require_seeds(scores)
@@ -71,18 +61,18 @@ def advantage(
     points = [scores.query(side) for side in sides]
     if any(side.empty for side in points):
         raise InconclusiveError("the sweep lacks one of the two sides", n_seeds)
-    by_seed, interval = held_out_advantage(scores, *sides)
-    winners = " against ".join(map(winner, points))
-    detail = f"{_by_seed(by_seed, metric)}; over all seeds {winners}; {edges(scores)}"
+    by_seed, interval = grids.held_out_advantage(scores, *sides)
+    winners = " against ".join(map(grids.winner, points))
+    detail = f"{_by_seed(by_seed, metric)}; over all seeds {winners}; {grids.edges(scores)}"
     return Estimate(float(by_seed.mean()), n_seeds, detail, interval, by_seed=tuple(by_seed))
 
 
 def naive_distance(records: Records, *, metric: Metric) -> Estimate:
     """Median over k > 2 of how far the naive strategy falls behind the best other at that k."""
-    scores = run_scores(records, metric)
+    scores = grids.run_scores(records, metric)
     _require_seeds(scores)
-    distances = distance_behind(scores, "naive")
-    noise, _ = seed_noise(scores)
+    distances = grids.distance_behind(scores, "naive")
+    noise, _ = grids.seed_noise(scores)
     by_seed = distances.median().to_numpy()
     return Estimate.over(
         distances.mean(axis=1).to_numpy(),
@@ -95,13 +85,13 @@ def naive_distance(records: Records, *, metric: Metric) -> Estimate:
 
 def gain_of_selection(records: Records, *, metric: Metric) -> Estimate:
     """Median over optimizers of what selecting on test gains over selecting on validation."""
-    scores = run_scores(records, metric)
+    scores = grids.run_scores(records, metric)
     if "validation" not in scores:
         raise InconclusiveError(
             "no validation split was held out; train with task.data.validation_fraction=0.1"
         )
-    found = selection_gain(scores)
-    best = [name(found.sort_values(by).iloc[-1]) for by in ("on_test", "on_validation")]
+    found = grids.selection_gain(scores)
+    best = [grids.name(found.sort_values(by).iloc[-1]) for by in ("on_test", "on_validation")]
     beside = (
         f"{found.moved.sum()} of them take another point; the best is {best[0]} selected on test, "
         f"{best[1]} on validation"
@@ -111,26 +101,26 @@ def gain_of_selection(records: Records, *, metric: Metric) -> Estimate:
 
 def best_at_an_end(records: Records, *, metric: Metric) -> Estimate:
     """Number of optimizers whose best η lies at an end of the grid."""
-    scores = run_scores(records, metric)
-    best = best_points(scores)
-    points = "; ".join(f"{name(row)} at η = {row.lr:g}" for _, row in best.iterrows())
+    scores = grids.run_scores(records, metric)
+    best = grids.best_points(scores)
+    points = "; ".join(f"{grids.name(row)} at η = {row.lr:g}" for _, row in best.iterrows())
     detail = f"η = {scores.lr.min():g} … {scores.lr.max():g}: {points}"
     return Estimate(int(best.edge.str.contains("lr").sum()), len(best), detail)
 
 
 def change_of_advantage(records: Records, *, metric: Metric, end: float) -> Estimate:
     """Advantage of 2-Adam over Adam with the grid cut at ``end``, less that on the whole grid."""
-    scores = run_scores(records, metric)
+    scores = grids.run_scores(records, metric)
     _require_seeds(scores)
     sides = OPTIMIZERS[PAPERS_BEST], OPTIMIZERS["Adam"]
     parts, words = [], []
     for points, where in ((scores[scores.lr <= end], f"up to {end:g}"), (scores, "of every size")):
-        by_seed, interval = held_out_advantage(points, *sides)
+        by_seed, interval = grids.held_out_advantage(points, *sides)
         parts.append(Estimate(float(by_seed.mean()), interval=interval, by_seed=tuple(by_seed)))
         words.append(
             f"{by_seed.mean():+.4f} {interval:+.4f} with η {where}, {_by_seed(by_seed, metric)}"
         )
-    detail = f"the advantage is {'; '.join(words)}; {edges(scores)}"
+    detail = f"the advantage is {'; '.join(words)}; {grids.edges(scores)}"
     change = parts[0].statistic - parts[1].statistic
     return Estimate(change, scores.seed.nunique(), detail, parts=tuple(parts))
 

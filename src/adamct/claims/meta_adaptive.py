@@ -102,8 +102,7 @@ as_fast = partial(
 CLAIMS = (
     follows(
         name="norm-is-a-moving-average",
-        statement="With coarse-grained v, ‖W‖² follows the moving average of ‖u‖² of 2-Adam's "
-        "second level",
+        statement="With coarse-grained v, ‖W‖² follows 2-Adam's moving average of ‖u‖²",
         evaluate=partial(correlation_with_average, second_moment="tensor_mean"),
     ),
     follows(
@@ -115,8 +114,7 @@ CLAIMS = (
         name="equilibrium-factor",
         kind="extension",
         reference=MEMORY,
-        statement="‖W‖² is (1+γ)/(1−γ) times that average, so that Ŵ moves slower than Section 4.2 "
-        "says",
+        statement="‖W‖² is (1+γ)/(1−γ) times that average: Ŵ is slower than Section 4.2 says",
         criterion=Criterion("their median ratio, over that factor,", at_least=0.8, at_most=1.25),
         evaluate=factor_before_average,
     ),
@@ -137,11 +135,9 @@ CLAIMS = (
     of_directions(
         name="normalization-decides-speed",
         reference="Section 4.2: the second normalization",
-        statement="Beyond a constant rate, the second normalization brings the speed nearer to "
-        "Adam's",
+        statement="Beyond a constant, the second normalization brings the speed nearer to Adam's",
         criterion=Criterion(
-            "the median over matrices of what the mismatch of the speeds, with the best constant "
-            "factor taken out, grows by without it",
+            "the median rise of the speeds' mismatch, constant factors apart, without it",
             at_least=0,
         ),
         evaluate=gain_of_normalization,

@@ -27,9 +27,8 @@ REGIONS = {
 LEAST_GROWTH = 5.0  # e-foldings at the paper's rate, without which a run says nothing of growth
 
 
-def monotone_along_normal_curves(records: Records) -> Estimate:
+def monotone_along_normal_curves(_: Records) -> Estimate:
     """Count steps at which C does not increase with β along 200 normal curves."""
-    del records  # a statement about theory alone
     rng = np.random.default_rng(0)
     wrong = checked = 0
     for beta0, gamma0 in rng.uniform(0.02, 0.98, size=(200, 2)):
@@ -42,18 +41,16 @@ def monotone_along_normal_curves(records: Records) -> Estimate:
     return Estimate(wrong, checked, f"{checked:,} steps along 200 normal curves")
 
 
-def beta_above_gamma_is_stable(records: Records) -> Estimate:
+def beta_above_gamma_is_stable(_: Records) -> Estimate:
     """Count random pairs with β > γ and C ≤ 0."""
-    del records
     pairs = np.sort(np.random.default_rng(1).uniform(0, 1, size=(1_000_000, 2)), axis=1)
     gamma, beta = pairs[pairs[:, 0] < pairs[:, 1]].T
     wrong = int((stability_coefficient(beta, gamma) <= 0).sum())
     return Estimate(wrong, beta.size, f"{beta.size:,} random pairs with β > γ")
 
 
-def paper_overestimates(records: Records) -> Estimate:
+def paper_overestimates(_: Records) -> Estimate:
     """Count random pairs at which |C|/2 lies below the exact growth rate."""
-    del records
     beta, gamma = np.random.default_rng(2).uniform(0, 1, size=(2, 1_000_000))
     gap = growth_rate(beta, gamma) - discrete_growth_rate(beta, gamma)
     wrong = int((gap < -1e-12).sum())
@@ -73,19 +70,18 @@ def growing_runs(records: Records, *, where: str, decidable: bool = False) -> Es
         where: one of ``REGIONS``.
         decidable: leave out runs too short for growth at the paper's rate to show.
     """
-    runs, measured = _measured(records, where, decidable)
+    runs = _measured(records, where, decidable)
     detail = (
         f"{len(runs)} runs {where}; largest share of steps at the predicted rate "
-        f"{np.nanmax(measured.share, initial=0.0):.3f}, {int(measured.exceeded.sum())} runs exceed "
-        "D_n"
+        f"{np.nanmax(runs.share, initial=0.0):.3f}, {runs.exceeded.sum()} runs exceed D_n"
     )
-    return Estimate(int((~_flat(measured)).sum()), len(runs), detail)
+    return Estimate(int((~runs.flat).sum()), len(runs), detail)
 
 
 def share_that_grows(records: Records, *, where: str) -> Estimate:
     """Share of the runs on the unstable side of a theory's boundary that grow."""
-    runs, measured = _measured(records, where, decidable=True)
-    growing, quiet = runs[measured.share > GROWS], runs[_flat(measured)]
+    runs = _measured(records, where, decidable=True)
+    growing, quiet = runs[runs.share > GROWS], runs[runs.flat]
     detail = (
         f"{len(growing)} of {len(runs)} runs {where}, of {LEAST_GROWTH:g} e-foldings or more at "
         "the paper's rate"
@@ -100,8 +96,11 @@ def share_that_grows(records: Records, *, where: str) -> Estimate:
     return Estimate(len(growing) / len(runs), len(runs), detail)
 
 
-def _measured(records: Records, where: str, decidable: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the runs of some regions, and their growth."""
+def _measured(records: Records, where: str, decidable: bool) -> pd.DataFrame:
+    """Return the runs of some regions, each with its growth, and whether that is none.
+
+    It is none if D_n holds, and hardly a step follows an exponential, where one is predicted.
+    """
     runs = records.runs[records.runs.region.isin(REGIONS[where])]
     if decidable:
         runs = runs[runs.paper_rate * runs.n_steps >= LEAST_GROWTH]
@@ -109,12 +108,8 @@ def _measured(records: Records, where: str, decidable: bool) -> tuple[pd.DataFra
         longest = 0 if runs.empty else int(runs.n_steps.max())
         raise InconclusiveError(f"{len(runs)} runs {where}, of {longest} steps")
     own = records.where(runs)
-    return own.runs, exponential_growth(own)
-
-
-def _flat(measured: pd.DataFrame) -> pd.Series:
-    """No growth: D_n holds, and hardly a step follows an exponential, where one is predicted."""
-    return ~(measured.share >= FLAT_SHARE) & ~measured.exceeded
+    measured = exponential_growth(own)
+    return own.runs.assign(**measured, flat=~(measured.share >= FLAT_SHARE) & ~measured.exceeded)
 
 
 MAP = ("instability_map", "instability_strip")
@@ -163,8 +158,7 @@ CLAIMS = (
     stable(
         name="strip-is-bounded",
         reference="beyond the paper: the strip",
-        statement="Between C = 0 and γ² = β, where Eq. (5) grows exponentially, the max-update "
-        "does not",
+        statement="Between C = 0 and γ² = β, where Eq. (5) grows, the max-update does not",
         evaluate=partial(growing_runs, where="between C = 0 and γ² = β", decidable=True),
     ),
     stable(

@@ -164,8 +164,7 @@ CLAIMS = (
     ),
     derived(
         name="theorem-2-corrected",
-        statement="With the factor (1+γ)/(1−γ) before its integral, Eq. (8) gives the growth of "
-        "‖W‖²",
+        statement="With (1+γ)/(1−γ) before its integral, Eq. (8) gives the growth of ‖W‖²",
         criterion=near("the median growth over the law's, at λ = 0,"),
         evaluate=growth_over_corrected,
     ),
@@ -215,8 +214,7 @@ CLAIMS = (
         name="coarse-graining-changes-little",
         figure="fig09",
         reference="Assumption 2, Fig. 9",
-        statement="Replacing v by its mean over a query or key matrix hardly changes the "
-        "trajectory",
+        statement="Taking the mean of v over a query or key matrix hardly changes the trajectory",
         criterion=Criterion("the relative difference of the displacements", at_most=0.25, unit="%"),
         reads=("coarse_graining",),
         evaluate=difference_of_displacements,
