@@ -25,6 +25,7 @@ from adamct.records import Records
 from adamct.theory import share_at_predicted_rate
 
 FLAT = 0.002  # per step: growth by e in 500 steps; a tenth of the paper's rate at C = -0.04
+UNSTABLE = f"points with C < {CLEARLY_UNSTABLE}"
 
 
 def flat_where_stable(records: Records) -> Estimate:
@@ -33,21 +34,20 @@ def flat_where_stable(records: Records) -> Estimate:
     All runs see the same batch at the same step, so their slopes at one n share its noise. The
     typical slope of a run is the median of its 10-step slopes over n = 500 to 1000.
     """
-    stable = records.where(records.runs[records.runs.C > 0])
-    at_one = _slopes(stable).slope
+    stable, slopes = _slopes(records, records.runs.C > 0, "points in B₊")
     first = SLOPE_STEP / 2
     series = (stable.series(run_id, "max_update") for run_id in stable.runs.run_id)
     typical = np.array([median_slope(n, values, first, SLOPE_STEP) for n, values in series])
     beside = (
         f"each the median over n = {first:.0f} to {SLOPE_STEP}; at n = {SLOPE_STEP} alone "
-        f"{np.median(at_one):.5f} ± {np.std(at_one):.5f}"
+        f"{np.median(slopes.slope):.5f} ± {np.std(slopes.slope):.5f}"
     )
     return Estimate.over(typical, of="points in B₊", beside=beside)
 
 
 def rate_error(records: Records, *, theory: Theory) -> Estimate:
     """Median relative error of a predicted slope at n = 1000, over the points with C < −0.02."""
-    unstable, slopes = _unstable(records)
+    unstable, slopes = _slopes(records, records.runs.C < CLEARLY_UNSTABLE, UNSTABLE)
     errors = np.abs(slope_error(slopes, theory))
     n, values = unstable.matrix("max_update")
     share = share_at_predicted_rate(n, values, unstable.runs.beta, unstable.runs.gamma)
@@ -55,39 +55,36 @@ def rate_error(records: Records, *, theory: Theory) -> Estimate:
         f"{np.sum(errors <= 0.01)} of them within 1 %; share of the steps within 2 % of the exact "
         f"slope {span(share, '.2f')}"
     )
-    return Estimate.over(errors, of=f"points with C < {CLEARLY_UNSTABLE}", beside=beside)
+    return Estimate.over(errors, of=UNSTABLE, beside=beside)
 
 
 def exact_is_closer(records: Records) -> Estimate:
     """Median over the points with C < −0.02 of the error of ln Eq. (5) less that of ln D_n."""
-    _, slopes = _unstable(records)
+    _, slopes = _slopes(records, records.runs.C < CLEARLY_UNSTABLE, UNSTABLE)
     paper, exact = (np.abs(slope_error(slopes, theory)) for theory in ("paper", "exact"))
     gain = 100 * (paper - exact)
     beside = f"D_n is closer at {np.sum(gain > 0)} of them"
-    return Estimate.over(gain, of=f"points with C < {CLEARLY_UNSTABLE}", beside=beside)
+    return Estimate.over(gain, of=UNSTABLE, beside=beside)
 
 
-def _unstable(records: Records) -> tuple[Records, pd.DataFrame]:
-    unstable = records.where(records.runs[records.runs.C < CLEARLY_UNSTABLE])
-    slopes = _slopes(unstable)
-    require_points(len(slopes), f"points with C < {CLEARLY_UNSTABLE}")
-    return unstable, slopes
+def _slopes(records: Records, region: pd.Series, of: str) -> tuple[Records, pd.DataFrame]:
+    """Return the runs of a region, and their slopes at n = 1000; inconclusive if one ends before.
 
-
-def _slopes(records: Records) -> pd.DataFrame:
-    """Return the slopes at n = 1000; inconclusive if a record ends before."""
-    runs = records.runs
-    if runs.empty:
-        raise InconclusiveError("no point lies in the region that the claim is about")
-    shortest = runs.n_recorded.min()
+    Args:
+        records: of a curve.
+        region: which of its runs.
+        of: what they are called.
+    """
+    own = records.where(records.runs[region])
+    require_points(len(own.runs), of)
+    shortest = own.runs.n_recorded.min()
     if slope_step(shortest) < SLOPE_STEP:
-        first, last = SLOPE_STEP - HALF_WIDTH, SLOPE_STEP + HALF_WIDTH
         raise InconclusiveError(
-            f"the slope is taken at n = {SLOPE_STEP}, from steps {first} and {last}; the shortest "
+            f"the slope is taken from the steps n = {SLOPE_STEP} ± {HALF_WIDTH}; the shortest "
             f"record holds {shortest} steps",
-            len(runs),
+            len(own.runs),
         )
-    return slope_table(records, SLOPE_STEP)
+    return own, slope_table(own, SLOPE_STEP)
 
 
 # Laws of growth: the theory, the largest error, whose it is and where, and the slope in words.
