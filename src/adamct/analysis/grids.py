@@ -79,7 +79,11 @@ def best_points(scores: pd.DataFrame, *, select_on: str = "test") -> pd.DataFram
     table = pd.DataFrame(
         {"mean": seeds.mean(axis=1), "low": seeds.min(axis=1), "high": seeds.max(axis=1)}
     ).reset_index()
-    return table.assign(edge=[_edges(row, scores) for _, row in table.iterrows()])
+    ends = {axis: (scores[axis].min(), scores[axis].max()) for axis in varied_axes(scores)}
+    at_ends = [
+        " ".join(axis for axis in ends if row[axis] in ends[axis]) for _, row in table.iterrows()
+    ]
+    return table.assign(edge=at_ends)
 
 
 def seed_noise(scores: pd.DataFrame) -> tuple[float, int]:
@@ -205,12 +209,3 @@ def winner(scores: pd.DataFrame) -> str:
 
 def _decay(row: pd.Series) -> str:
     return "" if row.decoupled else ", coupled"
-
-
-def _edges(row: pd.Series, scores: pd.DataFrame) -> str:
-    """Name the axes of the grid on whose end a point lies."""
-    return " ".join(
-        axis
-        for axis in varied_axes(scores)
-        if row[axis] in (scores[axis].min(), scores[axis].max())
-    )
