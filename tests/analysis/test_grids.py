@@ -1,4 +1,4 @@
-"""Which cell an optimizer takes, on which split, and what seeds make of a comparison."""
+"""Which point an optimizer takes, on which split, and what seeds make of a comparison."""
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ def test_at_k_1_every_strategy_is_one_adam():
     assert table[["strategy", "k"]].to_numpy().tolist() == [["adam", 1], ["naive", 2]]
 
 
-def test_the_best_cell_follows_the_split_it_is_selected_on_and_is_flagged_at_an_edge():
+def test_the_best_point_follows_the_split_it_is_selected_on_and_is_flagged_at_an_edge():
     rows = [("exp", 2, lr, seed) for lr in (1e-4, 1e-3, 1e-2) for seed in (0, 1)]
     scores = run_scores(
         records(
@@ -82,12 +82,12 @@ def test_the_interval_of_an_advantage_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(1)
     rows = [(s, 2, lr, seed) for s in ("exp", "scaled") for lr in (1, 2, 3) for seed in range(4)]
     held = 0
-    for _ in range(100):
+    for _ in range(40):
         values = [[(1 + 0.1 * x, 1.0)] for x in rng.normal(size=len(rows))]
         scores = run_scores(records(rows, values), "loss")
         _, (low, high) = held_out_advantage(scores, "strategy == 'exp'", "strategy == 'scaled'")
         held += low <= 0 <= high
-    assert held >= 85
+    assert held >= 34
 
 
 def test_seed_noise_is_the_spread_within_the_best_points():

@@ -3,8 +3,11 @@
 import pytest
 
 from adamct.analysis.statistics import Interval
-from adamct.claims.criterion import AllOf, Criterion, Estimate
+from adamct.claims import Claim, judge
+from adamct.claims.criterion import AllOf, Criterion, Estimate, none
+from adamct.records import join
 
+NAN = float("nan")
 WITHIN = {"at_least": -1.0, "at_most": 1.0}
 
 
@@ -22,7 +25,6 @@ WITHIN = {"at_least": -1.0, "at_most": 1.0}
         (WITHIN, (0.0, 2.0), "inconclusive"),
         (WITHIN, (-3.0, -2.0), "not reproduced"),
         (WITHIN, (2.0, 3.0), "not reproduced"),
-        (WITHIN, (float("nan"), float("nan")), "inconclusive"),
     ],
 )
 def test_the_whole_interval_decides(limits, interval, status):
@@ -33,11 +35,31 @@ def test_the_whole_interval_decides(limits, interval, status):
 
 
 def test_without_an_interval_the_statistic_decides():
-    none = Criterion("the number of faults", at_least=0, at_most=0, interval=False)
-    assert [none.decide(Estimate(x)) for x in (0, 1)] == ["reproduced", "not reproduced"]
-    assert str(none) == "the number of faults is 0"
+    no_faults = none("the number of faults")
+    assert [no_faults.decide(Estimate(x)) for x in (0, 1)] == ["reproduced", "not reproduced"]
+    assert str(no_faults) == "the number of faults is 0"
     with pytest.raises(ValueError, match="needs an interval"):
         Criterion("x", at_most=0).decide(Estimate(0.0))
+
+
+@pytest.mark.parametrize("limits", [{"at_most": 1.0}, {"at_least": -1.0}, WITHIN])
+@pytest.mark.parametrize("interval", [None, Interval(-0.5, NAN), Interval(NAN, NAN)])
+def test_what_is_not_a_number_decides_nothing_and_the_verdict_says_so(limits, interval):
+    estimate = Estimate(NAN if interval is None else 0.0, n=7, interval=interval)
+    criterion = Criterion("x", **limits, interval=interval is not None)
+    assert criterion.decide(estimate) == "inconclusive"
+    claim = Claim(
+        name="c", figure="fig02", reference="", statement="", criterion=criterion, reads=(),
+        evaluate=lambda records: estimate,
+    )  # fmt: skip
+    found = judge(claim, join([]))
+    assert (found.status, found.statistic, found.interval, found.n) == (
+        "inconclusive",
+        None,
+        None,
+        7,
+    )
+    assert "not a number" in found.detail
 
 
 @pytest.mark.parametrize("by_seed", [(1.0, -1.0), (1.0, 0.0), (-1.0, 1.0, 1.0)])

@@ -68,26 +68,14 @@ def crossing(strategy, k, decoupled, lr):
     return dict(zip(RATES, (0.5, 0.7, 0.9) if k == 1 else (0.5, 0.8, 0.6), strict=True))[lr]
 
 
-def is_adam(strategy, k, decoupled):
-    return k == 1
+def matching(strategy=None, ks=(2, 3, 4, 5), kinds=(True, False)):
+    """Whether an optimizer is of a strategy, some k and some kinds of weight decay."""
+    return lambda s, k, decoupled: s in (strategy or s,) and k in ks and decoupled in kinds
 
 
-def is_above_one(strategy, k, decoupled):
-    return k > 1
-
-
-def is_2_adam(strategy, k, decoupled):
-    return (strategy, k, decoupled) == ("inverse_exp", 2, True)
-
-
-def is_inverse_exp(strategy, k, decoupled):
-    return strategy == "inverse_exp" and k > 1
-
-
-def is_layer(strategy, k, decoupled):
-    return strategy == "normalization_layer"
-
-
+is_adam, is_above_one = matching(ks=(1,)), matching()
+is_2_adam = matching("inverse_exp", (2,), (True,))
+is_inverse_exp, is_layer = matching("inverse_exp"), matching("normalization_layer")
 ADAM, ADAM_AT_END = peaked(is_adam), peaked(is_adam, at=1e-2)
 # Claim → the sweep's scores that it accepts, and those that it refuses; here on both splits alike.
 SCORES = {
@@ -163,10 +151,10 @@ def test_a_grid_that_one_seed_overturns_decides_no_ranking(make_records):
     ("at", "flag"),
     [
         (1e-2, "at the grid's edge for 14 of 14: Adam; 2-Adam (exp)"),
-        (1e-3, "every best cell lies inside the grid of η"),  # λ has one value, and no inside
+        (1e-3, "every best point lies inside the grid of η"),  # λ has one value, and no inside
     ],
 )
-def test_a_best_cell_at_the_edge_of_its_grid_is_flagged(at, flag, make_records):
+def test_a_best_point_at_the_edge_of_its_grid_is_flagged(at, flag, make_records):
     name = "k-beats-adamw-fig06"
     detail = verdict(name, swept(name, peaked(is_above_one, at=at)), make_records).detail
     assert flag in detail

@@ -20,6 +20,7 @@ Metric = Literal["accuracy", "loss"]
 OPTIMIZER = ["strategy", "k", "decoupled"]
 GRID = ["lr", "weight_decay"]
 ADAM = "adam"
+SYMBOLS = {"lr": "η", "weight_decay": "λ"}
 
 
 def run_scores(records: Records, metric: Metric) -> pd.DataFrame:
@@ -78,7 +79,11 @@ def best_points(scores: pd.DataFrame, *, select_on: str = "test") -> pd.DataFram
     table = pd.DataFrame(
         {"mean": seeds.mean(axis=1), "low": seeds.min(axis=1), "high": seeds.max(axis=1)}
     ).reset_index()
-    return table.assign(edge=[_edges(row, scores) for _, row in table.iterrows()])
+    ends = {axis: (scores[axis].min(), scores[axis].max()) for axis in varied_axes(scores)}
+    at_ends = [
+        " ".join(axis for axis in ends if row[axis] in ends[axis]) for _, row in table.iterrows()
+    ]
+    return table.assign(edge=at_ends)
 
 
 def seed_noise(scores: pd.DataFrame) -> tuple[float, int]:
@@ -181,10 +186,26 @@ def varied_axes(scores: pd.DataFrame) -> list[str]:
     return [axis for axis in GRID if scores[axis].nunique() > 1]
 
 
-def _edges(row: pd.Series, scores: pd.DataFrame) -> str:
-    """Name the axes of the grid on whose end a point lies."""
-    return " ".join(
-        axis
-        for axis in varied_axes(scores)
-        if row[axis] in (scores[axis].min(), scores[axis].max())
+def edges(scores: pd.DataFrame) -> str:
+    """Say which best points lie at an end of the grid, and of which axes that can be said."""
+    best = best_points(scores)
+    at_edge = best[best.edge != ""]
+    if at_edge.empty:
+        axes = " and ".join(SYMBOLS[axis] for axis in varied_axes(scores))
+        return f"every best point lies inside the grid of {axes}" if axes else "a grid of one point"
+    shown = "; ".join(name(row) + _decay(row) for _, row in at_edge.head(3).iterrows())
+    more = f" and {len(at_edge) - 3} more" if len(at_edge) > 3 else ""
+    return f"best point at the grid's edge for {len(at_edge)} of {len(best)}: {shown}{more}"
+
+
+def winner(scores: pd.DataFrame) -> str:
+    """Name the best optimizer, its score and its point, and say if that lies at the grid's edge."""
+    row = best_points(scores).sort_values("mean").iloc[-1]
+    return (
+        f"{name(row)} with {abs(row['mean']):.4f} at η = {row.lr:g}, λ = {row.weight_decay:g}"
+        f"{_decay(row)}{', at the edge of the grid' if row.edge else ''}"
     )
+
+
+def _decay(row: pd.Series) -> str:
+    return "" if row.decoupled else ", coupled"

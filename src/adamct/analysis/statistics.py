@@ -29,18 +29,14 @@ def bootstrap_interval(
     *samples: np.ndarray,
     statistic: Callable[..., Any] = np.median,
     paired: bool = False,
-    level: float = 0.95,
-    seed: int = 0,
 ) -> Interval:
-    """Percentile bootstrap interval of a statistic over independent points.
+    """95 % percentile bootstrap interval of a statistic over independent points.
 
     Args:
         samples: one sample, shape (n,), of a vectorized statistic (it takes ``axis``); or several,
             of a statistic that takes them all.
         statistic: what to estimate.
         paired: several samples are columns of one: resample them together.
-        level: confidence.
-        seed: of the resampling, so that a verdict repeats.
 
     Returns:
         The lower and upper end; NaN if a sample has fewer than two points.
@@ -55,12 +51,11 @@ def bootstrap_interval(
     result = stats.bootstrap(
         samples,
         statistic,
-        confidence_level=level,
         n_resamples=9999 if one else 1999,
         method="percentile",
         vectorized=one,
         paired=paired,
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),  # so that a verdict repeats
     )
     return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
 
@@ -72,3 +67,12 @@ def median_with_interval(values: np.ndarray) -> tuple[float, Interval]:
     (2.0, Interval(low=2.0, high=2.0))
     """
     return float(np.median(values)), bootstrap_interval(values)
+
+
+def span(values: np.ndarray, spec: str = ".3g") -> str:
+    """Return the smallest and the largest of some values in words.
+
+    >>> span(np.array([2.0, 0.5, 1.0]))
+    '0.5 to 2'
+    """
+    return f"{np.min(values):{spec}} to {np.max(values):{spec}}"

@@ -22,14 +22,14 @@ class Violations:
     Attributes:
         count: number of violating (run, step) pairs.
         n_checked: number of (run, step) pairs checked.
-        n_runs: number of runs with at least one violation.
+        run_ids: the runs with at least one violation.
         last_step: the latest violating step; −1 if there is none.
         worst: largest measured over bound; 0 if nothing was checked.
     """
 
     count: int
     n_checked: int
-    n_runs: int
+    run_ids: frozenset[str]
     last_step: int
     worst: float
 
@@ -39,7 +39,6 @@ def violations(
     bound: Callable[..., Values],
     *,
     level: int | None = None,
-    rounding: float = ROUNDING,
 ) -> Violations:
     """Count the steps at which ‖u_n‖∞ exceeds a bound by more than fp32 rounding.
 
@@ -48,7 +47,6 @@ def violations(
         bound: ``(n, beta, gamma, log=True) -> ln bound``.
         level: check ‖u_n^{(i)}‖∞ of this level i against the bound with (β_i, γ_i); ``None`` for
             Adam, whose only level it is.
-        rounding: relative excess that counts as rounding.
     """
     suffix = "" if level is None else f"_{level}"
     n, values = records.matrix(f"max_update{suffix}")
@@ -56,25 +54,28 @@ def violations(
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = np.log(values) - bound(n[:, None], beta, gamma, log=True)
     checked = np.isfinite(values)
-    broken = checked & (excess > np.log1p(rounding))
+    broken = checked & (excess > np.log1p(ROUNDING))
     return Violations(
         count=int(broken.sum()),
         n_checked=int(checked.sum()),
-        n_runs=int(broken.any(axis=0).sum()),
+        run_ids=frozenset(records.runs.run_id[broken.any(axis=0)]),
         last_step=int(n[broken.any(axis=1)].max(initial=-1)),
         worst=float(np.exp(excess[checked].max())) if checked.any() else 0.0,
     )
 
 
-def level_violations(records: Records) -> list[Violations]:
-    """Check every level of k-Adam against D_n with the level's own (β_i, γ_i), as in Theorem 3.
-
-    Returns:
-        One count for each k among the runs and each level i = 1 … k.
-    """
+def level_violations(records: Records) -> Violations:
+    """Check every level of k-Adam against D_n with the level's own (β_i, γ_i), as in Theorem 3."""
     runs = records.runs
-    return [
+    levels = [
         violations(records.where(runs[runs.k == k]), discrete_max_update_bound, level=level)
         for k in sorted(set(runs.k))
         for level in range(1, k + 1)
     ]
+    return Violations(
+        count=sum(found.count for found in levels),
+        n_checked=sum(found.n_checked for found in levels),
+        run_ids=frozenset().union(*(found.run_ids for found in levels)),
+        last_step=max(found.last_step for found in levels),
+        worst=max(found.worst for found in levels),
+    )

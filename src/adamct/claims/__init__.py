@@ -4,13 +4,11 @@ A claim names what it reads, how its statistic is estimated, and the criterion t
 """
 
 from adamct.claims import (
-    assumptions,
     boundedness,
     continuous_time,
     generalization,
     growth_rates,
-    kadam_grids,
-    kadam_rankings,
+    kadam,
     meta_adaptive,
     regions,
     theorem_2,
@@ -18,18 +16,11 @@ from adamct.claims import (
 from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, Status
 from adamct.claims.verdict import Claim, Verdict, judge
 
-CLAIMS: tuple[Claim, ...] = (
-    *regions.CLAIMS,
-    *boundedness.CLAIMS,
-    *growth_rates.CLAIMS,
-    *generalization.CLAIMS,
-    *kadam_rankings.CLAIMS,
-    *kadam_grids.CLAIMS,
-    *continuous_time.CLAIMS,
-    *theorem_2.CLAIMS,
-    *assumptions.CLAIMS,
-    *meta_adaptive.CLAIMS,
+SUBJECTS = (
+    *(regions, boundedness, growth_rates, generalization),
+    *(kadam, continuous_time, theorem_2, meta_adaptive),
 )
+CLAIMS: tuple[Claim, ...] = tuple(claim for subject in SUBJECTS for claim in subject.CLAIMS)
 
 __all__ = [
     "CLAIMS",

@@ -7,9 +7,8 @@ from functools import partial
 import numpy as np
 
 from adamct.analysis.growth import growth_powers
-from adamct.analysis.statistics import FEWEST, median_with_interval
 from adamct.analysis.violations import ROUNDING, level_violations, violations
-from adamct.claims.criterion import Criterion, Estimate, InconclusiveError
+from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, none
 from adamct.claims.verdict import Claim
 from adamct.records import Records
 from adamct.theory import discrete_max_update_bound, max_update_bound
@@ -17,94 +16,96 @@ from adamct.theory import discrete_max_update_bound, max_update_bound
 BOUNDS = {"Eq. (5)": max_update_bound, "D_n": discrete_max_update_bound}
 
 
-def count_violations(records: Records, *, bound: str, stable: bool = False) -> Estimate:
+def count_violations(
+    records: Records, *, bound: str | None = None, stable: bool = False
+) -> Estimate:
     """Count the steps, over all runs, at which the max-update exceeds a bound.
 
     Args:
-        records: of Adam.
-        bound: a name of ``BOUNDS``.
+        records: of Adam, or of k-Adam.
+        bound: a name of ``BOUNDS``; ``None`` for D_n of each level of k-Adam (Theorem 3).
         stable: over the runs in B₊ alone.
     """
+    if records.runs.guard.any():
+        raise InconclusiveError("the guard was on, which clamps updates to the bound")
     if stable:
         records = records.where(records.runs[records.runs.C > 0])
-    _require_unguarded(records)
-    found = violations(records, BOUNDS[bound])
+    found = violations(records, BOUNDS[bound]) if bound else level_violations(records)
+    levels = "" if bound else f" with k = {', '.join(map(str, sorted(set(records.runs.k))))}"
     detail = (
-        f"{found.count} violations of {bound} in {found.n_checked:,} steps of "
-        f"{len(records.runs)} runs; the largest measured value over bound is {found.worst:.4g}"
+        f"{found.n_checked:,} {'steps' if bound else 'level-steps'} of {len(records.runs)} runs"
+        f"{levels}; the largest measured value over bound is {found.worst:.4g}"
     )
     if found.count:
-        detail += f"; violated in {found.n_runs} runs, for the last time at n = {found.last_step}"
-        if bound == "Eq. (5)":
-            detail += (
-                " (Eq. (5) is a continuous-time bound: on C = 0 it starts at √0 = 0, while every "
-                "‖u_0‖∞ is 1)"
-            )
+        detail += (
+            f"; violated in {len(found.run_ids)} runs, for the last time at n = {found.last_step}"
+        )
+    if found.count and bound == "Eq. (5)":
+        detail += (
+            " (Eq. (5) is a continuous-time bound: on C = 0 it starts at √0 = 0, while every "
+            "‖u_0‖∞ is 1)"
+        )
     return Estimate(found.count, found.n_checked, detail)
-
-
-def count_level_violations(records: Records) -> Estimate:
-    """Count the steps at which a level's max-update exceeds D_n of that level (Theorem 3)."""
-    _require_unguarded(records)
-    found = level_violations(records)
-    count, checked = sum(f.count for f in found), sum(f.n_checked for f in found)
-    detail = (
-        f"{count} violations of D_n in {checked:,} level-steps of {len(records.runs)} runs with "
-        f"k = {', '.join(map(str, sorted(set(records.runs.k))))}; the largest measured value over "
-        f"bound is {max(f.worst for f in found):.4g}"
-    )
-    return Estimate(count, checked, detail)
 
 
 def power_on_boundary(records: Records) -> Estimate:
     """Median power p of ‖u_n‖∞ ∝ n^p over the second half, over the points of C = 0."""
     n, values = records.matrix("max_update")
-    if n.max() < 500 or len(records.runs) < FEWEST:
+    if n.max() < 500:
         raise InconclusiveError(f"{len(records.runs)} points with {n.max() + 1} steps")
     late, powers = growth_powers(records)
-    median, interval = median_with_interval(powers)
-    detail = (
-        f"median power of n {median:+.3f}, 95 % interval {interval:+.3f}, {len(powers)} points, "
+    beside = (
         f"fitted for n ≥ {int(late.min())}; √n would be 0.5, bounded is 0; the largest max-update "
         f"is {np.nanmax(values):.2f}"
     )
-    return Estimate(median, len(powers), detail, interval)
+    return Estimate.over(powers, of="points", beside=beside)
 
 
-def _require_unguarded(records: Records) -> None:
-    if records.runs.guard.any():
-        raise InconclusiveError("the guard was on, which clamps updates to the bound")
-
-
-NEVER_EXCEEDED = Criterion(
-    f"with the guard off, the number of steps that exceed it beyond fp32 rounding ({ROUNDING:.0e})",
-    at_least=0,
-    at_most=0,
-    interval=False,
-)
 CURVE = ("max_update_normal_curve",)
 BOUNDARY = ("max_update_boundary",)
 EXACT_REFERENCE = "beyond the paper: the exact bound"
 
-paper = partial(Claim, criterion=NEVER_EXCEEDED)
-exact = partial(paper, kind="extension", reference=EXACT_REFERENCE)
+never_exceeded = partial(
+    Claim,
+    criterion=none(
+        "with the guard off, the number of steps that exceed it beyond fp32 rounding "
+        f"({ROUNDING:.0e})"
+    ),
+)
+
+
+# Of each claim that a bound holds: the end of its name, the figure, the reference in the paper,
+# where it holds, the experiment, and whether over B₊ alone.
+HOLDS = (
+    ("bounds-max-update", "fig03", "Theorem 1, Fig. 3a", "at every step and point", CURVE, False),
+    ("on-boundary", "fig07", "Appendix E, Fig. 7", "on C = 0", BOUNDARY, False),
+    ("where-stable", "fig11", "Appendix L, Fig. 11", "at every step in B₊", CURVE, True),
+)
+
+
+def bounds_max_update(
+    bound: str,
+    name: str,
+    figure: str,
+    reference: str,
+    where: str,
+    reads: tuple[str, ...],
+    stable: bool,
+) -> Claim:
+    """Return the claim that Eq. (5) bounds the max-update, or beyond the paper that D_n does."""
+    paper = bound == "Eq. (5)"
+    return never_exceeded(
+        name=f"{'eq5' if paper else 'D'}-{name}",
+        figure=figure,
+        kind="paper" if paper else "extension",
+        reference=reference if paper else EXACT_REFERENCE,
+        statement=f"{bound} bounds the max-update {where}",
+        reads=reads,
+        evaluate=partial(count_violations, bound=bound, stable=stable),
+    )
+
 
 CLAIMS = (
-    paper(
-        name="eq5-bounds-max-update",
-        figure="fig03",
-        reference="Theorem 1, Fig. 3a",
-        statement="Eq. (5) bounds the max-update at every step and every point",
-        reads=CURVE,
-        evaluate=partial(count_violations, bound="Eq. (5)"),
-    ),
-    exact(
-        name="D-bounds-max-update",
-        figure="fig03",
-        statement="D_n bounds the max-update at every step and every point",
-        reads=CURVE,
-        evaluate=partial(count_violations, bound="D_n"),
-    ),
     Claim(
         name="bounded-on-boundary",
         figure="fig07",
@@ -116,42 +117,13 @@ CLAIMS = (
         reads=BOUNDARY,
         evaluate=power_on_boundary,
     ),
-    paper(
-        name="eq5-on-boundary",
-        figure="fig07",
-        reference="Appendix E, Fig. 7",
-        statement="On C = 0 Eq. (5) is not violated",
-        reads=BOUNDARY,
-        evaluate=partial(count_violations, bound="Eq. (5)"),
-    ),
-    exact(
-        name="D-on-boundary",
-        figure="fig07",
-        statement="On C = 0 D_n, which tends to 1/√(1−β), bounds the max-update",
-        reads=BOUNDARY,
-        evaluate=partial(count_violations, bound="D_n"),
-    ),
-    paper(
-        name="eq5-where-stable",
-        figure="fig11",
-        reference="Appendix L, Fig. 11",
-        statement="In B₊ Eq. (5) bounds the max-update at every step",
-        reads=CURVE,
-        evaluate=partial(count_violations, bound="Eq. (5)", stable=True),
-    ),
-    exact(
-        name="D-where-stable",
-        figure="fig11",
-        statement="In B₊ D_n bounds the max-update at every step",
-        reads=CURVE,
-        evaluate=partial(count_violations, bound="D_n", stable=True),
-    ),
-    paper(
+    *(bounds_max_update(bound, *row) for row in HOLDS for bound in BOUNDS),
+    never_exceeded(
         name="D-bounds-every-level",
         figure="figE5",
         reference="Theorem 3 (with D_n of each level)",
         statement="In k-Adam the max-update of every level obeys the bound of that level",
         reads=("max_update_levels",),
-        evaluate=count_level_violations,
+        evaluate=count_violations,
     ),
 )

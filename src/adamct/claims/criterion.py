@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from adamct.analysis.statistics import FEWEST, Interval
+from adamct.analysis.statistics import FEWEST, Interval, bootstrap_interval, span
 
 Status = Literal["reproduced", "not reproduced", "inconclusive"]
 WORST_FIRST: tuple[Status, ...] = ("not reproduced", "inconclusive", "reproduced")
@@ -30,7 +31,7 @@ class InconclusiveError(Exception):
 def require_points(n: int, what: str) -> None:
     """Raise :class:`InconclusiveError` unless there are enough points for an interval."""
     if n < FEWEST:
-        raise InconclusiveError(f"only {n} {what}", n)
+        raise InconclusiveError(f"only {n} {what}; an interval needs {FEWEST}", n)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Estimate:
     Attributes:
         statistic: the number that the criterion is about.
         n: how many points or steps it rests on.
-        detail: the numbers in words, with what stands beside them.
+        detail: what it rests on in words, and the numbers that stand beside it.
         interval: its 95 % interval, where it has one.
         by_seed: its value in each seed, for a criterion that no seed may overturn.
         scale: what the limits of the criterion are multiples of.
@@ -55,6 +56,56 @@ class Estimate:
     scale: float = 1.0
     parts: tuple[Estimate, ...] = ()
 
+    @classmethod
+    def over(
+        cls,
+        *samples: np.ndarray,
+        of: str,
+        beside: str = "",
+        statistic: Callable[..., Any] = np.median,
+        paired: bool = False,
+        n: int | None = None,
+        **others: Any,
+    ) -> Estimate:
+        """Estimate a statistic over independent points, with its 95 % bootstrap interval.
+
+        Args:
+            samples: as :func:`~adamct.analysis.statistics.bootstrap_interval` takes them.
+            of: what the points are called.
+            beside: the numbers that stand beside the statistic.
+            statistic: of the samples.
+            paired: several samples are columns of one.
+            n: how many points there are; ``None`` for those of the first sample.
+            others: attributes of the estimate.
+
+        Raises:
+            InconclusiveError: for fewer points than an interval needs.
+
+        >>> Estimate.over(np.arange(1.0, 8.0), of="runs").detail
+        '7 runs, 1 to 7'
+        """
+        require_points(min(map(len, samples)), of)
+        n = len(samples[0]) if n is None else n
+        own = f", {span(samples[0])}" if len(samples) == 1 else ""
+        detail = f"{n} {of}{own}" + (f"; {beside}" if beside else "")
+        interval = bootstrap_interval(*samples, statistic=statistic, paired=paired)
+        return cls(float(statistic(*samples)), n, detail, interval, **others)
+
+    @property
+    def undefined(self) -> bool:
+        """Whether the statistic, or an end of its interval, is not a number."""
+        return any(map(math.isnan, (self.statistic, *(self.interval or ()))))
+
+
+def number(value: float, unit: str = "") -> str:
+    """Return a number of some unit; where that begins with %, in percent.
+
+    >>> number(-0.25), number(-0.25, "% of the displacement")
+    ('−0.25', '−25')
+    """
+    shown = 100 * value if unit.startswith("%") else value
+    return f"{shown:.3g}".replace("-", "\N{MINUS SIGN}")
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -66,7 +117,7 @@ class Criterion:
         at_most: upper limit, included; ``None`` for none.
         interval: the whole 95 % interval decides, so that one across a limit is inconclusive;
             otherwise the statistic itself.
-        unit: of the limits. Where it begins with %, they are shown in percent.
+        unit: of the statistic and its limits. Where it begins with %, they are shown in percent.
         no_seed_overturns: seeds that disagree about the sign, or tie, make it inconclusive.
         note: what else a reader should know.
 
@@ -86,11 +137,13 @@ class Criterion:
     note: str = ""
 
     def decide(self, estimate: Estimate) -> Status:
-        """Judge an estimate."""
+        """Judge an estimate; one that is not a number decides nothing."""
         signs = np.sign(estimate.by_seed)
-        if self.no_seed_overturns and abs(signs.sum()) != len(signs):
+        if estimate.undefined or (self.no_seed_overturns and abs(signs.sum()) != len(signs)):
             return "inconclusive"
-        low, high = self._decisive(estimate)
+        if self.interval and estimate.interval is None:
+            raise ValueError(f"the criterion on {self.of} needs an interval, and there is none")
+        low, high = (self.interval and estimate.interval) or (estimate.statistic,) * 2
         least = -math.inf if self.at_least is None else self.at_least * estimate.scale
         most = math.inf if self.at_most is None else self.at_most * estimate.scale
         if least <= low and high <= most:
@@ -101,29 +154,18 @@ class Criterion:
         subject = f"the 95 % interval of {self.of}" if self.interval else self.of
         overturned = ", and no seed overturns its sign" if self.no_seed_overturns else ""
         note = f"; {self.note}" if self.note else ""
-        return f"{subject} {self._limits()}{overturned}{note}"
-
-    def _decisive(self, estimate: Estimate) -> tuple[float, float]:
-        if not self.interval:
-            return estimate.statistic, estimate.statistic
-        if estimate.interval is None:
-            raise ValueError(f"the criterion on {self.of} needs an interval, and there is none")
-        return estimate.interval
+        return f"{subject} {self._limits()} {self.unit}".rstrip() + overturned + note
 
     def _limits(self) -> str:
-        least, most = (self._shown(limit) for limit in (self.at_least, self.at_most))
-        unit = f" {self.unit}" if self.unit else ""
-        if least == most:
-            return f"is {least}{unit}"
-        if least and most:
-            return f"lies within {least} to {most}{unit}"
-        return f"is at least {least}{unit}" if least else f"is at most {most}{unit}"
+        shown = [number(x, self.unit) for x in (self.at_least, self.at_most) if x is not None]
+        if len(shown) == 2:
+            return f"is {shown[0]}" if shown[0] == shown[1] else f"lies within {' to '.join(shown)}"
+        return f"is at {'most' if self.at_least is None else 'least'} {shown[0]}"
 
-    def _shown(self, limit: float | None) -> str:
-        if limit is None:
-            return ""
-        shown = 100 * limit if self.unit.startswith("%") else limit
-        return f"{shown:.3g}".replace("-", "\N{MINUS SIGN}")
+
+def none(of: str, note: str = "") -> Criterion:
+    """Return the criterion of a count that has to be 0."""
+    return Criterion(of, at_least=0, at_most=0, interval=False, note=note)
 
 
 @dataclass(frozen=True)
@@ -131,6 +173,11 @@ class AllOf:
     """Several criteria, each on its own part of an estimate; the worst status counts."""
 
     parts: tuple[Criterion, ...]
+
+    @property
+    def unit(self) -> str:
+        """Of the statistic, which is that of the first part."""
+        return self.parts[0].unit
 
     def decide(self, estimate: Estimate) -> Status:
         """Judge the parts of an estimate."""

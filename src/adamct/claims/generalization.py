@@ -14,7 +14,7 @@ from adamct.analysis.losses import (
     spearman,
     steepness,
 )
-from adamct.analysis.statistics import FEWEST, bootstrap_interval, median_with_interval
+from adamct.analysis.statistics import span
 from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, require_points
 from adamct.claims.verdict import Claim
 from adamct.records import Records
@@ -24,54 +24,38 @@ def rank_correlation(records: Records, *, column: str, what: str) -> Estimate:
     """Spearman correlation of a column with the test loss at the first third, over B₊."""
     stable = _stable_points(records)
     x, loss = stable[column].to_numpy(), stable.early.to_numpy()
-    statistic = spearman(x, loss)
-    interval = bootstrap_interval(x, loss, statistic=spearman, paired=True)
-    detail = (
-        f"Spearman correlation of {what} with the best test loss in the first third "
-        f"{statistic:+.2f}, 95 % interval {interval:+.2f}, {len(stable)} points in B₊; the loss "
-        f"goes from {loss[np.argmin(x)]:.3f} at the smallest {what} to {loss[np.argmax(x)]:.3f} at "
-        "the largest"
+    beside = (
+        f"the best test loss in the first third goes from {loss[np.argmin(x)]:.3f} nats at the "
+        f"smallest {what} to {loss[np.argmax(x)]:.3f} at the largest"
     )
-    return Estimate(statistic, len(stable), detail, interval)
+    return Estimate.over(x, loss, statistic=spearman, paired=True, of="points in B₊", beside=beside)
 
 
 def spread_in_the_end(records: Records) -> Estimate:
     """Standard deviation over B₊ of the best test loss, relative to its mean."""
     stable = _stable_points(records)
-    spread, early = (relative_spread(stable[name].to_numpy()) for name in ("best", "early"))
-    interval = bootstrap_interval(stable.best.to_numpy(), statistic=relative_spread)
-    detail = (
-        f"relative standard deviation of the best test loss over B₊ {spread:.2%}, 95 % interval "
-        f"{interval:.2%}, {len(stable)} points; {early:.2%} at the first third"
-    )
-    return Estimate(float(spread), len(stable), detail, interval)
+    beside = f"relative spread at the first third {relative_spread(stable.early.to_numpy()):.2%}"
+    best = stable.best.to_numpy()
+    return Estimate.over(best, statistic=relative_spread, of="points in B₊", beside=beside)
 
 
 def excess_steepness(records: Records) -> Estimate:
     """Slope of the best test loss in −C over B₋, less twice that over B₊."""
     table = best_losses_by_point(records)
-    unstable, stable = table.query("C < 0"), table.query("C > 0")
-    if min(len(unstable), len(stable)) < FEWEST:
-        raise InconclusiveError(
-            f"{len(unstable)} points in B₋ and {len(stable)} in B₊; a slope on either side needs "
-            f"{FEWEST}",
-            len(table),
-        )
+    sides = table.query("C < 0"), table.query("C > 0")
+    require_points(min(map(len, sides)), "points on one side of C = 0")
 
     # A difference has an interval even where the slope over B₊ may be 0; a ratio has none.
     def excess(i: np.ndarray, j: np.ndarray) -> float:
-        return steepness(unstable, i) - 2 * steepness(stable, j)
+        return steepness(sides[0], i) - 2 * steepness(sides[1], j)
 
-    rows = np.arange(len(unstable)), np.arange(len(stable))
-    interval = bootstrap_interval(*rows, statistic=excess)
-    slopes = steepness(unstable, rows[0]), steepness(stable, rows[1])
-    detail = (
-        f"per unit of C the best test loss rises by {slopes[0]:.2f} nats in B₋ and {slopes[1]:.2f} "
-        f"in B₊ ({slopes[0] / slopes[1]:.1f} times); slope in B₋ less twice that in B₊: "
-        f"{excess(*rows):+.2f}, 95 % interval {interval:+.2f}, {len(table)} points; "
-        f"{unstable.best.max() - stable.best.min():.2f} nats from the best of B₊ to the worst of B₋"
+    rows = [np.arange(len(side)) for side in sides]
+    unstable, stable = map(steepness, sides, rows)
+    beside = (
+        f"per unit of C the best test loss rises by {unstable:.2f} nats in B₋ and {stable:.2f} in "
+        f"B₊ ({unstable / stable:.1f} times), from {span(table.best.to_numpy(), '.2f')} nats in all"
     )
-    return Estimate(excess(*rows), len(table), detail, interval)
+    return Estimate.over(*rows, statistic=excess, n=len(table), of="points", beside=beside)
 
 
 def _stable_points(records: Records) -> pd.DataFrame:
@@ -83,28 +67,22 @@ def _stable_points(records: Records) -> pd.DataFrame:
 # ---------------------------------------------------------------------------- annealing, Fig. 14
 
 
-def scaled_update_at_the_end(records: Records) -> Estimate:
-    """Median over the points of η_n‖u_n‖∞/η₀ at the end of annealed training."""
-    n, scaled, _ = _annealed(records)
-    last = scaled[-1]
-    median, interval = median_with_interval(last)
-    detail = (
-        f"median of η_n‖u_n‖∞/η₀ at n = {n.max()}: {median:.1e}, 95 % interval {interval:.1e}, "
-        f"{len(last)} points, {last.min():.1e} to {last.max():.1e}"
-    )
-    return Estimate(median, len(last), detail, interval)
+def annealed_update(records: Records, *, scaled: bool) -> Estimate:
+    """Median over the points of annealed training's η_n‖u_n‖∞/η₀ at the end, or of its ‖u_n‖∞.
 
-
-def update_over_second_half(records: Records) -> Estimate:
-    """Median over the points of ‖u_n‖∞ at the end of annealed training."""
-    n, _, update = _annealed(records)
-    typical = np.median(update[n >= n.max() / 2], axis=0)
-    median, interval = median_with_interval(typical)
-    detail = (
-        f"median ‖u_n‖∞ over the second half: {median:.2f}, 95 % interval {interval:.2f}, "
-        f"{len(typical)} points, {typical.min():.2f} to {typical.max():.2f}"
-    )
-    return Estimate(median, len(typical), detail, interval)
+    Args:
+        records: with constant and with annealed learning rates.
+        scaled: by η_n/η₀, at the last step; otherwise ‖u_n‖∞ itself, over the second half.
+    """
+    runs = records.runs
+    n, with_rate, update = annealed_updates(records.where(runs[runs.schedule == "annealed"]))
+    if n.max() < 900:
+        raise InconclusiveError(f"the records end at n = {n.max()}, before the decay shows")
+    if scaled:
+        return Estimate.over(with_rate[-1], of="points", beside=f"at n = {n.max()}")
+    late = n >= n.max() / 2
+    beside = f"medians over n = {n[late].min()} to {n.max()}"
+    return Estimate.over(np.median(update[late], axis=0), of="points", beside=beside)
 
 
 def annealed_excess(records: Records) -> Estimate:
@@ -114,22 +92,8 @@ def annealed_excess(records: Records) -> Estimate:
     default = runs[(runs.experiment == "generalization_normal_curve") & (runs.beta == 0.999)]
     reference = float(best_losses_by_point(records.where(default)).best.iloc[0])
     excess = best_losses_by_point(records.where(annealed)).best.to_numpy() - reference
-    require_points(len(excess), "annealed points")
-    median, interval = median_with_interval(excess)
-    detail = (
-        f"median best test loss {median:+.3f} nats against {reference:.3f} at (0.999, 0.9), 95 % "
-        f"interval {interval:+.3f}, {len(excess)} points, {excess.min():+.3f} to "
-        f"{excess.max():+.3f}"
-    )
-    return Estimate(median, len(excess), detail, interval)
-
-
-def _annealed(records: Records) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    runs = records.runs
-    n, scaled, update = annealed_updates(records.where(runs[runs.schedule == "annealed"]))
-    if n.max() < 900:
-        raise InconclusiveError(f"the records end at n = {n.max()}, before the decay shows")
-    return n, scaled, update
+    beside = f"nats above the {reference:.3f} of (0.999, 0.9)"
+    return Estimate.over(excess, of="annealed points", beside=beside)
 
 
 def _along(figure: str, reference: str, experiment: str) -> tuple[Claim, ...]:
@@ -181,7 +145,7 @@ CLAIMS = (
         reference="Appendix N, Fig. 14",
         statement="With η_n = η₀ exp(−n|C|/2) the update becomes very small",
         criterion=Criterion("the median η_n‖u_n‖∞/η₀ at the end", at_most=1e-2),
-        evaluate=scaled_update_at_the_end,
+        evaluate=partial(annealed_update, scaled=True),
     ),
     annealed(
         name="unscaled-of-order-one",
@@ -189,11 +153,10 @@ CLAIMS = (
         reference="beyond the paper",
         statement="Annealed, ‖u_n‖∞ itself stays of order 1",
         criterion=Criterion("its median over the second half", at_least=0.1, at_most=10),
-        evaluate=update_over_second_half,
+        evaluate=partial(annealed_update, scaled=False),
     ),
-    Claim(
+    annealed(
         name="annealing-does-not-rescue",
-        figure="fig14",
         reference="Appendix N, Fig. 14",
         statement="Annealing does not make B₋ generalize as (0.999, 0.9) does",
         criterion=Criterion("the median excess of the best test loss", at_least=0, unit="nats"),

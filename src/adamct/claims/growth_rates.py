@@ -17,14 +17,15 @@ from adamct.analysis.growth import (
     slope_step,
     slope_table,
 )
-from adamct.analysis.statistics import median_with_interval
+from adamct.analysis.statistics import span
 from adamct.claims.boundedness import CURVE, EXACT_REFERENCE
 from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, require_points
-from adamct.claims.verdict import Claim
+from adamct.claims.verdict import Claim, Kind
 from adamct.records import Records
 from adamct.theory import share_at_predicted_rate
 
 FLAT = 0.002  # per step: growth by e in 500 steps; a tenth of the paper's rate at C = -0.04
+UNSTABLE = f"points with C < {CLEARLY_UNSTABLE}"
 
 
 def flat_where_stable(records: Records) -> Estimate:
@@ -33,137 +34,102 @@ def flat_where_stable(records: Records) -> Estimate:
     All runs see the same batch at the same step, so their slopes at one n share its noise. The
     typical slope of a run is the median of its 10-step slopes over n = 500 to 1000.
     """
-    stable = records.where(records.runs[records.runs.C > 0])
-    at_one = _slopes(stable).slope
-    require_points(len(at_one), "points in B₊")
+    stable, slopes = _slopes(records, records.runs.C > 0, "points in B₊")
     first = SLOPE_STEP / 2
     series = (stable.series(run_id, "max_update") for run_id in stable.runs.run_id)
     typical = np.array([median_slope(n, values, first, SLOPE_STEP) for n, values in series])
-    median, interval = median_with_interval(typical)
-    detail = (
-        f"median slope {median:+.5f} per step over n = {first:.0f} to {SLOPE_STEP}, 95 % interval "
-        f"{interval:+.5f}, {len(typical)} points; at n = {SLOPE_STEP} alone "
-        f"{np.median(at_one):+.5f} ± {np.std(at_one):.5f}"
+    beside = (
+        f"each the median over n = {first:.0f} to {SLOPE_STEP}; at n = {SLOPE_STEP} alone "
+        f"{np.median(slopes.slope):.5f} ± {np.std(slopes.slope):.5f}"
     )
-    return Estimate(median, len(typical), detail, interval)
+    return Estimate.over(typical, of="points in B₊", beside=beside)
 
 
 def rate_error(records: Records, *, theory: Theory) -> Estimate:
     """Median relative error of a predicted slope at n = 1000, over the points with C < −0.02."""
-    unstable, slopes = _unstable(records)
+    unstable, slopes = _slopes(records, records.runs.C < CLEARLY_UNSTABLE, UNSTABLE)
     errors = np.abs(slope_error(slopes, theory))
-    median, interval = median_with_interval(errors)
     n, values = unstable.matrix("max_update")
     share = share_at_predicted_rate(n, values, unstable.runs.beta, unstable.runs.gamma)
-    detail = (
-        f"median relative error {100 * median:.2g} %, 95 % interval [{100 * interval.low:.2g} %, "
-        f"{100 * interval.high:.2g} %], {len(errors)} points with C < {CLEARLY_UNSTABLE}, "
+    beside = (
         f"{np.sum(errors <= 0.01)} of them within 1 %; share of the steps within 2 % of the exact "
-        f"slope {np.min(share):.2f} to {np.max(share):.2f}"
+        f"slope {span(share, '.2f')}"
     )
-    return Estimate(median, len(errors), detail, interval)
+    return Estimate.over(errors, of=UNSTABLE, beside=beside)
 
 
 def exact_is_closer(records: Records) -> Estimate:
     """Median over the points with C < −0.02 of the error of ln Eq. (5) less that of ln D_n."""
-    _, slopes = _unstable(records)
+    _, slopes = _slopes(records, records.runs.C < CLEARLY_UNSTABLE, UNSTABLE)
     paper, exact = (np.abs(slope_error(slopes, theory)) for theory in ("paper", "exact"))
     gain = 100 * (paper - exact)
-    median, interval = median_with_interval(gain)
-    detail = (
-        f"the relative error of ln Eq. (5)'s slope exceeds that of ln D_n's by {median:.2f} "
-        f"percentage points in the median, 95 % interval {interval:.2f}, point by point; D_n is "
-        f"closer at {np.sum(gain > 0)} of {len(gain)} points"
-    )
-    return Estimate(median, len(gain), detail, interval)
+    beside = f"D_n is closer at {np.sum(gain > 0)} of them"
+    return Estimate.over(gain, of=UNSTABLE, beside=beside)
 
 
-def _unstable(records: Records) -> tuple[Records, pd.DataFrame]:
-    unstable = records.where(records.runs[records.runs.C < CLEARLY_UNSTABLE])
-    slopes = _slopes(unstable)
-    require_points(len(slopes), f"points with C < {CLEARLY_UNSTABLE}")
-    return unstable, slopes
+def _slopes(records: Records, region: pd.Series, of: str) -> tuple[Records, pd.DataFrame]:
+    """Return the runs of a region, and their slopes at n = 1000; inconclusive if one ends before.
 
-
-def _slopes(records: Records) -> pd.DataFrame:
-    """Return the slopes at n = 1000; inconclusive if a record ends before."""
-    runs = records.runs
-    if runs.empty:
-        raise InconclusiveError("no point lies in the region that the claim is about")
-    shortest = runs.n_recorded.min()
+    Args:
+        records: of a curve.
+        region: which of its runs.
+        of: what they are called.
+    """
+    own = records.where(records.runs[region])
+    require_points(len(own.runs), of)
+    shortest = own.runs.n_recorded.min()
     if slope_step(shortest) < SLOPE_STEP:
-        first, last = SLOPE_STEP - HALF_WIDTH, SLOPE_STEP + HALF_WIDTH
         raise InconclusiveError(
-            f"the slope is taken at n = {SLOPE_STEP}, from steps {first} and {last}; the shortest "
+            f"the slope is taken from the steps n = {SLOPE_STEP} ± {HALF_WIDTH}; the shortest "
             f"record holds {shortest} steps",
-            len(runs),
+            len(own.runs),
         )
-    return slope_table(records, SLOPE_STEP)
+    return own, slope_table(own, SLOPE_STEP)
 
 
-PRECISE = ("max_update_float64",)
+# Laws of growth: the theory, the largest error, whose it is and where, and the slope in words.
+LAWS: dict[str, tuple[Theory, float, Kind, str, str]] = {
+    "half-C": ("half_C", 0.1, "paper", "Section 3.2, Fig. 3b", "|C|/2"),
+    "eq5": ("paper", 0.1, "paper", "Eq. (5), Fig. 3b", "that of ln Eq. (5) with bias correction"),
+    "D": ("exact", 0.01, "extension", EXACT_REFERENCE, "that of ln D_n"),
+}
 
 
-def within(limit: float) -> Criterion:
-    """Return the criterion of a relative error."""
-    return Criterion("the median relative error", at_most=limit, unit="%")
+def growth_follows(law: str, *, float64: bool = False) -> Claim:
+    """Return the claim that the max-update grows by one of ``LAWS``, with fp32 or float64 state."""
+    theory, at_most, kind, reference, slope = LAWS[law]
+    return Claim(
+        name=f"growth-rate-{law}{'-float64' if float64 else ''}",
+        figure="figE3" if float64 else "fig03",
+        kind=kind,
+        reference=reference,
+        statement=f"In B₋ the slope at n = {SLOPE_STEP} is {slope}"
+        f"{', with float64 state, too' if float64 else ''}",
+        criterion=Criterion("the median relative error", at_most=at_most, unit="%"),
+        reads=("max_update_float64",) if float64 else CURVE,
+        evaluate=partial(rate_error, theory=theory),
+    )
 
-
-in_figure_3 = partial(Claim, figure="fig03", reads=CURVE)
-precise = partial(Claim, figure="figE3", reads=PRECISE)
 
 CLAIMS = (
-    in_figure_3(
+    Claim(
         name="no-growth-where-stable",
+        figure="fig03",
         reference="Section 3.2, Fig. 3b",
         statement="In B₊ the max-update does not grow: its slope is about 0",
         criterion=Criterion("the median slope", at_least=-FLAT, at_most=FLAT, unit="per step"),
+        reads=CURVE,
         evaluate=flat_where_stable,
     ),
-    in_figure_3(
-        name="growth-rate-half-C",
-        reference="Section 3.2, Fig. 3b",
-        statement="In B₋ the slope at n = 1000 is |C|/2, in “near-perfect agreement”",
-        criterion=within(0.10),
-        evaluate=partial(rate_error, theory="half_C"),
-    ),
-    in_figure_3(
-        name="growth-rate-eq5",
-        reference="Eq. (5), Fig. 3b",
-        statement="In B₋ the slope at n = 1000 is that of ln Eq. (5), bias correction included",
-        criterion=within(0.10),
-        evaluate=partial(rate_error, theory="paper"),
-    ),
-    in_figure_3(
-        name="growth-rate-D",
-        kind="extension",
-        reference=EXACT_REFERENCE,
-        statement="In B₋ the slope at n = 1000 is that of ln D_n",
-        criterion=within(0.01),
-        evaluate=partial(rate_error, theory="exact"),
-    ),
-    precise(
-        name="growth-rate-half-C-float64",
-        reference="Section 3.2, Fig. 3b",
-        statement="With float64 state, too, the slope in B₋ is |C|/2",
-        criterion=within(0.10),
-        evaluate=partial(rate_error, theory="half_C"),
-    ),
-    precise(
-        name="growth-rate-D-float64",
-        kind="extension",
-        reference=EXACT_REFERENCE,
-        statement="With float64 state, too, the slope in B₋ is that of ln D_n: no artefact of fp32",
-        criterion=within(0.01),
-        evaluate=partial(rate_error, theory="exact"),
-    ),
+    *map(growth_follows, LAWS),
+    growth_follows("half-C", float64=True),
+    growth_follows("D", float64=True),
     Claim(
         name="exact-is-closer",
         figure="figE3",
         kind="extension",
         reference="beyond the paper: both theories, head to head",
-        statement="In B₋ the exact theory predicts the slope better than the paper's, point by "
-        "point",
+        statement="In B₋ ln D_n predicts the slope better than ln Eq. (5), point by point",
         criterion=Criterion(
             "the median difference of their relative errors",
             at_least=0,

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from adamct.analysis.growth import exponential_growth
-from adamct.analysis.statistics import FEWEST
-from adamct.claims.criterion import Criterion, Estimate, InconclusiveError
+from adamct.analysis.statistics import FEWEST, span
+from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, none
 from adamct.claims.verdict import Claim
 from adamct.records import Records
 from adamct.theory import discrete_growth_rate, growth_rate, normal_curve, stability_coefficient
@@ -17,12 +17,18 @@ from adamct.theory import discrete_growth_rate, growth_rate, normal_curve, stabi
 # What counts as growth, and as none, of a max-update that grows and resets: shares of the steps.
 GROWS = 0.2
 FLAT_SHARE = 0.02
+# Parts of the square, as statements call them: values of the column region.
+REGIONS = {
+    "between C = 0 and γ² = β": ("strip",),
+    "with γ² < β": ("B+", "B0", "strip"),
+    "with C < 0": ("strip", "B-"),
+    "with γ² > β": ("B-",),
+}
 LEAST_GROWTH = 5.0  # e-foldings at the paper's rate, without which a run says nothing of growth
 
 
-def monotone_along_normal_curves(records: Records) -> Estimate:
+def monotone_along_normal_curves(_: Records) -> Estimate:
     """Count steps at which C does not increase with β along 200 normal curves."""
-    del records  # a statement about theory alone
     rng = np.random.default_rng(0)
     wrong = checked = 0
     for beta0, gamma0 in rng.uniform(0.02, 0.98, size=(200, 2)):
@@ -32,97 +38,78 @@ def monotone_along_normal_curves(records: Records) -> Estimate:
         steps = np.diff(stability_coefficient(beta, curve.gamma(beta)))
         wrong += int((steps <= 0).sum())
         checked += steps.size
-    detail = f"C fails to increase with β at {wrong} of {checked:,} steps along 200 normal curves"
-    return Estimate(wrong, checked, detail)
+    return Estimate(wrong, checked, f"{checked:,} steps along 200 normal curves")
 
 
-def beta_above_gamma_is_stable(records: Records) -> Estimate:
+def beta_above_gamma_is_stable(_: Records) -> Estimate:
     """Count random pairs with β > γ and C ≤ 0."""
-    del records
     pairs = np.sort(np.random.default_rng(1).uniform(0, 1, size=(1_000_000, 2)), axis=1)
     gamma, beta = pairs[pairs[:, 0] < pairs[:, 1]].T
     wrong = int((stability_coefficient(beta, gamma) <= 0).sum())
-    return Estimate(wrong, beta.size, f"C ≤ 0 at {wrong} of {beta.size:,} random pairs with β > γ")
+    return Estimate(wrong, beta.size, f"{beta.size:,} random pairs with β > γ")
 
 
-def paper_overestimates(records: Records) -> Estimate:
+def paper_overestimates(_: Records) -> Estimate:
     """Count random pairs at which |C|/2 lies below the exact growth rate."""
-    del records
     beta, gamma = np.random.default_rng(2).uniform(0, 1, size=(2, 1_000_000))
     gap = growth_rate(beta, gamma) - discrete_growth_rate(beta, gamma)
     wrong = int((gap < -1e-12).sum())
     strip = np.mean((stability_coefficient(beta, gamma) < 0) & (gamma**2 < beta))
     detail = (
-        f"|C|/2 is below the exact rate at {wrong} of {beta.size:,} random pairs; the strip "
-        f"between C = 0 and γ² = β covers {strip:.1%} of the square"
+        f"{beta.size:,} random pairs; the strip between C = 0 and γ² = β covers {strip:.1%} of the "
+        "square"
     )
     return Estimate(wrong, beta.size, detail)
 
 
-def growing_runs(
-    records: Records, *, regions: tuple[str, ...], where: str, decidable: bool = False
-) -> Estimate:
+def growing_runs(records: Records, *, where: str, decidable: bool = False) -> Estimate:
     """Count the runs of some regions that grow: that exceed D_n, or follow an exponential.
 
     Args:
         records: of a map of (β, γ).
-        regions: by the names of the column.
-        where: what they are called.
+        where: one of ``REGIONS``.
         decidable: leave out runs too short for growth at the paper's rate to show.
     """
-    runs, measured = _measured(records, regions, where, decidable)
-    flat = _flat(measured)
-    wrong = int((~flat).sum())
-    share = np.nanmax(measured.share, initial=0.0)
+    runs = _measured(records, where, decidable)
     detail = (
-        f"{wrong} of {len(runs)} runs {where} grow; largest share of steps at the predicted rate "
-        f"{share:.3f}, {int(measured.exceeded.sum())} runs exceed D_n"
+        f"{len(runs)} runs {where}; largest share of steps at the predicted rate "
+        f"{np.nanmax(runs.share, initial=0.0):.3f}, {runs.exceeded.sum()} runs exceed D_n"
     )
-    return Estimate(wrong, len(runs), detail)
+    return Estimate(int((~runs.flat).sum()), len(runs), detail)
 
 
-def share_that_grows(records: Records, *, regions: tuple[str, ...], where: str) -> Estimate:
+def share_that_grows(records: Records, *, where: str) -> Estimate:
     """Share of the runs on the unstable side of a theory's boundary that grow."""
-    runs, measured = _measured(records, regions, where, decidable=True)
-    growing = runs[measured.share > GROWS]
-    count, total = len(growing), len(runs)
+    runs = _measured(records, where, decidable=True)
+    growing, quiet = runs[runs.share > GROWS], runs[runs.flat]
     detail = (
-        f"{count} of {total} runs {where}, of {LEAST_GROWTH:g} e-foldings or more at the paper's "
-        f"rate, grow (share of steps at the predicted rate above {GROWS})"
+        f"{len(growing)} of {len(runs)} runs {where}, of {LEAST_GROWTH:g} e-foldings or more at "
+        "the paper's rate"
     )
-    quiet = runs[_flat(measured)]
+    if len(growing):
+        detail += f", those with β ≥ {growing.beta.min():g}"
     if len(quiet):
         detail += (
-            f"; {len(quiet)} do not at all (below {FLAT_SHARE}), at β from {quiet.beta.min():g} to "
-            f"{quiet.beta.max():g} and exact rates up to {quiet.exact_rate.max():.3g} per step"
+            f"; {len(quiet)} do not grow at all (below {FLAT_SHARE}), at β = {span(quiet.beta)} "
+            f"and exact rates up to {quiet.exact_rate.max():.3g} per step"
         )
-    if count:
-        detail += f"; those that grow have β ≥ {growing.beta.min():g}"
-    return Estimate(count / total, total, detail)
+    return Estimate(len(growing) / len(runs), len(runs), detail)
 
 
-def _measured(
-    records: Records, regions: tuple[str, ...], where: str, decidable: bool
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the runs of some regions, and their growth."""
-    runs = records.runs[records.runs.region.isin(regions)]
+def _measured(records: Records, where: str, decidable: bool) -> pd.DataFrame:
+    """Return the runs of some regions, each with its growth, and whether that is none.
+
+    It is none if D_n holds, and hardly a step follows an exponential, where one is predicted.
+    """
+    runs = records.runs[records.runs.region.isin(REGIONS[where])]
     if decidable:
         runs = runs[runs.paper_rate * runs.n_steps >= LEAST_GROWTH]
     if len(runs) < FEWEST or runs.n_steps.min() < 100:
         longest = 0 if runs.empty else int(runs.n_steps.max())
         raise InconclusiveError(f"{len(runs)} runs {where}, of {longest} steps")
     own = records.where(runs)
-    return own.runs, exponential_growth(own)
-
-
-def _flat(measured: pd.DataFrame) -> pd.Series:
-    """No growth: D_n holds, and hardly a step follows an exponential, where one is predicted."""
-    return ~(measured.share >= FLAT_SHARE) & ~measured.exceeded
-
-
-def none(of: str) -> Criterion:
-    """Return the criterion of a count that has to be 0."""
-    return Criterion(of, at_least=0, at_most=0, interval=False)
+    measured = exponential_growth(own)
+    return own.runs.assign(**measured, flat=~(measured.share >= FLAT_SHARE) & ~measured.exceeded)
 
 
 MAP = ("instability_map", "instability_strip")
@@ -140,6 +127,8 @@ ALL_GROW = Criterion(
 )
 in_figure_2 = partial(Claim, figure="fig02", reads=())
 in_figure_E1 = partial(Claim, figure="figE1", reads=MAP)
+stable = partial(in_figure_E1, kind="extension", criterion=NO_GROWTH)
+unstable = partial(in_figure_E1, criterion=ALL_GROW)
 
 CLAIMS = (
     in_figure_2(
@@ -166,38 +155,29 @@ CLAIMS = (
         ),
         evaluate=paper_overestimates,
     ),
-    in_figure_E1(
+    stable(
         name="strip-is-bounded",
-        kind="extension",
         reference="beyond the paper: the strip",
-        statement="Between C = 0 and γ² = β, where Eq. (5) grows exponentially, the max-update "
-        "does not",
-        criterion=NO_GROWTH,
-        evaluate=partial(
-            growing_runs, regions=("strip",), where="between C = 0 and γ² = β", decidable=True
-        ),
+        statement="Between C = 0 and γ² = β, where Eq. (5) grows, the max-update does not",
+        evaluate=partial(growing_runs, where="between C = 0 and γ² = β", decidable=True),
     ),
-    in_figure_E1(
+    stable(
         name="exactly-stable-is-bounded",
-        kind="extension",
         reference="beyond the paper: the exact region",
         statement="Where γ² < β the max-update does not grow",
-        criterion=NO_GROWTH,
-        evaluate=partial(growing_runs, regions=("B+", "B0", "strip"), where="with γ² < β"),
+        evaluate=partial(growing_runs, where="with γ² < β"),
     ),
-    in_figure_E1(
+    unstable(
         name="B-minus-is-unstable",
         reference="Section 3.2",
         statement="Where C < 0 the max-update grows exponentially",
-        criterion=ALL_GROW,
-        evaluate=partial(share_that_grows, regions=("strip", "B-"), where="with C < 0"),
+        evaluate=partial(share_that_grows, where="with C < 0"),
     ),
-    in_figure_E1(
+    unstable(
         name="beyond-exact-boundary-is-unstable",
         kind="extension",
         reference="beyond the paper: necessary, not sufficient",
         statement="Where γ² > β the max-update grows exponentially",
-        criterion=ALL_GROW,
-        evaluate=partial(share_that_grows, regions=("B-",), where="with γ² > β"),
+        evaluate=partial(share_that_grows, where="with γ² > β"),
     ),
 )

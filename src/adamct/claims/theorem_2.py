@@ -1,4 +1,8 @@
-"""Claims on the norm of scale-invariant weights: Theorem 2, and what it misses (Figs. 5, E2)."""
+"""Claims on the norm of scale-invariant weights: Theorem 2, what it misses, and what it assumes.
+
+Theorem 2 and the factor of the memory (Figs. 5, E2); ⟨W, g⟩ = 0 and coarse-grained v (Section 4.2,
+Figs. 8, 9).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from adamct.analysis.directions import final_cosines, median_ratio
 from adamct.analysis.norms import all_norm_predictions, growth_by_gamma, growth_ratios
-from adamct.analysis.statistics import median_with_interval
-from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, require_points
+from adamct.analysis.statistics import span
+from adamct.analysis.trajectories import query_key_displacements, relative_difference
+from adamct.claims.criterion import Criterion, Estimate, InconclusiveError
 from adamct.claims.verdict import Claim
 from adamct.records import Records
 from adamct.theory import NormLaws, memory_factor
@@ -28,41 +34,33 @@ def growth_over_printed(records: Records) -> Estimate:
     found, coarse = (all_norm_predictions(records, **kind, **PAPERS) for kind in (ADAM, COARSE))
     n_steps = len(found[0].measured) - 1
     share = np.concatenate([(laws.printed / laws.measured)[-1] for laws in found])
-    detail = "; ".join(
-        f"at step {n} the norm has grown {_range(growth_ratios(found, 'printed', n))} times as "
-        f"much as Eq. (8) says (with coarse-grained v: "
-        f"{_range(growth_ratios(coarse, 'printed', n))} times)"
+    steps = "; ".join(
+        f"at step {n} {span(growth_ratios(found, 'printed', n))} (with coarse-grained v "
+        f"{span(growth_ratios(coarse, 'printed', n))})"
         for n in sorted({min(FROM, n_steps), n_steps})
     )
-    detail += f", so that Eq. (8) gives {_range(100 * share)} % of ‖W‖² itself"
-    return _median(growth_ratios(found, "printed"), detail)
+    beside = f"{steps}; Eq. (8) gives {span(100 * share)} % of ‖W‖² itself"
+    return Estimate.over(growth_ratios(found, "printed"), of="matrices", beside=beside)
 
 
 def growth_over_corrected(records: Records) -> Estimate:
     """Growth of ‖W‖² over that of Eq. (8) with (1+γ)/(1−γ), for Adam at γ = 0.9."""
     found = all_norm_predictions(records, **ADAM, **PAPERS)
     corrected, early = (growth_ratios(found, law) for law in ("corrected", "early"))
-    detail = (
-        f"growth over that of the corrected law {_range(corrected)}; with 1 + 2ℓ_n, the factor of "
-        f"constant gradients, {_range(early)}"
-    )
-    return _median(corrected, detail)
+    beside = f"with 1 + 2ℓ_n, the factor of constant gradients, {span(early)}"
+    return Estimate.over(corrected, of="matrices", beside=beside)
 
 
 def error_without_memory(records: Records) -> Estimate:
     """Largest |growth over Eq. (8)'s − 1| at γ = 0 with coarse-grained v, over heads and steps."""
     found = all_norm_predictions(records, **COARSE, gamma=0.0)
-    worst = max(float(np.abs(laws.ratio("printed") - 1).max()) for laws in found)
-    detail = f"growth differs from Eq. (8)'s by at most {worst:.2g} of itself, at every step"
-    return Estimate(worst, _count(found), detail)
+    return _largest([np.abs(laws.ratio("printed") - 1) for laws in found], found)
 
 
 def error_of_recursion(records: Records) -> Estimate:
     """Largest error of the recursion over the growth, coarse-grained, over everything."""
     found = all_norm_predictions(records, **COARSE)
-    worst = max(float(laws.recursion_error().max()) for laws in found)
-    detail = f"the recursion errs by at most {worst:.2g} of the growth, at every step and head"
-    return Estimate(worst, _count(found), detail)
+    return _largest([laws.recursion_error() for laws in found], found)
 
 
 def error_of_recursion_elementwise(records: Records) -> Estimate:
@@ -74,11 +72,8 @@ def error_of_recursion_elementwise(records: Records) -> Estimate:
         np.concatenate([laws.ratio("recursion")[FROM - 1 :].ravel() for laws in some])
         for some in (found, all_norm_predictions(records, **ADAM))
     )
-    detail = (
-        f"growth over the recursion's {_range(ratios)} at n ≥ {FROM} for γ = {PAPERS_GAMMA}; "
-        f"{_range(others)} over every γ"
-    )
-    return Estimate(float(np.abs(ratios - 1).max()), _count(found), detail)
+    beside = f"growth over the recursion's {span(ratios)}, over every γ {span(others)}"
+    return _largest([np.abs(ratios - 1)], found, beside)
 
 
 def growth_over_memory(records: Records) -> Estimate:
@@ -90,30 +85,57 @@ def growth_over_memory(records: Records) -> Estimate:
         f"{np.median(ratio):.3g} for {memory_factor(gamma):.3g} at γ = {gamma}"
         for gamma, ratio in grown.items()
     ]
-    detail = (
-        f"farthest off at γ = {worst}; median growth over Eq. (8)'s {', '.join(words)}, over "
-        f"{len(share[worst])} matrices each"
+    beside = f"median growth over Eq. (8)'s {', '.join(words)}"
+    return Estimate.over(share[worst], of=f"matrices at γ = {worst}", beside=beside)
+
+
+def _largest(errors: Sequence[np.ndarray], found: Sequence[NormLaws], beside: str = "") -> Estimate:
+    """Return the largest of some errors, which rests on every step of every head."""
+    n = sum(laws.measured[1:].size for laws in found)
+    detail = f"{n:,} steps of heads" + (f"; {beside}" if beside else "")
+    return Estimate(max(float(error.max()) for error in errors), n, detail)
+
+
+# ------------------------------------------------------------- what it assumes: Figs. 8 and 9
+
+
+def ratio_of_cosines(records: Records, *, last: int) -> Estimate:
+    """abs(cos(W_N, g_n)) without qk-norm over the same with it, medians over the heads.
+
+    Args:
+        records: with and without qk-norm.
+        last: over how many gradients, the last ones, each head's median is taken.
+    """
+    with_, without = (
+        np.median(final_cosines(records, qk_norm=own)[-last:], axis=0) for own in (True, False)
     )
-    return _median(share[worst], detail)
+    beside = f"medians {np.median(with_):.2g} with qk-norm, {np.median(without):.2g} without"
+    return Estimate.over(without, with_, statistic=median_ratio, of="matrices", beside=beside)
 
 
-def _median(values: np.ndarray, detail: str) -> Estimate:
-    require_points(len(values), "matrices")
-    median, interval = median_with_interval(values)
-    return Estimate(median, len(values), detail, interval)
-
-
-def _range(values: np.ndarray) -> str:
-    return f"{values.min():.3g} to {values.max():.3g}"
-
-
-def _count(found: Sequence[NormLaws]) -> int:
-    return sum(laws.measured[1:].size for laws in found)
+def difference_of_displacements(records: Records) -> Estimate:
+    """Relative difference of the displacements with v elementwise and coarse-grained."""
+    own, coarse = (
+        query_key_displacements(records, kind) for kind in ("elementwise", "tensor_mean")
+    )
+    _, losses = records.matrix("train_loss")
+    tail = np.nanmean(losses[-20:], axis=0)
+    early = len(own) // 10
+    beside = (
+        f"{100 * relative_difference(own[early], coarse[early]):.3g} % at n = {early}; correlation "
+        f"{np.corrcoef(own[-1], coarse[-1])[0, 1]:.3f} at n = {len(own) - 1}; the mean training "
+        f"loss of the last 20 steps differs by {np.ptp(tail):.3g} of {tail.mean():.3g}"
+    )
+    ends = own[-1], coarse[-1]
+    return Estimate.over(
+        *ends, statistic=relative_difference, paired=True, of="parameters", beside=beside
+    )
 
 
 near = partial(Criterion, at_least=2 / 3, at_most=3 / 2)
 exactly = partial(Criterion, at_most=1e-3, interval=False)
 
+in_figure_8 = partial(Claim, figure="fig08", reads=("gradient_orthogonality",), whole_runs=True)
 claim = partial(Claim, figure="fig05", reads=("norm_growth",), whole_runs=True)
 derived = partial(
     claim,
@@ -142,8 +164,7 @@ CLAIMS = (
     ),
     derived(
         name="theorem-2-corrected",
-        statement="With the factor (1+γ)/(1−γ) before its integral, Eq. (8) gives the growth of "
-        "‖W‖²",
+        statement="With (1+γ)/(1−γ) before its integral, Eq. (8) gives the growth of ‖W‖²",
         criterion=near("the median growth over the law's, at λ = 0,"),
         evaluate=growth_over_corrected,
     ),
@@ -174,5 +195,29 @@ CLAIMS = (
             "farthest off,"
         ),
         evaluate=growth_over_memory,
+    ),
+    in_figure_8(
+        name="orthogonal-at-the-end",
+        reference="Appendix G, Fig. 8",
+        statement="As n tends to N, ⟨W_N, g_n⟩ vanishes with qk-norm and does not without",
+        criterion=Criterion("the ratio of the median abs(cos) at the last step", at_least=10),
+        evaluate=partial(ratio_of_cosines, last=1),
+    ),
+    in_figure_8(
+        name="assumption-1",
+        reference="Assumption 1, Fig. 8",
+        statement="With qk-norm ⟨W, g⟩ is negligible for the gradients that m remembers",
+        criterion=Criterion("the ratio of the median abs(cos) over the last 20 steps", at_least=10),
+        evaluate=partial(ratio_of_cosines, last=20),  # those of age 1 to 20, for γ = 0.9
+    ),
+    Claim(
+        name="coarse-graining-changes-little",
+        figure="fig09",
+        reference="Assumption 2, Fig. 9",
+        statement="Taking the mean of v over a query or key matrix hardly changes the trajectory",
+        criterion=Criterion("the relative difference of the displacements", at_most=0.25, unit="%"),
+        reads=("coarse_graining",),
+        evaluate=difference_of_displacements,
+        whole_runs=True,
     ),
 )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from adamct.claims.criterion import AnyCriterion, Estimate, InconclusiveError, Status
+from adamct.claims.criterion import AnyCriterion, Estimate, InconclusiveError, Status, number
 from adamct.records import Records
 
 Kind = Literal["paper", "extension"]
@@ -50,7 +50,8 @@ class Verdict(BaseModel):
         statistic: ``None`` where the records cannot decide.
         interval: 95 %, where the statistic has one.
         n: how many points or steps it rests on.
-        detail: the numbers in words.
+        unit: of the statistic; where it begins with %, both are shown in percent.
+        detail: what it rests on in words, and the numbers that stand beside it.
         scale: of the runs; ``"theory"`` without any.
     """
 
@@ -64,9 +65,10 @@ class Verdict(BaseModel):
     criterion: str
     reads: tuple[str, ...]
     status: Status
-    statistic: int | float | None
-    interval: tuple[float, float] | None
+    statistic: int | float | None = None
+    interval: tuple[float, float] | None = None
     n: int
+    unit: str = ""
     detail: str
     scale: str
     seeds: tuple[int, ...]
@@ -76,32 +78,40 @@ class Verdict(BaseModel):
     def as_text(self, width: int = 96) -> str:
         """Return a paragraph for the terminal."""
         head = f"{self.status.upper():<15} {self.statement} ({self.reference})"
+        found = f"{self.estimate}: {self.detail}" if self.estimate else self.detail
         indent = " " * 16
         return "\n".join(
             textwrap.fill(text, width, initial_indent=first, subsequent_indent=indent)
             for text, first in (
                 (head, ""),
-                (self.detail, indent),
+                (found, indent),
                 (f"criterion: {self.criterion}", indent),
             )
+        )
+
+    @property
+    def estimate(self) -> str:
+        """The statistic with its interval and its unit, in words; empty without one."""
+        if self.statistic is None:
+            return ""
+        ends = ", ".join(number(end, self.unit) for end in self.interval or ())
+        return (
+            f"{number(self.statistic, self.unit)}{f' [{ends}]' if ends else ''} {self.unit}".strip()
         )
 
 
 def judge(claim: Claim, records: Records) -> Verdict:
     """Evaluate a claim on the records that it reads."""
     own = records.of(*claim.reads)
+    said = ("name", "figure", "kind", "reference", "statement", "reads")
 
     def distinct(column: str) -> tuple[Any, ...]:
         return tuple(sorted(set(own.runs[column].tolist()))) if claim.reads else ()
 
     return Verdict(
-        name=claim.name,
-        figure=claim.figure,
-        kind=claim.kind,
-        reference=claim.reference,
-        statement=claim.statement,
+        **{field: getattr(claim, field) for field in said},
         criterion=str(claim.criterion),
-        reads=claim.reads,
+        unit=claim.criterion.unit,
         scale="".join(distinct("scale")) or "theory",
         seeds=distinct("seed"),
         corpora=distinct("corpus"),
@@ -115,11 +125,12 @@ def _judged(claim: Claim, records: Records) -> dict[str, Any]:
         if claim.whole_runs:
             _require_whole(records)
         found = claim.evaluate(records)
+        if found.undefined:
+            raise InconclusiveError("not a number: a value is missing or infinite", found.n)
     except InconclusiveError as error:
-        unknown = {"statistic": None, "interval": None}
-        return {"status": "inconclusive", **unknown, "n": error.n, "detail": str(error)}
-    numbers = {"statistic": found.statistic, "interval": found.interval, "n": found.n}
-    return {"status": claim.criterion.decide(found), **numbers, "detail": found.detail}
+        return {"status": "inconclusive", "n": error.n, "detail": str(error)}
+    numbers = {name: getattr(found, name) for name in ("statistic", "interval", "n", "detail")}
+    return {"status": claim.criterion.decide(found), **numbers}
 
 
 def _require_whole(records: Records) -> None:
