@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from adamct.plotting.registry import figure_files
-from adamct.report import collect, document, page
+from adamct.report import document, page
 
 FIGURES = {name: figure_files()[name] for name in ("fig2", "fig3", "figE1", "figE4")}
 
@@ -22,7 +22,7 @@ def png(width=1540, height=800):
     rows = zlib.compress((b"\0" + b"\xff" * width) * height)
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"".join(
-        [collect.PNG, chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")]
+        [page.PNG, chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")]
     )
 
 
@@ -108,7 +108,7 @@ def report(tmp_path):
     """Return a function that renders what was left in the folder."""
 
     def report(*, scale="laptop", ambiguities="| # | open |\n|---|---|\n| 1 | seeds |", **changes):
-        shown = collect.read_figures(tmp_path, FIGURES.values(), scale=scale)
+        shown = page.read_figures(tmp_path, FIGURES, scale=scale)
         changes = {"versions": {"Python": "3.11.7"}, **changes}
         html = document.to_html(ambiguities)
         return page.render_page(shown, FIGURES, scale=scale, ambiguities=html, **changes)

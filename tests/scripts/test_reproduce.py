@@ -20,7 +20,7 @@ from adamct.plotting.registry import (
 )
 from adamct.plotting.source import Source
 from adamct.report import make
-from adamct.report.collect import Times
+from adamct.report.page import Times
 from adamct.tracking.mode import TrackingError
 
 ROOT = Path(__file__).parents[2]

@@ -182,7 +182,7 @@ def script(name: str, *arguments: str) -> bool:
 
 def write_times(arguments: argparse.Namespace, took: dict[str, float]) -> None:
     """Write what each step took, in seconds, to ``times.json`` among the pictures."""
-    from adamct.report.collect import TIMES, Times
+    from adamct.report.page import TIMES, Times
 
     times = Times(
         records=arguments.records,
