@@ -60,7 +60,7 @@ def draw(records: Records) -> Figure:
         axes.fill_between(n, laws.early[:, head], laws.corrected[:, head], **BAND)
         for law, look in LOOKS.items():
             axes.plot(n, getattr(laws, law)[:, head], **look)
-        axes.set_title(f"matrix {head + 1}", fontsize=7.5, pad=2)
+        axes.set_title(f"matrix {head + 1}", loc="center", fontsize=7.5, pad=2)
     for axes in np.atleast_2d(grid)[-1]:
         axes.set_xlabel("step $n$")
     for row in np.atleast_2d(grid):

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from adamct.analysis.grids import best_points, run_scores
 from adamct.plotting import sweep_panels
-from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("kadam_cifar10",)
@@ -30,22 +29,9 @@ ALT = (
 def draw(records: Records) -> Figure:
     """Draw the best test accuracy over the sweep against k, a panel per kind of weight decay."""
     best = best_points(run_scores(records.of(READS[0]), "accuracy"))
-    figure = Figure(figsize=(TEXT_WIDTH, 3.2))
     within = sweep_panels.contenders_range(best, "accuracy")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, decoupled, title in zip(
-        panels,
-        (True, False),
-        ("(a) decoupled weight decay", "(b) coupled weight decay"),
-        strict=True,
-    ):
-        own = best[best.decoupled == decoupled]
-        sweep_panels.best_against_k(axes, own, "accuracy", within=within)
-        axes.set_title(title, loc="left")
-    panels[1].set_ylabel("")
-    handles = sweep_panels.legend_handles(best)
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    return figure
+    titles = ("(a) decoupled weight decay", "(b) coupled weight decay")
+    return sweep_panels.accuracy_by_decay(best, titles, within)
 
 
 def table(records: Records) -> pd.DataFrame:

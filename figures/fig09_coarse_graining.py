@@ -53,5 +53,5 @@ def draw(records: Records) -> Figure:
         xlim=(-limit, limit),
         ylim=(-limit, limit),
     )
-    ends.set_title(f"(b) {moved.shape[1]} such parameters, at $n={n[-1]}$", loc="left")
+    ends.set_title(f"(b) {moved.shape[1]} such parameters, at $n={n[-1]}$")
     return figure

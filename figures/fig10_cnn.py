@@ -68,7 +68,7 @@ def draw(records: Records) -> Figure:
     total = sum(layer.n_parameters for layer in layers)
     operations = (_operation(model.get_submodule(layer.name)) for layer in layers)
     said = ", ".join(dict.fromkeys(filter(None, operations)))
-    axes.set_title(f"{total:,} parameters; {said}", loc="left")
+    axes.set_title(f"{total:,} parameters; {said}")
     axes.set(xlim=(-1, x), ylim=(-52, 26))
     axes.axis("off")
     return figure

@@ -27,5 +27,5 @@ def draw(records: Records) -> Figure:
     axes = figure.add_subplot()
     own = records.of(READS[0])
     panels.max_update_curves(axes, own.where(own.runs[own.runs.C > 0]), bounds_every=4)
-    axes.set_title("max-update in $\\mathcal{B}_+$ and its bounds", loc="left")
+    axes.set_title("max-update in $\\mathcal{B}_+$ and its bounds")
     return figure

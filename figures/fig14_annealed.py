@@ -51,13 +51,13 @@ def draw(records: Records) -> Figure:
     figure = Figure(figsize=(TEXT_WIDTH, 5.2))
     axes = figure.subplots(2, 2)
     max_updates(axes[0, 0], unstable, scaled=True)
-    axes[0, 0].set_title("(a) max-update times the annealed rate", loc="left")
+    axes[0, 0].set_title("(a) max-update times the annealed rate")
     max_updates(axes[0, 1], unstable, scaled=False)
-    axes[0, 1].set_title("(b) max-update itself", loc="left")
+    axes[0, 1].set_title("(b) max-update itself")
     losses_against_n(axes[1, 0], unstable, reference)
-    axes[1, 0].set_title("(c) test loss, annealed", loc="left")
+    axes[1, 0].set_title("(c) test loss, annealed")
     best(axes[1, 1], unstable, reference)
-    axes[1, 1].set_title("(d) best test loss", loc="left")
+    axes[1, 1].set_title("(d) best test loss")
     # Below: among the points its markers would read as measurements.
     figure.legend(
         *axes[1, 1].get_legend_handles_labels(), loc="outside lower center", ncols=3, title="(c, d)"

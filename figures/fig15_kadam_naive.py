@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from adamct.analysis.grids import best_points, run_scores
 from adamct.plotting import sweep_panels
-from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("kadam_cifar10",)
@@ -26,18 +25,5 @@ ALT = (
 def draw(records: Records) -> Figure:
     """Draw the best test accuracy against k over its whole range, the naive strategy included."""
     best = best_points(run_scores(records.of(READS[0]), "accuracy"))
-    figure = Figure(figsize=(TEXT_WIDTH, 3.2))
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, decoupled, title in zip(
-        panels,
-        (True, False),
-        ("(a) decoupled", "(b) coupled"),
-        strict=True,
-    ):
-        sweep_panels.best_against_k(axes, best[best.decoupled == decoupled], "accuracy")
-        axes.set_title(f"{title} weight decay", loc="left")
-        axes.set_ylim(0, 1)
-    panels[1].set_ylabel("")
-    handles = sweep_panels.legend_handles(best)
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    return figure
+    titles = ("(a) decoupled weight decay", "(b) coupled weight decay")
+    return sweep_panels.accuracy_by_decay(best, titles, within=(0, 1))

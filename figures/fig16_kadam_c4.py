@@ -31,14 +31,12 @@ def draw(records: Records) -> Figure:
     best = best_points(run_scores(records.of(READS[0]), "loss"))
     figure = Figure(figsize=(TEXT_WIDTH, 3.0))
     near, whole = figure.subplots(1, 2)
-    sweep_panels.best_against_k(
-        near, best, "loss", within=sweep_panels.contenders_range(best, "loss")
-    )
+    within = sweep_panels.contenders_range(best, "loss")
+    sweep_panels.best_against_k(near, best, "loss", within=within)
     sweep_panels.best_against_k(whole, best, "loss")
-    near.set_title("(a) best test loss", loc="left")
-    whole.set_title("(b) zoomed out", loc="left")
-    handles = sweep_panels.legend_handles(best, adam="AdamW")
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    near.set_title("(a) best test loss")
+    whole.set_title("(b) zoomed out")
+    sweep_panels.add_legend(figure, best, adam="AdamW")
     return figure
 
 

@@ -65,16 +65,16 @@ def maps(figure: SubFigure, runs: pd.DataFrame) -> None:
     """Draw the four maps on axes of 1 − β and 1 − γ, near (1, 1) at the upper right."""
     axes = figure.subplots(2, 2, sharex=True, sharey=True)
     plane.heat_map(axes[0, 0], runs, "share", SHARES)
-    axes[0, 0].set_title("(a) measured: share of growing steps", loc="left")
+    axes[0, 0].set_title("(a) measured: share of growing steps")
     plane.heat_map(axes[0, 1], runs, "slope", RATES)
-    axes[0, 1].set_title("(b) measured: median slope", loc="left")
+    axes[0, 1].set_title("(b) measured: median slope")
     diverged = runs[runs.status == "diverged"]
     for panel in axes[0]:
         panel.plot(1 - diverged.beta, 1 - diverged.gamma, label="diverged", **DIVERGED)
     plane.everywhere(axes[1, 0], growth_rate, RATES)
-    axes[1, 0].set_title("(c) the paper's rate, $|C|/2$", loc="left")
+    axes[1, 0].set_title("(c) the paper's rate, $|C|/2$")
     plane.everywhere(axes[1, 1], discrete_growth_rate, RATES)
-    axes[1, 1].set_title(r"(d) the exact rate, $\ln\gamma-\frac{1}{2}\ln\beta$", loc="left")
+    axes[1, 1].set_title(r"(d) the exact rate, $\ln\gamma-\frac{1}{2}\ln\beta$")
     for panel in axes.flat:
         plane.near_one(panel)
         plane.boundaries(panel, 1 - np.geomspace(1e-4, 0.999, 300), distances=True)
@@ -96,7 +96,7 @@ def strip(figure: SubFigure, runs: pd.DataFrame) -> None:
     plane.boundaries(square, beta)
     square.plot(runs.beta, runs.gamma, **MEASURED)
     square.set(xlabel=r"$\beta$", ylabel=r"$\gamma$", xlim=(0, 1), ylim=(0, 1))
-    square.set_title("(e) pairs in and beyond the strip", loc="left")
+    square.set_title("(e) pairs in and beyond the strip")
     rows = runs.index.to_numpy()
     limit = np.asarray(discrete_max_update_limit(runs.beta, runs.gamma))
     bounded = np.isfinite(limit)
@@ -106,7 +106,7 @@ def strip(figure: SubFigure, runs: pd.DataFrame) -> None:
     style.plain_log(updates.xaxis)
     for row in rows[~bounded]:
         updates.text(1, row, r"$\infty$", transform=updates.get_yaxis_transform(), va="center")
-    updates.set_title(r"(f) against $D_\infty$", loc="left")
+    updates.set_title(r"(f) against $D_\infty$")
     rates.plot(runs.slope, rows, **MEASURED)
     rates.plot(runs.exact_rate, rows, **TICK)
     rates.plot(runs.paper_rate, rows, label="paper's rate", **OPEN)
@@ -114,7 +114,7 @@ def strip(figure: SubFigure, runs: pd.DataFrame) -> None:
     rates.xaxis.set_major_locator(FixedLocator([-0.1, -0.01, 0, 0.01, 0.1, 1, 10]))
     rates.xaxis.set_major_formatter(style.plain_numbers())
     rates.set_xlabel("median slope per step")
-    rates.set_title("(g) against both rates", loc="left")
+    rates.set_title("(g) against both rates")
     updates.set_yticks(rows, [f"({run.beta:g}, {run.gamma:g})" for run in runs.itertuples()])
     rates.set_yticks(rows, [])
     for panel in (updates, rates):

@@ -69,7 +69,7 @@ def draw(records: Records) -> Figure:
         xlabel=r"$\gamma$",
         ylabel=rf"growth of $\|W\|^2$ over Eq. (8)'s at $n={n_steps}$",
     )
-    axes.set_title("(a) early growth", loc="left")
+    axes.set_title("(a) early growth")
     axes.legend()
     rest = _finished(records.of(READS[1]), "run_id")
     for run in rest.runs.itertuples():
@@ -82,7 +82,7 @@ def draw(records: Records) -> Figure:
     )
     decay = rest.runs.weight_decay.iloc[0]
     balance.legend(loc="center")
-    balance.set_title(rf"(b) in equilibrium, $\lambda={decay:g}$", loc="left")
+    balance.set_title(rf"(b) in equilibrium, $\lambda={decay:g}$")
     _draw_directions(speed, angle, _finished(records.of(READS[2]), "seed"))
     handles, labels = speed.get_legend_handles_labels()
     place: dict[str, Any] = {"loc": "outside lower center", "ncols": len(handles)}
@@ -112,9 +112,9 @@ def _draw_directions(speed: Axes, angle: Axes, records: Records) -> None:
     speed.set(yscale="log", xlabel="step $n$", ylabel=r"speed of $\hat W$ under Adam over …")
     speed.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
     speed.minorticks_off()
-    speed.set_title(r"(c) how fast $\hat W$ turns", loc="left")
+    speed.set_title(r"(c) how fast $\hat W$ turns")
     angle.set(xlabel="step $n$", ylabel="angle between the two, degrees", ylim=(0, 100))
-    angle.set_title(r"(d) directions $\hat W$ under Adam and …", loc="left")
+    angle.set_title(r"(d) directions $\hat W$ under Adam and …")
 
 
 def _draw_balance(axes: Axes, records: Records, run: Any) -> None:

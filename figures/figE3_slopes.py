@@ -47,12 +47,12 @@ def draw(records: Records) -> Figure:
     figure = Figure(figsize=(TEXT_WIDTH, 5.6))
     axes = figure.subplots(2, 2)
     parity(axes[0, 0], slopes, at)
-    axes[0, 0].set_title("(a) parity", loc="left")
+    axes[0, 0].set_title("(a) parity")
     median_errors(axes[0, 1], slopes)
-    axes[0, 1].set_title(f"(b) median error, points with $C<{CLEARLY_UNSTABLE}$", loc="left")
+    axes[0, 1].set_title(f"(b) median error, points with $C<{CLEARLY_UNSTABLE}$")
     for panel, letter, (state, table) in zip(axes[1], "cd", slopes.items(), strict=True):
         relative_errors(panel, table, STATES[state])
-        panel.set_title(f"({letter}) relative error, {state} state", loc="left")
+        panel.set_title(f"({letter}) relative error, {state} state")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 

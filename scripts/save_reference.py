@@ -105,13 +105,14 @@ def show(scale: str, folder: Path) -> None:
     """Draw the figures whose records are all there, in moderate size, and write the verdicts."""
     from adamct import files
     from adamct.plotting.render import draw_picture
-    from adamct.plotting.source import covered_figures, judge_all, reference_source
+    from adamct.plotting.source import judge_all, reference_source
     from adamct.records.archive import VERDICTS
     from adamct.report.summary import to_markdown
 
     source = reference_source(scale, folder)
-    for name, path in covered_figures(source).items():
-        draw_picture(name, source, folder / scale / f"{path.stem}.png")
+    for name, path in figure_files().items():
+        if source.holds(reads(path)):
+            draw_picture(name, source, folder / scale / f"{path.stem}.png")
     files.replace(folder / scale / VERDICTS, to_markdown(judge_all(source), scale))
 
 

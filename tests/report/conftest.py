@@ -21,9 +21,7 @@ def png(width=1540, height=800):
 
     rows = zlib.compress((b"\0" + b"\xff" * width) * height)
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"".join(
-        [page.PNG, chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")]
-    )
+    return b"".join([page.PNG, chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")])
 
 
 def verdict(name, **changes):

@@ -16,28 +16,25 @@ from adamct.plotting.style import LABELS, Coordinate, colourbar, colours_by
 from adamct.records import Records
 
 
-def generalization(figure: Figure, records: Records, *, by: Coordinate = "C") -> None:
-    """Fill a figure with the three panels.
+def generalization(records: Records, *, by: Coordinate = "C") -> Figure:
+    """Draw the three panels.
 
     Args:
-        figure: empty.
         records: one experiment's, with the test loss.
         by: what tells the runs apart: C, or β where C is the same for all.
     """
-    grid = figure.add_gridspec(2, 2, height_ratios=(1.25, 1), width_ratios=(1.5, 1))
-    curves = figure.add_subplot(grid[0, :])
+    figure, (curves, best, chosen) = panels.one_above_two()
     loss_curves(curves, records, by=by)
     on = "" if by == "C" else rf" on the level curve $C={records.runs.C.iloc[0]:.3f}$"
     n_seeds = records.runs.seed.nunique()
     spread = "" if n_seeds == 1 else f": mean and range of {n_seeds} seeds"
-    curves.set_title(f"(a) test loss{on}{spread}", loc="left")
-    best = figure.add_subplot(grid[1, 0])
+    curves.set_title(f"(a) test loss{on}{spread}")
     draw_best_losses(best, records, by=by)
-    best.set_title("(b) best test loss", loc="left")
-    chosen = figure.add_subplot(grid[1, 1])
+    best.set_title("(b) best test loss")
     panels.points(chosen, records, by=by)
     beta = records.runs.beta
-    chosen.set_title(rf"(c) the points, $\beta={beta.min():.3f}$ to ${beta.max():.3f}$", loc="left")
+    chosen.set_title(rf"(c) the points, $\beta={beta.min():.3f}$ to ${beta.max():.3f}$")
+    return figure
 
 
 def loss_curves(axes: Axes, records: Records, *, by: Coordinate) -> None:

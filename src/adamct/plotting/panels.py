@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from adamct.analysis.growth import slope_table
@@ -15,6 +15,7 @@ from adamct.plotting import plane
 from adamct.plotting.style import (
     EXACT,
     PAPER,
+    TEXT_WIDTH,
     Coordinate,
     colourbar,
     colours_by,
@@ -29,6 +30,13 @@ PAIR: tuple[dict[str, Any], ...] = (
     {"color": "0.2", "linewidth": 1.0},
     {"color": "#c1121f", "linewidth": 1.2, "linestyle": "--"},
 )
+
+
+def one_above_two() -> tuple[Figure, list[Axes]]:
+    """Return a figure of a wide panel above two, and the panels."""
+    figure = Figure(figsize=(TEXT_WIDTH, 5.4))
+    axes = figure.subplot_mosaic("aa;bc", height_ratios=(1.25, 1), width_ratios=(1.5, 1))
+    return figure, list(axes.values())
 
 
 def paired_paths(

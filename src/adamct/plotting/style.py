@@ -42,6 +42,7 @@ RC: Any = {
     "savefig.dpi": 220,
     "font.size": 8.5,
     "axes.titlesize": 9,
+    "axes.titlelocation": "left",
     "axes.labelsize": 8.5,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from adamct.analysis.grids import ADAM, Metric, best_points, by_point, name, run_scores
+from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 ADAM_COLOUR = "#c1121f"  # the paper draws k = 1 in red
@@ -23,6 +25,26 @@ COLOURS = {
     "normalization_layer": "#0f9fa6",
 }
 LABELS: dict[Metric, str] = {"accuracy": "best test accuracy", "loss": "best test loss (nats)"}
+
+
+def accuracy_by_decay(
+    best: pd.DataFrame, titles: tuple[str, str], within: tuple[float, float]
+) -> Figure:
+    """Draw the best test accuracy against k, a panel per kind of weight decay: decoupled, coupled.
+
+    Args:
+        best: of :func:`~adamct.analysis.grids.best_points`.
+        titles: of the two panels.
+        within: the axis to be shown.
+    """
+    figure = Figure(figsize=(TEXT_WIDTH, 3.2))
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, decoupled, title in zip(panels, (True, False), titles, strict=True):
+        best_against_k(axes, best[best.decoupled == decoupled], "accuracy", within=within)
+        axes.set_title(title)
+        axes.label_outer()
+    add_legend(figure, best)
+    return figure
 
 
 def best_against_k(
@@ -93,10 +115,10 @@ def best_against_lr(axes: Axes, records: Records, metric: Metric) -> None:
     axes.set(xscale="log", xlabel=r"learning rate $\eta$", ylabel=LABELS[metric])
 
 
-def legend_handles(best: pd.DataFrame, *, adam: str = "Adam") -> list[Line2D]:
-    """Return the legend of :func:`best_against_k`; ``adam``: what k = 1 is called."""
+def add_legend(figure: Figure, best: pd.DataFrame, *, adam: str = "Adam") -> None:
+    """Add the legend of :func:`best_against_k`; ``adam``: what k = 1 is called."""
     point: dict[str, Any] = {"marker": "o", "linestyle": ""}
-    return [
+    handles = [
         Line2D([], [], color=ADAM_COLOUR, **point, label=f"{adam} ($k=1$)"),
         *(
             Line2D([], [], color=COLOURS[strategy], marker="o", label=strategy.replace("_", " "))
@@ -104,6 +126,7 @@ def legend_handles(best: pd.DataFrame, *, adam: str = "Adam") -> list[Line2D]:
         ),
         Line2D([], [], color="0.3", markerfacecolor="white", **point, label="at the grid's edge"),
     ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
 def contenders_range(best: pd.DataFrame, metric: Metric) -> tuple[float, float]:

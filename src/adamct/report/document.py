@@ -14,8 +14,12 @@ from markupsafe import Markup
 from adamct.report.format import formula
 
 ROLES = {
-    **{"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row"},
-    **{"th": "columnheader", "td": "cell"},
+    "table": "table",
+    "thead": "rowgroup",
+    "tbody": "rowgroup",
+    "tr": "row",
+    "th": "columnheader",
+    "td": "cell",
 }
 
 
