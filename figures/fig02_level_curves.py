@@ -11,7 +11,7 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
 from adamct.plotting import plane
-from adamct.plotting.style import TEXT_WIDTH, stability_colormap
+from adamct.plotting.style import STABILITY, TEXT_WIDTH
 from adamct.records import Records
 from adamct.theory import Curve, level_curve, normal_curve
 
@@ -36,7 +36,7 @@ LEVELS_NEAR_ONE = (-0.1, -0.01, -0.001, 0.001, 0.01, 0.1, 1)
 NORMAL_CURVES = {(0.999, 0.9): 1.4, (0.95, 0.9): 1.4}
 NORMAL_CURVES |= {(0.3, 0.3): 0.6, (0.5, 0.5): 0.6, (0.7, 0.7): 0.6}
 NORMAL: dict[str, Any] = {"color": "#d1342b", "linestyle": (0, (4, 2))}
-COLOURS = ScalarMappable(SymLogNorm(1e-3, linscale=0.3, vmin=-10, vmax=10), stability_colormap())
+COLOURS = ScalarMappable(SymLogNorm(1e-3, linscale=0.3, vmin=-10, vmax=10), STABILITY)
 
 
 def draw(records: Records) -> Figure:

@@ -30,8 +30,7 @@ def draw(records: Records) -> Figure:
     """Draw the best test accuracy over the sweep against k, a panel per kind of weight decay."""
     best = best_points(run_scores(records.of(READS[0]), "accuracy"))
     within = sweep_panels.contenders_range(best, "accuracy")
-    titles = ("(a) decoupled weight decay", "(b) coupled weight decay")
-    return sweep_panels.accuracy_by_decay(best, titles, within)
+    return sweep_panels.accuracy_by_decay(best, within)
 
 
 def table(records: Records) -> pd.DataFrame:

@@ -25,5 +25,4 @@ ALT = (
 def draw(records: Records) -> Figure:
     """Draw the best test accuracy against k over its whole range, the naive strategy included."""
     best = best_points(run_scores(records.of(READS[0]), "accuracy"))
-    titles = ("(a) decoupled weight decay", "(b) coupled weight decay")
-    return sweep_panels.accuracy_by_decay(best, titles, within=(0, 1))
+    return sweep_panels.accuracy_by_decay(best, within=(0, 1))

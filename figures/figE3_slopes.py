@@ -72,8 +72,7 @@ def parity(axes: Axes, slopes: dict[str, pd.DataFrame], at: int) -> None:
         for theory, (name, look) in THEORIES.items():
             marks: dict[str, Any] = {"marker": STATES[state], "label": f"{name}, {state}", **look}
             axes.scatter(table[theory], table.slope, s=13, **marks)
-        outside = table[(table.slope - 0.38 * top).abs() > 0.68 * top]
-        mark_outside(axes, outside.exact, outside.slope)
+        mark_outside(axes, table.exact, table.slope)
     axes.set(xlabel="predicted slope", ylabel=rf"slope of $\ln\|u_n\|_\infty$ at $n={at}$")
 
 

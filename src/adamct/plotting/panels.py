@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
 from adamct.analysis.growth import slope_table
 from adamct.plotting import plane
@@ -19,7 +20,6 @@ from adamct.plotting.style import (
     Coordinate,
     colourbar,
     colours_by,
-    stability_colours,
 )
 from adamct.records import Records
 from adamct.theory import discrete_max_update_bound, max_update_bound
@@ -79,7 +79,7 @@ def max_update_curves(axes: Axes, records: Records, *, bounds_every: int = 1) ->
         bounds_every: draw the bounds of every so many points only, so that they stay readable.
     """
     runs = records.runs.sort_values("C", ascending=False)
-    colours = stability_colours(runs.C.to_numpy())
+    colours = colours_by("C", runs)
     n = np.unique(np.geomspace(1, runs.n_steps.max(), 300).astype(int)) - 1
     for position, run in enumerate(runs.itertuples()):
         colour = colours.to_rgba(run.C)
@@ -92,7 +92,7 @@ def max_update_curves(axes: Axes, records: Records, *, bounds_every: int = 1) ->
         axes.plot(steps, values, color=colour, linewidth=0.7, zorder=2)
     axes.set(yscale="log", xlabel="step $n$", ylabel=r"max-update $\|u_n\|_\infty$")
     axes.set_xlim(0, runs.n_steps.max())
-    colourbar(axes.figure, axes, "C", runs.C.to_numpy())
+    colourbar(axes.figure, axes, "C", runs)
     axes.legend(
         handles=[
             Line2D([], [], color="#444444", linewidth=0.9, label="measured"),
@@ -106,7 +106,7 @@ def max_update_curves(axes: Axes, records: Records, *, bounds_every: int = 1) ->
 def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
     """Draw the slope of ln ‖u_n‖∞ at one step against C, with the slopes of both theories."""
     runs = records.runs.sort_values("C")
-    colours = stability_colours(runs.C.to_numpy())
+    colours = colours_by("C", runs)
     table = slope_table(records.where(runs), at)
     C, slopes, exact = (table[name].to_numpy() for name in ("C", "slope", "exact"))
     axes.axvline(0, color="0.85", linewidth=0.8, zorder=0)
@@ -116,8 +116,7 @@ def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
     axes.scatter(C, slopes, c=colours.to_rgba(C), s=11, zorder=3, label="measured")
     span = float(np.nanmax(exact)) or 1e-3
     axes.set_ylim(-0.6 * span, 1.45 * span)
-    outside = np.flatnonzero(np.abs(slopes - 0.425 * span) > 1.025 * span)
-    mark_outside(axes, C[outside], slopes[outside])
+    mark_outside(axes, C, slopes)
     axes.set(
         xlabel=r"$C(\beta,\gamma)$",
         ylabel=rf"slope $\mathrm{{d}}\ln\|u_n\|_\infty/\mathrm{{d}}n$ at $n={at}$",
@@ -125,13 +124,15 @@ def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
     axes.legend(loc="upper right")
 
 
-def mark_outside(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    """Mark values beyond the axis at its edge, so that none is hidden."""
+def mark_outside(axes: Axes, x: ArrayLike, y: ArrayLike) -> bool:
+    """Mark values beyond the axis at its edge, so that none is hidden; return if there are any."""
+    x, y = np.asarray(x), np.asarray(y)
     low, high = axes.get_ylim()
-    for at, value in zip(x, y, strict=True):
-        if np.isfinite(value):
-            edge, marker = (high, "^") if value > high else (low, "v")
-            axes.plot(at, edge, marker=marker, color="0.3", clip_on=False, markersize=3.5)
+    outside = np.flatnonzero((y < low) | (y > high))
+    for at in outside:
+        edge, marker = (high, "^") if y[at] > high else (low, "v")
+        axes.plot(x[at], edge, marker=marker, color="0.3", clip_on=False, markersize=3.5)
+    return outside.size > 0
 
 
 def over_bound(
@@ -139,7 +140,7 @@ def over_bound(
 ) -> None:
     """Draw ‖u_n‖∞ over a bound against n + 1; above 1 the bound is broken."""
     runs = records.runs.sort_values(by)
-    colours = colours_by(by, runs[by].to_numpy())
+    colours = colours_by(by, runs)
     axes.axhspan(1, 2, color="#f7e3df", zorder=0)
     place: dict[str, Any] = {"xycoords": "axes fraction", "va": "top", "ha": "right", "fontsize": 7}
     axes.annotate("bound broken", (0.98, 0.97), **place)
@@ -149,17 +150,16 @@ def over_bound(
         with np.errstate(divide="ignore"):  # Eq. (5) is 0 at n = 0 where C = 0
             over = values / np.asarray(bound(n, run.beta, run.gamma))
         axes.plot(n + 1, over, linewidth=0.8, color=colours.to_rgba(getattr(run, by)))
-        mark_outside(axes, (n + 1)[over > 2], np.nan_to_num(over[over > 2]))
+        mark_outside(axes, n + 1, over)
 
 
 def points(axes: Axes, records: Records, *, by: Coordinate = "C") -> None:
     """Draw the (β, γ) of the runs, coloured, with C = 0 and the exact boundary γ² = β."""
     runs = records.runs
-    values = runs[by].to_numpy()
     pad_beta, pad_gamma = (0.08 * (runs[x].max() - runs[x].min() + 1e-3) for x in ("beta", "gamma"))
     beta = np.linspace(runs.beta.min() - pad_beta, min(1.0, runs.beta.max() + pad_beta), 300)
     plane.boundaries(axes, beta)
-    colour: Any = colours_by(by, values).to_rgba(values)
+    colour: Any = colours_by(by, runs).to_rgba(runs[by])
     axes.scatter(runs.beta, runs.gamma, c=colour, s=9, zorder=3, clip_on=False)
     axes.set(
         xlabel=r"$\beta$",

@@ -27,19 +27,17 @@ COLOURS = {
 LABELS: dict[Metric, str] = {"accuracy": "best test accuracy", "loss": "best test loss (nats)"}
 
 
-def accuracy_by_decay(
-    best: pd.DataFrame, titles: tuple[str, str], within: tuple[float, float]
-) -> Figure:
+def accuracy_by_decay(best: pd.DataFrame, within: tuple[float, float]) -> Figure:
     """Draw the best test accuracy against k, a panel per kind of weight decay: decoupled, coupled.
 
     Args:
         best: of :func:`~adamct.analysis.grids.best_points`.
-        titles: of the two panels.
         within: the axis to be shown.
     """
     figure = Figure(figsize=(TEXT_WIDTH, 3.2))
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, decoupled, title in zip(panels, (True, False), titles, strict=True):
+    titles = {True: "(a) decoupled weight decay", False: "(b) coupled weight decay"}
+    for axes, (decoupled, title) in zip(panels, titles.items(), strict=True):
         best_against_k(axes, best[best.decoupled == decoupled], "accuracy", within=within)
         axes.set_title(title)
         axes.label_outer()
