@@ -159,7 +159,7 @@ def points(axes: Axes, records: Records, *, by: Coordinate = "C") -> None:
     pad_beta, pad_gamma = (0.08 * (runs[x].max() - runs[x].min() + 1e-3) for x in ("beta", "gamma"))
     beta = np.linspace(runs.beta.min() - pad_beta, min(1.0, runs.beta.max() + pad_beta), 300)
     plane.boundaries(axes, beta)
-    colour: Any = colours_by(by, runs).to_rgba(runs[by])
+    colour: Any = colours_by(by, runs).to_rgba(runs[by].to_numpy())
     axes.scatter(runs.beta, runs.gamma, c=colour, s=9, zorder=3, clip_on=False)
     axes.set(
         xlabel=r"$\beta$",
