@@ -39,20 +39,19 @@ def draw(records: Records) -> Figure:
     unstable = records.where(runs[runs.C < 0])
     reference = records.where(runs[(runs.beta == 0.999) & (runs.gamma == 0.9)])
     figure = Figure(figsize=(TEXT_WIDTH, 5.2))
-    axes = figure.subplots(2, 2)
-    max_updates(axes[0, 0], unstable, scaled=True)
-    axes[0, 0].set_title("(a) max-update times the annealed rate")
-    max_updates(axes[0, 1], unstable, scaled=False)
-    axes[0, 1].set_title("(b) max-update itself")
-    losses_against_n(axes[1, 0], unstable, reference)
-    axes[1, 0].set_title("(c) test loss, annealed")
-    best(axes[1, 1], unstable, reference)
-    axes[1, 1].set_title("(d) best test loss")
+    a, b, c, d = figure.subplots(2, 2).flat
+    max_updates(a, unstable, scaled=True)
+    a.set_title("(a) max-update times the annealed rate")
+    max_updates(b, unstable, scaled=False)
+    b.set_title("(b) max-update itself")
+    losses_against_n(c, unstable, reference)
+    c.set_title("(c) test loss, annealed")
+    best(d, unstable, reference)
+    d.set_title("(d) best test loss")
     # Below: among the points its markers would read as measurements.
-    figure.legend(
-        *axes[1, 1].get_legend_handles_labels(), loc="outside lower center", ncols=3, title="(c, d)"
-    )
-    colourbar(figure, list(axes.flat), "C", unstable.runs)
+    handles, _ = d.get_legend_handles_labels()
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, title="(c, d)")
+    colourbar(figure, (a, b, c, d), "C", unstable.runs)
     return figure
 
 
@@ -63,9 +62,8 @@ def max_updates(axes: Axes, records: Records, *, scaled: bool) -> None:
     n, times_rate, update = annealed_updates(annealed)
     for C, values in zip(annealed.runs.C, (times_rate if scaled else update).T, strict=True):
         axes.plot(n, values, color=colours.to_rgba(C), linewidth=0.8)
-    axes.set(yscale="log", xlabel="step $n$", xlim=(0, records.runs.n_steps.max()))
-    name = r"\eta_n\|u_n\|_\infty/\eta_0" if scaled else r"\|u_n\|_\infty"
-    axes.set_ylabel(f"${name}$")
+    name = r"$\eta_n\|u_n\|_\infty/\eta_0$" if scaled else r"$\|u_n\|_\infty$"
+    axes.set(yscale="log", xlabel="step $n$", ylabel=name, xlim=(0, records.runs.n_steps.max()))
     if not scaled:
         plain_log(axes.yaxis)
 
