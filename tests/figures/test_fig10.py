@@ -7,13 +7,15 @@ from torch import nn
 
 from adamct.models import CNN
 from adamct.plotting.registry import import_file
+from adamct.plotting.style import style
 from adamct.records import join
 
 FIGURE = import_file(Path(__file__).parents[2] / "figures" / "fig10_cnn.py")
 
 
 def title():
-    return FIGURE.draw(join([])).axes[0].get_title(loc="left")
+    with style():
+        return FIGURE.draw(join([])).axes[0].get_title(loc="left")
 
 
 def changed(config):
