@@ -31,7 +31,7 @@ def draw(records: Records) -> Figure:
     """Draw (a) ‖u_n‖∞ against n, (b) its slope at n = 1000 against C, (c) the points."""
     own = records.of(READS[0])
     figure, (curves, slopes, chosen) = panels.one_above_two()
-    panels.max_update_curves(curves, own, bounds_every=4)
+    panels.max_update_curves(curves, own)
     curves.set_title("(a) max-update and its bounds")
     panels.slopes_against_C(slopes, own, at=slope_step(own.runs.n_steps.min()))
     slopes.set_title("(b) growth rate")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from adamct.plotting.panels import mark_outside, over_bound
+from adamct.plotting.panels import label_bounds, mark_outside, over_bound
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH, colourbar, colours_by, plain_log
 from adamct.records import Records
 from adamct.theory import discrete_max_update_bound as exact_bound
@@ -42,9 +42,9 @@ def draw(records: Records) -> Figure:
     whole, upper, lower = panels.values()
     max_update(whole, own)
     whole.set_title("(a) max-update and its bounds")
-    over_bound(upper, own, exact_bound, by="beta")
+    over_bound(upper, own, exact_bound)
     upper.set_title("(b) max-update over $D_n$")
-    over_bound(lower, own, max_update_bound, by="beta")
+    over_bound(lower, own, max_update_bound)
     lower.set_title("(c) max-update over Eq. (5)")
     for axes in (whole, upper, lower):
         axes.set(xscale="log", yscale="log", xlim=(1, own.runs.n_steps.max()), xlabel="$n+1$")
@@ -66,25 +66,18 @@ def max_update(axes: Axes, records: Records) -> None:
             line = bound(n, run.beta, run.gamma)
             axes.plot(n + 1, line, **{**look, "color": colours.to_rgba(run.beta)})
             top = max(top, 1.4 * float(line.max()))
-    axes.set(ylim=(0.4, top), ylabel=r"max-update $\|u_n\|_\infty$")
+    axes.set_ylim(0.4, top)
     limits = discrete_max_update_limit(some.beta, some.gamma)
     seen = limits < top
     end = np.full(len(some), runs.n_steps.max())
     look = {"marker": "<", "s": 14, "clip_on": False, "zorder": 3}
     axes.scatter(end[seen], limits[seen], c=colours.to_rgba(some.beta[seen]), **look)
     mark_outside(axes, end, limits)
-    for limit in limits[~seen]:
-        axes.annotate(f"{limit:.1f}", (end[0], top), (-6, -4), textcoords="offset points", **LABEL)
+    for value in limits[~seen]:
+        axes.annotate(f"{value:.1f}", (end[0], top), (-6, -4), textcoords="offset points", **LABEL)
     for run in runs.itertuples():
         steps, values = records.series(run.run_id, "max_update")
         axes.plot(steps + 1, values, linewidth=0.8, color=colours.to_rgba(run.beta))
-    limit_label = r"$D_\infty=1/\sqrt{1-\beta}$"
-    axes.legend(
-        handles=[
-            Line2D([], [], color="#444444", label="measured"),
-            Line2D([], [], label=r"Eq. (5), the paper's $\sqrt{n}$", **PAPER),
-            Line2D([], [], label="$D_n$, the exact bound", **EXACT),
-            Line2D([], [], color="#444444", ls="", marker="<", label=limit_label),
-        ],
-        loc="upper left",
-    )
+    label = r"$D_\infty=1/\sqrt{1-\beta}$"
+    limit = Line2D([], [], color="#444444", linestyle="", marker="<", label=label)
+    label_bounds(axes, r"Eq. (5), the paper's $\sqrt{n}$", limit)

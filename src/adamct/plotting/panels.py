@@ -15,6 +15,7 @@ from adamct.analysis.growth import slope_table
 from adamct.plotting import plane
 from adamct.plotting.style import (
     EXACT,
+    LABELS,
     PAPER,
     TEXT_WIDTH,
     Coordinate,
@@ -70,37 +71,37 @@ def paired_paths(
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
-def max_update_curves(axes: Axes, records: Records, *, bounds_every: int = 1) -> None:
+def max_update_curves(axes: Axes, records: Records) -> None:
     """Draw ‖u_n‖∞ against n, coloured by C, before Eq. (5) (dotted) and D_n (dashed).
 
-    Args:
-        axes: where.
-        records: one experiment's.
-        bounds_every: draw the bounds of every so many points only, so that they stay readable.
+    The bounds are those of every fourth point only, so that they stay readable.
     """
     runs = records.runs.sort_values("C", ascending=False)
     colours = colours_by("C", runs)
     n = np.unique(np.geomspace(1, runs.n_steps.max(), 300).astype(int)) - 1
     for position, run in enumerate(runs.itertuples()):
         colour = colours.to_rgba(run.C)
-        if position % bounds_every == 0:
+        if position % 4 == 0:
             thin = {"linewidth": 0.6, "alpha": 0.6, "color": colour, "zorder": 1}
             for bound, look in ((max_update_bound, PAPER), (discrete_max_update_bound, EXACT)):
                 with np.errstate(over="ignore"):
                     axes.plot(n, bound(n, run.beta, run.gamma), **{**look, **thin})
         steps, values = records.series(run.run_id, "max_update")
         axes.plot(steps, values, color=colour, linewidth=0.7, zorder=2)
-    axes.set(yscale="log", xlabel="step $n$", ylabel=r"max-update $\|u_n\|_\infty$")
-    axes.set_xlim(0, runs.n_steps.max())
+    axes.set(yscale="log", xlabel="step $n$", xlim=(0, runs.n_steps.max()))
     colourbar(axes.figure, axes, "C", runs)
-    axes.legend(
-        handles=[
-            Line2D([], [], color="#444444", linewidth=0.9, label="measured"),
-            Line2D([], [], linewidth=0.9, label="Eq. (5), the paper's bound", **PAPER),
-            Line2D([], [], linewidth=0.9, label="$D_n$, the exact bound", **EXACT),
-        ],
-        loc="upper left",
-    )
+    label_bounds(axes, "Eq. (5), the paper's bound")
+
+
+def label_bounds(axes: Axes, paper: str, *more: Line2D) -> None:
+    """Label the axis of ‖u_n‖∞, and what is drawn: measured, the paper's bound, and D_n."""
+    axes.set_ylabel(r"max-update $\|u_n\|_\infty$")
+    lines = [
+        Line2D([], [], color="#444444", label="measured"),
+        Line2D([], [], label=paper, **PAPER),
+        Line2D([], [], label="$D_n$, the exact bound", **EXACT),
+    ]
+    axes.legend(handles=[*lines, *more], loc="upper left")
 
 
 def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
@@ -115,12 +116,9 @@ def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
     axes.plot(C, exact, label=r"slope of $\ln D_n$ (exact)", **EXACT)
     axes.scatter(C, slopes, c=colours.to_rgba(C), s=11, zorder=3, label="measured")
     span = float(np.nanmax(exact)) or 1e-3
-    axes.set_ylim(-0.6 * span, 1.45 * span)
+    axes.set(xlabel=LABELS["C"], ylim=(-0.6 * span, 1.45 * span))
+    axes.set_ylabel(rf"slope $\mathrm{{d}}\ln\|u_n\|_\infty/\mathrm{{d}}n$ at $n={at}$")
     mark_outside(axes, C, slopes)
-    axes.set(
-        xlabel=r"$C(\beta,\gamma)$",
-        ylabel=rf"slope $\mathrm{{d}}\ln\|u_n\|_\infty/\mathrm{{d}}n$ at $n={at}$",
-    )
     axes.legend(loc="upper right")
 
 
@@ -135,12 +133,10 @@ def mark_outside(axes: Axes, x: ArrayLike, y: ArrayLike) -> bool:
     return outside.size > 0
 
 
-def over_bound(
-    axes: Axes, records: Records, bound: Callable[..., Values], *, by: Coordinate
-) -> None:
-    """Draw ‖u_n‖∞ over a bound against n + 1; above 1 the bound is broken."""
-    runs = records.runs.sort_values(by)
-    colours = colours_by(by, runs)
+def over_bound(axes: Axes, records: Records, bound: Callable[..., Values]) -> None:
+    """Draw ‖u_n‖∞ over a bound against n + 1, coloured by β; above 1 the bound is broken."""
+    runs = records.runs.sort_values("beta")
+    colours = colours_by("beta", runs)
     axes.axhspan(1, 2, color="#f7e3df", zorder=0)
     place: dict[str, Any] = {"xycoords": "axes fraction", "va": "top", "ha": "right", "fontsize": 7}
     axes.annotate("bound broken", (0.98, 0.97), **place)
@@ -149,7 +145,7 @@ def over_bound(
         n, values = records.series(run.run_id, "max_update")
         with np.errstate(divide="ignore"):  # Eq. (5) is 0 at n = 0 where C = 0
             over = values / np.asarray(bound(n, run.beta, run.gamma))
-        axes.plot(n + 1, over, linewidth=0.8, color=colours.to_rgba(getattr(run, by)))
+        axes.plot(n + 1, over, linewidth=0.8, color=colours.to_rgba(run.beta))
         mark_outside(axes, n + 1, over)
 
 
@@ -161,10 +157,6 @@ def points(axes: Axes, records: Records, *, by: Coordinate = "C") -> None:
     plane.boundaries(axes, beta)
     colour: Any = colours_by(by, runs).to_rgba(runs[by].to_numpy())
     axes.scatter(runs.beta, runs.gamma, c=colour, s=9, zorder=3, clip_on=False)
-    axes.set(
-        xlabel=r"$\beta$",
-        ylabel=r"$\gamma$",
-        xlim=(beta[0], beta[-1]),
-        ylim=(runs.gamma.min() - pad_gamma, min(1.003, runs.gamma.max() + pad_gamma)),
-    )
+    axes.set(xlabel=r"$\beta$", ylabel=r"$\gamma$", xlim=(beta[0], beta[-1]))
+    axes.set_ylim(runs.gamma.min() - pad_gamma, min(1.003, runs.gamma.max() + pad_gamma))
     axes.legend(loc="lower left" if by == "C" else "lower right")

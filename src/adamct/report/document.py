@@ -13,14 +13,8 @@ from markupsafe import Markup
 
 from adamct.report.format import formula
 
-ROLES = {
-    "table": "table",
-    "thead": "rowgroup",
-    "tbody": "rowgroup",
-    "tr": "row",
-    "th": "columnheader",
-    "td": "cell",
-}
+ROLES = {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row"}
+ROLES |= {"th": "columnheader", "td": "cell"}
 
 
 def read_body(path: Path) -> Markup:

@@ -125,8 +125,8 @@ def _read(path: Path, kind: type[AnyModel], *, remedy: str) -> AnyModel:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
-        raise ReportError(f"{path}: {where}{first['msg']}: {remedy}") from error
+        where = ".".join(map(str, first["loc"])) or "as a whole"
+        raise ReportError(f"{path}: {where}: {first['msg']}: {remedy}") from error
 
 
 def render_page(
