@@ -16,14 +16,13 @@ from collections.abc import Callable
 from functools import partial
 
 from adamct import environment, files
-from adamct.report.make import Figures, add_arguments, parse, script
+from adamct.report.make import Figures, parse, script
 from adamct.runs.exits import complain, exit_code
 
 
 def main() -> int:
     """Parse the command line, take every step in turn, and account for its time."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    add_arguments(parser)
     parser.add_argument("--launcher", default="local", help="of Hydra: local, slurm, basic")
     parser.add_argument("--report", action="store_true", help="write the report at the end")
     arguments = parse(parser)

@@ -153,9 +153,7 @@ def test_what_is_said_to_a_launcher_does_not_reach_the_records(monkeypatch):
     kept = ["seed=1", "hydra.sweeper.params.point='0,1'"]
     monkeypatch.setattr(sys, "argv", ["plot", "fig3", "--scale", "smoke", *said, *kept])
     monkeypatch.chdir(ROOT)
-    parser = argparse.ArgumentParser()
-    make.add_arguments(parser)
-    assert make.Figures(make.parse(parser)).source.overrides == tuple(kept)
+    assert make.Figures(make.parse(argparse.ArgumentParser())).source.overrides == tuple(kept)
 
 
 @pytest.mark.parametrize("name", ["plot", "reproduce"])

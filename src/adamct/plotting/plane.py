@@ -46,8 +46,9 @@ def boundaries(axes: Axes, beta: ArrayLike, *, distances: bool = False) -> None:
 
 def strip(axes: Axes, beta: ArrayLike, *, distances: bool = False) -> None:
     """Shade the strip C < 0, γ² < β, where the paper sees growth and the exact theory none."""
+    x, paper, exact = _both(np.asarray(beta), distances)
     label = r"strip: $C<0$ but $\gamma^2<\beta$"
-    axes.fill_between(*_both(np.asarray(beta), distances), zorder=1, label=label, **STRIP)
+    axes.fill_between(x, paper, exact, zorder=1, label=label, **STRIP)
 
 
 def _both(beta: np.ndarray, distances: bool) -> tuple[np.ndarray, ...]:

@@ -33,8 +33,13 @@ def add_scale(parser: argparse.ArgumentParser, default: str = "laptop") -> None:
     parser.add_argument("--scale", choices=SCALES, default=default, help=f"default: {default}")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says which figures, of which records, into which folder."""
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Ask which figures, of which records, into which folder; enter the project's folder.
+
+    Returns:
+        What the command line says: ``scale``, ``records``, ``names`` of figures, ``overrides``, in
+        ``out`` the folder of the scale, and what the parser asks for itself.
+    """
     parser.add_argument(
         "words",
         nargs="*",
@@ -49,15 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="your own runs, or those whose records are in figures/reference",
     )
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the pictures")
-
-
-def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse the command line; tell figures from overrides; enter the project's folder.
-
-    Returns:
-        What :func:`add_arguments` asks for, with ``names`` of figures, ``overrides``, and in
-        ``out`` the folder of the scale.
-    """
     arguments = parser.parse_intermixed_args()
     named = [word for word in arguments.words if "=" not in word]
     arguments.overrides = [word for word in arguments.words if "=" in word]
@@ -143,11 +139,11 @@ class Figures:
         verdicts = [verdict.model_dump() for verdict in rendered.verdicts]
         try:
             mirror_figure(tracker, rendered.scale, rendered.stem, experiments, pictures, verdicts)
-        except FileError as error:
-            warn(f"{name} is not in W&B: {error}")
-        except TrackingError as error:
-            self._in_wandb = False  # it may have taken its time to fail
-            warn(f"{name}, and what is drawn after it, is not in W&B: {error}")
+        except (FileError, TrackingError) as error:
+            # Once W&B itself has failed, which may have taken its time, nothing more is sent.
+            self._in_wandb = isinstance(error, FileError)
+            others = "" if self._in_wandb else ", and what is drawn after it,"
+            print(f"warning: {name}{others} is not in W&B: {error}", file=sys.stderr)
 
 
 def script(name: str, *arguments: str) -> bool:
@@ -165,8 +161,3 @@ def script(name: str, *arguments: str) -> bool:
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     return code == 0
-
-
-def warn(message: str) -> None:
-    """Print what went wrong and stops nothing."""
-    print(f"warning: {message}", file=sys.stderr)
