@@ -11,7 +11,7 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
 from adamct.plotting import plane
-from adamct.plotting.style import STABILITY, TEXT_WIDTH
+from adamct.plotting.style import STABILITY, TEXT_WIDTH, plain_numbers
 from adamct.records import Records
 from adamct.theory import Curve, level_curve, normal_curve
 
@@ -54,7 +54,7 @@ def draw(records: Records) -> Figure:
     corner.set_title("(b) near (1, 1)", pad=14)
     ticks = [-10, -1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10]
     bar = figure.colorbar(COLOURS, ax=(square, corner), ticks=ticks, pad=0.01, aspect=30)
-    bar.ax.set_yticklabels([signed(tick) for tick in ticks])
+    bar.ax.set_yticklabels([*map(plain_numbers(), ticks)])
     bar.ax.minorticks_off()
     bar.set_label(r"$C(\beta,\gamma)$")
     handles, _ = square.get_legend_handles_labels()
@@ -96,9 +96,4 @@ def name_levels(axes: Axes) -> None:
         else:  # at γ = 1
             place = {"xy": (1 / (1 - c), 1), "xytext": (0, 3), "ha": "center"}
         look: dict[str, Any] = {"fontsize": 6.5, "color": COLOURS.to_rgba(np.array(c))}
-        axes.annotate(signed(c), textcoords="offset points", **place, **look)
-
-
-def signed(c: float) -> str:
-    """Write a number with a true minus sign."""
-    return f"{c:g}".replace("-", "\N{MINUS SIGN}")
+        axes.annotate(plain_numbers()(c), textcoords="offset points", **place, **look)

@@ -241,7 +241,7 @@ def test_a_damaged_file_is_named_with_the_remedy(damage, message, leave, report)
 def test_not_a_number_is_a_dash(make_verdict):
     text = json.dumps(make_verdict("a", statistic=None, interval=[float("nan")] * 2))
     verdict = Verdict.model_validate(json.loads(text))
-    assert format.interval(verdict.interval) == format.number(verdict.statistic) == "–"
+    assert format.statistic(verdict) == "– [–, –]"
 
 
 def test_the_command_writes_the_page_beside_the_pictures(leave, tmp_path, capsys):

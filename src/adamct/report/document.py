@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,8 +17,8 @@ ROLES |= {"th": "columnheader", "td": "cell"}
 
 
 def read_body(path: Path) -> Markup:
-    """Return a document as HTML, without its ``# title``."""
-    return to_html(re.sub(r"\A# .*", "", path.read_text("utf-8")))
+    """Return a document as HTML, without its first line, the title."""
+    return to_html(path.read_text("utf-8").partition("\n")[2])
 
 
 def to_html(text: str, *, top: int = 2) -> Markup:

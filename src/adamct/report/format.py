@@ -38,16 +38,14 @@ def number(value: float | None) -> str:
     return text.replace("-", MINUS)
 
 
-def interval(ends: tuple[float, float] | None) -> str:
-    """Return an interval, or a dash where there is none.
+def interval(ends: tuple[float, float]) -> str:
+    """Return an interval.
 
     Example:
         >>> interval((-0.998, -0.7805))
         '[−0.998, −0.780]'
     """
-    return (
-        "–" if ends is None or any(map(math.isnan, ends)) else f"[{', '.join(map(number, ends))}]"
-    )
+    return f"[{', '.join(map(number, ends))}]"
 
 
 def duration(seconds: float) -> str:
