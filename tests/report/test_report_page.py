@@ -139,22 +139,16 @@ def test_a_result_without_a_topic_is_quoted_too(leave, report, make_verdict):
     assert "Also measured reproduced what euler-is-resolved says" in text
 
 
-def test_runs_that_figures_share_are_listed_once(leave, report, make_experiment):
+def test_the_same_runs_are_listed_once_and_others_apart(leave, report, make_experiment):
     shared = make_experiment("shared", wall_s=100.0)
     leave("fig2", experiments=[shared])
     leave("fig3", experiments=[shared, make_experiment("own", wall_s=20.0)])
+    leave("figE1", experiments=[make_experiment("shared", wall_s=0.0, run_ids_sha256="cd" * 32)])
     seen = Seen(report())
-    assert "128 runs of 2 experiments took 2 min" in seen.by_id("runs")
-    assert "Feeds Figure 2, Figure 3" in seen.by_id("run-shared-abababab")
+    assert "192 runs of 3 experiments took 2 min" in seen.by_id("runs")
+    assert "Feeds Figure 2, Figure 3 " in seen.by_id("run-shared-abababab")
+    assert "Feeds Figure E1 " in seen.by_id("run-shared-cdcdcdcd")
     assert "64 2 diverged" in seen.by_id("run-own-abababab")
-
-
-def test_figures_from_different_runs_are_told_apart(leave, report, make_experiment):
-    leave("fig2", experiments=[make_experiment("shared")])
-    leave("fig3", experiments=[make_experiment("shared", run_ids_sha256="cd" * 32)])
-    seen = Seen(report())
-    assert "Feeds Figure 2 " in seen.by_id("run-shared-abababab")
-    assert "Feeds Figure 3 " in seen.by_id("run-shared-cdcdcdcd")
 
 
 def test_hostile_text_stays_text(leave, report, make_verdict, make_experiment):

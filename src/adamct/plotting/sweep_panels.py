@@ -47,11 +47,7 @@ def accuracy_by_decay(best: pd.DataFrame, within: tuple[float, float]) -> Figure
 
 
 def best_against_k(
-    axes: Axes,
-    best: pd.DataFrame,
-    metric: Metric,
-    *,
-    within: tuple[float, float] | None = None,
+    axes: Axes, best: pd.DataFrame, metric: Metric, *, within: tuple[float, float] | None = None
 ) -> None:
     """Draw the best score against k, a line per strategy; all of them start at Adam, in red.
 
