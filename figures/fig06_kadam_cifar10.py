@@ -14,8 +14,8 @@ CAPTION = """
 Image classification with k-Adam, on CIFAR-10 at paper scale and on scikit-learn's digits, 8 × 8
 pixels, with a narrower network at the others: for each k and strategy, the best test accuracy over
 the grid of learning rates and weight decays. Red is Adam, which all strategies share at k = 1; a
-hollow point has its best cell at an end of the grid, so that a wider grid might do better. Bands
-are the range over seeds, where there are several. Points pick their cell on the very seeds that
+hollow point has its best setting at an end of the grid, so that a wider grid might do better. Bands
+are the range over seeds, where there are several. Points pick their setting on the very seeds that
 they show, which flatters them; a verdict on an advantage picks it on other seeds than it scores,
 and needs several. Decoupled weight decay (AdamW's) on the left, coupled (Adam's) on the right; the
 axis leaves out what falls far behind the best, which Figure 15 shows.
@@ -34,5 +34,5 @@ def draw(records: Records) -> Figure:
 
 
 def table(records: Records) -> pd.DataFrame:
-    """Return the best cell (η, λ) behind every point."""
+    """Return the best setting (η, λ) behind every point."""
     return sweep_panels.best_table(records.of(READS[0]), "accuracy")

@@ -13,8 +13,8 @@ CAPTION = """
 Figure 6 on an axis from 0 to 1, so that the naive strategy, which gives every level Adam's own (β,
 γ), is in view: best test accuracy of k-Adam over the grid of learning rates and weight decays,
 against k, on CIFAR-10 at paper scale and on scikit-learn's digits, 8 × 8 pixels, at the others. Red
-is Adam, hollow points have their best cell at an end of the grid, bands are the range over seeds.
-Decoupled weight decay on the left, coupled on the right.
+is Adam, hollow points have their best setting at an end of the grid, bands are the range over
+seeds. Decoupled weight decay on the left, coupled on the right.
 """
 ALT = (
     "Two panels, decoupled and coupled weight decay: best test accuracy between 0 and 1 against "
