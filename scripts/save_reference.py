@@ -27,11 +27,8 @@ def main() -> int:
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT")
     add_scale(parser)
     parser.add_argument("--out", type=Path, default=ROOT / REFERENCE, help="folder of the scales")
-    parser.add_argument(
-        "--allow-mixed",
-        action="store_true",
-        help="take runs of several commits, of another than is checked out, or of edited code",
-    )
+    mixed = "take runs of several commits, of another than is checked out, or of edited code"
+    parser.add_argument("--allow-mixed", action="store_true", help=mixed)
     arguments = parser.parse_args()
     arguments.out = arguments.out.resolve()
     os.chdir(ROOT)

@@ -1,4 +1,4 @@
-"""What ``make`` does for a figure: train what it lacks, draw it, print its verdicts, time it all.
+"""What ``make`` does for a figure: train what it lacks, draw it, print its verdicts.
 
 Nothing heavy is imported until a figure is drawn, so that a list of figures costs no time.
 """
@@ -40,19 +40,11 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
         What the command line says: ``scale``, ``records``, ``names`` of figures, ``overrides``, in
         ``out`` the folder of the scale, and what the parser asks for itself.
     """
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="figN",
-        help="figures, all of them unless some are named; Hydra overrides such as seed=1",
-    )
+    words = "figures, all of them unless some are named; Hydra overrides such as seed=1"
+    parser.add_argument("words", nargs="*", metavar="figN", help=words)
     add_scale(parser)
-    parser.add_argument(
-        "--records",
-        choices=("runs", "reference"),
-        default="runs",
-        help="your own runs, or those whose records are in figures/reference",
-    )
+    records = "your own runs, or those whose records are in figures/reference"
+    parser.add_argument("--records", choices=("runs", "reference"), default="runs", help=records)
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the pictures")
     arguments = parser.parse_intermixed_args()
     named = [word for word in arguments.words if "=" not in word]
