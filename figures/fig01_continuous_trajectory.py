@@ -56,11 +56,10 @@ def draw(records: Records) -> Figure:
         _draw_error(errors, rates, run, color=f"C{3 + i}", linestyle=":", label=label)
     given = rf"given the gradients of the steps, $\eta={papers.lr:g}$"
     _draw_error(errors, own, papers, "driven_gap", color="0.2", linestyle="-.", label=given)
-    errors.set(xlabel="step $n$", ylabel=r"$\|\theta(t_n)-\theta_n\|\,/\,\|\theta_n-\theta_0\|$")
-    errors.set_yscale("log")
+    errors.set(title="(b) error over all parameters", xlabel="step $n$", yscale="log")
+    errors.set_ylabel(r"$\|\theta(t_n)-\theta_n\|\,/\,\|\theta_n-\theta_0\|$")
     errors.set_yticks([0.02, 0.05, 0.1, 0.2, 0.5], ["2 %", "5 %", "10 %", "20 %", "50 %"])
     errors.minorticks_off()
-    errors.set_title("(b) error over all parameters", loc="left")
     halves[1].legend(*errors.get_legend_handles_labels(), loc="outside lower right")
     return figure
 

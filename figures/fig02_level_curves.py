@@ -11,7 +11,7 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
 from adamct.plotting import plane
-from adamct.plotting.style import TEXT_WIDTH, stability_colormap
+from adamct.plotting.style import STABILITY, TEXT_WIDTH, plain_numbers
 from adamct.records import Records
 from adamct.theory import Curve, level_curve, normal_curve
 
@@ -36,7 +36,7 @@ LEVELS_NEAR_ONE = (-0.1, -0.01, -0.001, 0.001, 0.01, 0.1, 1)
 NORMAL_CURVES = {(0.999, 0.9): 1.4, (0.95, 0.9): 1.4}
 NORMAL_CURVES |= {(0.3, 0.3): 0.6, (0.5, 0.5): 0.6, (0.7, 0.7): 0.6}
 NORMAL: dict[str, Any] = {"color": "#d1342b", "linestyle": (0, (4, 2))}
-COLOURS = ScalarMappable(SymLogNorm(1e-3, linscale=0.3, vmin=-10, vmax=10), stability_colormap())
+COLOURS = ScalarMappable(SymLogNorm(1e-3, linscale=0.3, vmin=-10, vmax=10), STABILITY)
 
 
 def draw(records: Records) -> Figure:
@@ -46,15 +46,15 @@ def draw(records: Records) -> Figure:
     beta = np.linspace(1e-3, 1 - 1e-4, 1500)
     curves(square, beta, LEVELS, distances=False)
     square.set(xlim=(0, 1), ylim=(0, 1), xlabel=r"$\beta$", ylabel=r"$\gamma$", aspect="equal")
-    square.set_title("(a) the unit square", loc="left", pad=14)
+    square.set_title("(a) the unit square", pad=14)
     name_levels(square)
     curves(corner, 1 - np.geomspace(1e-4, 0.999, 1500), LEVELS_NEAR_ONE, distances=True)
     plane.near_one(corner)
     corner.set_aspect("equal")
-    corner.set_title("(b) near (1, 1)", loc="left", pad=14)
+    corner.set_title("(b) near (1, 1)", pad=14)
     ticks = [-10, -1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10]
     bar = figure.colorbar(COLOURS, ax=(square, corner), ticks=ticks, pad=0.01, aspect=30)
-    bar.ax.set_yticklabels([signed(tick) for tick in ticks])
+    bar.ax.set_yticklabels([*map(plain_numbers(), ticks)])
     bar.ax.minorticks_off()
     bar.set_label(r"$C(\beta,\gamma)$")
     handles, _ = square.get_legend_handles_labels()
@@ -96,9 +96,4 @@ def name_levels(axes: Axes) -> None:
         else:  # at γ = 1
             place = {"xy": (1 / (1 - c), 1), "xytext": (0, 3), "ha": "center"}
         look: dict[str, Any] = {"fontsize": 6.5, "color": COLOURS.to_rgba(np.array(c))}
-        axes.annotate(signed(c), textcoords="offset points", **place, **look)
-
-
-def signed(c: float) -> str:
-    """Write a number with a true minus sign."""
-    return f"{c:g}".replace("-", "\N{MINUS SIGN}")
+        axes.annotate(plain_numbers()(c), textcoords="offset points", **place, **look)

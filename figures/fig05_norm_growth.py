@@ -28,17 +28,12 @@ ALT = (
     "curves of Eq. (8), its corrected form and the recursion."
 )
 
+FACTOR = r"$\frac{1+\gamma}{1-\gamma}$"
 LOOKS: dict[str, dict[str, Any]] = {
-    "measured": {"color": "C0", "linestyle": "-", "linewidth": 1.4},
-    "printed": {"color": "C1", "linestyle": "--", "linewidth": 1.1},
-    "corrected": {"color": "0.35", "linestyle": ":", "linewidth": 1.2},
-    "recursion": {"color": "#1b1b1b", "linestyle": "-", "linewidth": 0.6},
-}
-LABELS = {
-    "measured": "measured",
-    "printed": "Eq. (8)",
-    "corrected": r"Eq. (8) with $\frac{1+\gamma}{1-\gamma}$",
-    "recursion": "recursion",
+    "measured": {"color": "C0", "ls": "-", "lw": 1.4, "label": "measured"},
+    "printed": {"color": "C1", "ls": "--", "lw": 1.1, "label": "Eq. (8)"},
+    "corrected": {"color": "0.35", "ls": ":", "lw": 1.2, "label": f"Eq. (8) with {FACTOR}"},
+    "recursion": {"color": "#1b1b1b", "ls": "-", "lw": 0.6, "label": "recursion"},
 }
 BAND: dict[str, Any] = {"color": "0.35", "alpha": 0.15, "linewidth": 0}
 
@@ -60,14 +55,12 @@ def draw(records: Records) -> Figure:
         axes.fill_between(n, laws.early[:, head], laws.corrected[:, head], **BAND)
         for law, look in LOOKS.items():
             axes.plot(n, getattr(laws, law)[:, head], **look)
-        axes.set_title(f"matrix {head + 1}", fontsize=7.5, pad=2)
+        axes.set_title(f"matrix {head + 1}", loc="center", fontsize=7.5, pad=2)
     for axes in np.atleast_2d(grid)[-1]:
         axes.set_xlabel("step $n$")
     for row in np.atleast_2d(grid):
         row[0].set_ylabel(r"$\|W\|^2$")
-    handles: list[Artist] = [
-        Line2D([], [], label=LABELS[law], **look) for law, look in LOOKS.items()
-    ]
-    handles.append(Patch(label=r"$1+2\ell_n$ to $\frac{1+\gamma}{1-\gamma}$", **BAND))
+    handles: list[Artist] = [Line2D([], [], **look) for look in LOOKS.values()]
+    handles.append(Patch(label=rf"$1+2\ell_n$ to {FACTOR}", **BAND))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from adamct.analysis.grids import best_points, run_scores
 from adamct.plotting import sweep_panels
-from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("kadam_cifar10",)
@@ -15,8 +14,8 @@ CAPTION = """
 Image classification with k-Adam, on CIFAR-10 at paper scale and on scikit-learn's digits, 8 × 8
 pixels, with a narrower network at the others: for each k and strategy, the best test accuracy over
 the grid of learning rates and weight decays. Red is Adam, which all strategies share at k = 1; a
-hollow point has its best cell at an end of the grid, so that a wider grid might do better. Bands
-are the range over seeds, where there are several. Points pick their cell on the very seeds that
+hollow point has its best setting at an end of the grid, so that a wider grid might do better. Bands
+are the range over seeds, where there are several. Points pick their setting on the very seeds that
 they show, which flatters them; a verdict on an advantage picks it on other seeds than it scores,
 and needs several. Decoupled weight decay (AdamW's) on the left, coupled (Adam's) on the right; the
 axis leaves out what falls far behind the best, which Figure 15 shows.
@@ -30,24 +29,10 @@ ALT = (
 def draw(records: Records) -> Figure:
     """Draw the best test accuracy over the sweep against k, a panel per kind of weight decay."""
     best = best_points(run_scores(records.of(READS[0]), "accuracy"))
-    figure = Figure(figsize=(TEXT_WIDTH, 3.2))
     within = sweep_panels.contenders_range(best, "accuracy")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, decoupled, title in zip(
-        panels,
-        (True, False),
-        ("(a) decoupled weight decay", "(b) coupled weight decay"),
-        strict=True,
-    ):
-        own = best[best.decoupled == decoupled]
-        sweep_panels.best_against_k(axes, own, "accuracy", within=within)
-        axes.set_title(title, loc="left")
-    panels[1].set_ylabel("")
-    handles = sweep_panels.legend_handles(best)
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    return figure
+    return sweep_panels.accuracy_by_decay(best, within)
 
 
 def table(records: Records) -> pd.DataFrame:
-    """Return the best cell (η, λ) behind every point."""
+    """Return the best setting (η, λ) behind every point."""
     return sweep_panels.best_table(records.of(READS[0]), "accuracy")

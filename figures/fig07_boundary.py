@@ -9,21 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from adamct.plotting.panels import mark_outside, over_bound
-from adamct.plotting.style import (
-    EXACT,
-    PAPER,
-    TEXT_WIDTH,
-    beta_colours,
-    colourbar,
-    plain_log,
-)
+from adamct.plotting.panels import label_bounds, mark_outside, over_bound
+from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH, colourbar, colours_by, plain_log
 from adamct.records import Records
-from adamct.theory import (
-    discrete_max_update_bound,
-    discrete_max_update_limit,
-    max_update_bound,
-)
+from adamct.theory import discrete_max_update_bound as exact_bound
+from adamct.theory import discrete_max_update_limit, max_update_bound
 
 READS = ("max_update_boundary",)
 CAPTION = """
@@ -48,33 +38,31 @@ def draw(records: Records) -> Figure:
     """Draw (a) ‖u_n‖∞ and the bounds, (b) ‖u_n‖∞ over D_n, (c) ‖u_n‖∞ over Eq. (5)."""
     own = records.of(*READS)
     figure = Figure(figsize=(TEXT_WIDTH, 4.4))
-    grid = figure.add_gridspec(2, 2, width_ratios=(1.25, 1))
-    whole = figure.add_subplot(grid[:, 0])
-    upper = figure.add_subplot(grid[0, 1])
-    lower = figure.add_subplot(grid[1, 1], sharex=upper)
+    panels = figure.subplot_mosaic("ab;ac", width_ratios=(1.25, 1))
+    whole, upper, lower = panels.values()
     max_update(whole, own)
-    whole.set_title("(a) max-update and its bounds", loc="left")
-    over_bound(upper, own, discrete_max_update_bound, by="beta")
-    upper.set_title("(b) max-update over $D_n$", loc="left")
-    over_bound(lower, own, max_update_bound, by="beta")
-    lower.set_title("(c) max-update over Eq. (5)", loc="left")
+    whole.set_title("(a) max-update and its bounds")
+    over_bound(upper, own, exact_bound)
+    upper.set_title("(b) max-update over $D_n$")
+    over_bound(lower, own, max_update_bound)
+    lower.set_title("(c) max-update over Eq. (5)")
     for axes in (whole, upper, lower):
         axes.set(xscale="log", yscale="log", xlim=(1, own.runs.n_steps.max()), xlabel="$n+1$")
         plain_log(axes.xaxis, axes.yaxis)
     upper.set_xlabel("")
-    colourbar(figure, (upper, lower), "beta", own.runs.beta.to_numpy())
+    colourbar(figure, (upper, lower), "beta", own.runs)
     return figure
 
 
 def max_update(axes: Axes, records: Records) -> None:
     """Draw ‖u_n‖∞ of every point, and Eq. (5), D_n and D_∞ of some."""
     runs = records.runs.sort_values("beta")
-    colours = beta_colours(runs.beta.to_numpy())
+    colours = colours_by("beta", runs)
     n = np.arange(1, runs.n_steps.max())
     some = runs.iloc[np.unique(np.linspace(0, len(runs) - 1, BOUNDS_OF).astype(int))]
     top = 0.0
     for run in some.itertuples():
-        for bound, look in ((max_update_bound, PAPER), (discrete_max_update_bound, EXACT)):
+        for bound, look in ((max_update_bound, PAPER), (exact_bound, EXACT)):
             line = bound(n, run.beta, run.gamma)
             axes.plot(n + 1, line, **{**look, "color": colours.to_rgba(run.beta)})
             top = max(top, 1.4 * float(line.max()))
@@ -84,21 +72,12 @@ def max_update(axes: Axes, records: Records) -> None:
     end = np.full(len(some), runs.n_steps.max())
     look = {"marker": "<", "s": 14, "clip_on": False, "zorder": 3}
     axes.scatter(end[seen], limits[seen], c=colours.to_rgba(some.beta[seen]), **look)
-    mark_outside(axes, end[~seen], limits[~seen])
-    for limit in limits[~seen]:
-        axes.annotate(f"{limit:.1f}", (end[0], top), (-6, -4), textcoords="offset points", **LABEL)
+    mark_outside(axes, end, limits)
+    for value in limits[~seen]:
+        axes.annotate(f"{value:.1f}", (end[0], top), (-6, -4), textcoords="offset points", **LABEL)
     for run in runs.itertuples():
         steps, values = records.series(run.run_id, "max_update")
         axes.plot(steps + 1, values, linewidth=0.8, color=colours.to_rgba(run.beta))
-    axes.set_ylabel(r"max-update $\|u_n\|_\infty$")
-    axes.legend(
-        handles=[
-            Line2D([], [], color="#444444", label="measured"),
-            Line2D([], [], label=r"Eq. (5), the paper's $\sqrt{n}$", **PAPER),
-            Line2D([], [], label="$D_n$, the exact bound", **EXACT),
-            Line2D(
-                [], [], color="#444444", ls="", marker="<", label=r"$D_\infty=1/\sqrt{1-\beta}$"
-            ),
-        ],
-        loc="upper left",
-    )
+    label = r"$D_\infty=1/\sqrt{1-\beta}$"
+    limit = Line2D([], [], color="#444444", linestyle="", marker="<", label=label)
+    label_bounds(axes, r"Eq. (5), the paper's $\sqrt{n}$", limit)

@@ -42,9 +42,8 @@ def draw(records: Records) -> Figure:
         for row, (x, values) in enumerate(((n, products), (len(n) - n, cosines))):
             grid[row][column].plot(x, values, rasterized=True, **MATRIX)
             grid[row][column].plot(x, np.median(values, axis=1), **MEDIAN)
-        grid[0][column].set_title(title, loc="left")
-        grid[0][column].set_xlabel("step $n$")
-        grid[1][column].set_xlabel("steps before the end, $N-n$")
+        grid[0][column].set(title=title, xlabel="step $n$")
+        grid[1][column].set(xlabel="steps before the end, $N-n$")
     for row, label in zip(grid, (r"|\langle W_N, g_n\rangle|", r"|\cos(W_N, g_n)|"), strict=True):
         row[0].set(ylabel=f"${label}$", yscale="log", ylim=_limits(row))
     grid[1][0].set(xscale="log")

@@ -30,11 +30,7 @@ KINDS = ("elementwise", "tensor_mean")
 def draw(records: Records) -> Figure:
     """Draw (a) 16 random parameters in both, (b) the displacements of all sampled ones."""
     own = records.of(READS[0])
-    run_ids = (
-        own.runs.drop_duplicates("query_key_second_moment")
-        .set_index("query_key_second_moment")
-        .run_id
-    )
+    run_ids = own.runs.groupby("query_key_second_moment").run_id.first()
     n, _ = own.vectors(run_ids[KINDS[0]], "query_key_sample")
     elementwise, coarse = (own.vectors(run_ids[kind], "query_key_sample")[1] for kind in KINDS)
     figure = Figure(figsize=(TEXT_WIDTH, 3.7))
@@ -47,11 +43,7 @@ def draw(records: Records) -> Figure:
     limit = 1.05 * np.abs(moved).max()
     ends.plot([-limit, limit], [-limit, limit], color="0.8", linewidth=0.8)
     ends.scatter(*moved, s=5, color="C0")
-    ends.set(
-        xlabel="displacement, $v$ elementwise",
-        ylabel="displacement, $v$ coarse-grained",
-        xlim=(-limit, limit),
-        ylim=(-limit, limit),
-    )
-    ends.set_title(f"(b) {moved.shape[1]} such parameters, at $n={n[-1]}$", loc="left")
+    ends.set(xlim=(-limit, limit), ylim=(-limit, limit))
+    ends.set(xlabel="displacement, $v$ elementwise", ylabel="displacement, $v$ coarse-grained")
+    ends.set_title(f"(b) {moved.shape[1]} such parameters, at $n={n[-1]}$")
     return figure

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -24,12 +26,10 @@ ALT = (
     "A row of coloured blocks, one per layer: three pairs of convolutions, each ending in max "
     "pooling, then three linear layers, with shapes and parameter counts."
 )
-COLOURS = {
-    "Conv2d": "#2f7fb8",
-    "BatchNorm2d": "#8fb8a8",
-    "MaxPool2d": "#d1495b",
-    "Linear": "#e0a458",
-}
+COLOURS = {"Conv2d": "#2f7fb8", "BatchNorm2d": "#8fb8a8"}
+COLOURS |= {"MaxPool2d": "#d1495b", "Linear": "#e0a458"}
+BELOW: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "top", "fontsize": 6}
+BELOW |= {"linespacing": 1.1}
 
 
 def draw(records: Records) -> Figure:
@@ -40,36 +40,24 @@ def draw(records: Records) -> Figure:
     """
     model = CNN(CNNConfig())
     layers = model.layer_table()
-    drawn = [layer for layer in layers if layer.kind in COLOURS]
     figure = Figure(figsize=(TEXT_WIDTH, 2.9))
     axes = figure.add_subplot()
     x = 0.0
-    for layer in drawn:
+    for layer in (layer for layer in layers if layer.kind in COLOURS):
         channels, *size = layer.output_shape
         height = size[0] if size else 4 * np.log2(channels)
         width = np.sqrt(channels) / 2.5 if size else 3.0
-        axes.add_patch(
-            Rectangle((x, -height / 2), width, height, color=COLOURS[layer.kind], alpha=0.85)
-        )
+        look: dict[str, Any] = {"color": COLOURS[layer.kind], "alpha": 0.85}
+        axes.add_patch(Rectangle((x, -height / 2), width, height, **look))
         text = f"{layer.name}\n{' × '.join(map(str, layer.output_shape))}"
         if layer.n_parameters:
             text += f"\n{layer.n_parameters:,}"
-        axes.text(
-            x + width / 2,
-            -25,
-            text,
-            rotation=90,
-            ha="center",
-            va="top",
-            fontsize=6,
-            linespacing=1.1,
-        )
+        axes.text(x + width / 2, -25, text, **BELOW)
         x += max(width, 4.2) + 1.2
     total = sum(layer.n_parameters for layer in layers)
     operations = (_operation(model.get_submodule(layer.name)) for layer in layers)
     said = ", ".join(dict.fromkeys(filter(None, operations)))
-    axes.set_title(f"{total:,} parameters; {said}", loc="left")
-    axes.set(xlim=(-1, x), ylim=(-52, 26))
+    axes.set(title=f"{total:,} parameters; {said}", xlim=(-1, x), ylim=(-52, 26))
     axes.axis("off")
     return figure
 

@@ -26,6 +26,6 @@ def draw(records: Records) -> Figure:
     figure = Figure(figsize=(TEXT_WIDTH, 3.4))
     axes = figure.add_subplot()
     own = records.of(READS[0])
-    panels.max_update_curves(axes, own.where(own.runs[own.runs.C > 0]), bounds_every=4)
-    axes.set_title("max-update in $\\mathcal{B}_+$ and its bounds", loc="left")
+    panels.max_update_curves(axes, own.where(own.runs[own.runs.C > 0]))
+    axes.set_title("max-update in $\\mathcal{B}_+$ and its bounds")
     return figure

@@ -5,7 +5,6 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from adamct.plotting.loss_panels import generalization
-from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("generalization_normal_curve_095",)
@@ -24,6 +23,4 @@ ALT = (
 
 def draw(records: Records) -> Figure:
     """Draw (a) the test loss against n, (b) the best of it against C, (c) the points."""
-    figure = Figure(figsize=(TEXT_WIDTH, 5.4))
-    generalization(figure, records.of(*READS))
-    return figure
+    return generalization(records.of(*READS))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from adamct.plotting.loss_panels import generalization
-from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("generalization_level_curve",)
@@ -27,6 +26,4 @@ def draw(records: Records) -> Figure:
 
     C is the same for all, so β tells the points apart: β → 0 leads to the origin.
     """
-    figure = Figure(figsize=(TEXT_WIDTH, 5.4))
-    generalization(figure, records.of(*READS), by="beta")
-    return figure
+    return generalization(records.of(*READS), by="beta")

@@ -10,14 +10,7 @@ from matplotlib.figure import Figure
 
 from adamct.analysis.losses import annealed_updates, best_losses, loss_table
 from adamct.plotting.loss_panels import best_of_each, mean_and_range
-from adamct.plotting.style import (
-    LABELS,
-    TEXT_WIDTH,
-    colourbar,
-    plain_log,
-    stability_colormap,
-    stability_colours,
-)
+from adamct.plotting.style import LABELS, STABILITY, TEXT_WIDTH, colourbar, colours_by, plain_log
 from adamct.records import Records
 
 READS = ("annealed_unstable", "generalization_normal_curve")
@@ -34,11 +27,8 @@ ALT = (
     "test-loss curves, and best test loss against C, with a blue reference for (0.999, 0.9)."
 )
 
-REFERENCE: dict[str, Any] = {
-    "color": stability_colormap()(1.0),
-    "linewidth": 1.6,
-    "label": "(0.999, 0.9)",
-}
+BLUE = STABILITY(1.0)
+REFERENCE: dict[str, Any] = {"color": BLUE, "linewidth": 1.6, "label": "(0.999, 0.9)"}
 ANNEALED = "annealed_warmup_cosine"  # the schedules with a test loss to compare
 NOT_ANNEALED = "warmup_cosine"
 
@@ -49,33 +39,31 @@ def draw(records: Records) -> Figure:
     unstable = records.where(runs[runs.C < 0])
     reference = records.where(runs[(runs.beta == 0.999) & (runs.gamma == 0.9)])
     figure = Figure(figsize=(TEXT_WIDTH, 5.2))
-    axes = figure.subplots(2, 2)
-    max_updates(axes[0, 0], unstable, scaled=True)
-    axes[0, 0].set_title("(a) max-update times the annealed rate", loc="left")
-    max_updates(axes[0, 1], unstable, scaled=False)
-    axes[0, 1].set_title("(b) max-update itself", loc="left")
-    losses_against_n(axes[1, 0], unstable, reference)
-    axes[1, 0].set_title("(c) test loss, annealed", loc="left")
-    best(axes[1, 1], unstable, reference)
-    axes[1, 1].set_title("(d) best test loss", loc="left")
+    a, b, c, d = figure.subplots(2, 2).flat
+    max_updates(a, unstable, scaled=True)
+    a.set_title("(a) max-update times the annealed rate")
+    max_updates(b, unstable, scaled=False)
+    b.set_title("(b) max-update itself")
+    losses_against_n(c, unstable, reference)
+    c.set_title("(c) test loss, annealed")
+    best(d, unstable, reference)
+    d.set_title("(d) best test loss")
     # Below: among the points its markers would read as measurements.
-    figure.legend(
-        *axes[1, 1].get_legend_handles_labels(), loc="outside lower center", ncols=3, title="(c, d)"
-    )
-    colourbar(figure, list(axes.flat), "C", unstable.runs.C.to_numpy())
+    handles, _ = d.get_legend_handles_labels()
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, title="(c, d)")
+    colourbar(figure, (a, b, c, d), "C", unstable.runs)
     return figure
 
 
 def max_updates(axes: Axes, records: Records, *, scaled: bool) -> None:
     """Draw the max-update of the annealed runs; ``scaled``: times η_n/η₀."""
-    colours = stability_colours(records.runs.C.to_numpy())
+    colours = colours_by("C", records.runs)
     annealed = records.where(records.runs[records.runs.schedule == "annealed"])
     n, times_rate, update = annealed_updates(annealed)
     for C, values in zip(annealed.runs.C, (times_rate if scaled else update).T, strict=True):
         axes.plot(n, values, color=colours.to_rgba(C), linewidth=0.8)
-    axes.set(yscale="log", xlabel="step $n$", xlim=(0, records.runs.n_steps.max()))
-    name = r"\eta_n\|u_n\|_\infty/\eta_0" if scaled else r"\|u_n\|_\infty"
-    axes.set_ylabel(f"${name}$")
+    name = r"$\eta_n\|u_n\|_\infty/\eta_0$" if scaled else r"$\|u_n\|_\infty$"
+    axes.set(yscale="log", xlabel="step $n$", ylabel=name, xlim=(0, records.runs.n_steps.max()))
     if not scaled:
         plain_log(axes.yaxis)
 
@@ -83,7 +71,7 @@ def max_updates(axes: Axes, records: Records, *, scaled: bool) -> None:
 def losses_against_n(axes: Axes, unstable: Records, reference: Records) -> None:
     """Draw the test loss of the runs annealed on top of warm-up and cosine, and of (0.999, 0.9)."""
     losses = loss_table(unstable.where(unstable.runs[unstable.runs.schedule == ANNEALED]))
-    colours = stability_colours(unstable.runs.C.to_numpy())
+    colours = colours_by("C", unstable.runs)
     for C in np.unique(losses.C):
         mean_and_range(axes, losses[losses.C == C], color=colours.to_rgba(C))
     mean_and_range(axes, loss_table(reference), **REFERENCE)
@@ -92,7 +80,7 @@ def losses_against_n(axes: Axes, unstable: Records, reference: Records) -> None:
 
 def best(axes: Axes, unstable: Records, reference: Records) -> None:
     """Draw each pair's best test loss, annealed (filled) or not (open), beside (0.999, 0.9)'s."""
-    colours = stability_colours(unstable.runs.C.to_numpy())
+    colours = colours_by("C", unstable.runs)
     for schedule, label in ((ANNEALED, "annealed"), (NOT_ANNEALED, "not annealed")):
         own = best_losses(unstable.where(unstable.runs[unstable.runs.schedule == schedule]))
         best_of_each(axes, own, "best", "C", colours, filled=schedule == ANNEALED, label=label)

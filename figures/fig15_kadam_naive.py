@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from adamct.analysis.grids import best_points, run_scores
 from adamct.plotting import sweep_panels
-from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("kadam_cifar10",)
@@ -14,8 +13,8 @@ CAPTION = """
 Figure 6 on an axis from 0 to 1, so that the naive strategy, which gives every level Adam's own (β,
 γ), is in view: best test accuracy of k-Adam over the grid of learning rates and weight decays,
 against k, on CIFAR-10 at paper scale and on scikit-learn's digits, 8 × 8 pixels, at the others. Red
-is Adam, hollow points have their best cell at an end of the grid, bands are the range over seeds.
-Decoupled weight decay on the left, coupled on the right.
+is Adam, hollow points have their best setting at an end of the grid, bands are the range over
+seeds. Decoupled weight decay on the left, coupled on the right.
 """
 ALT = (
     "Two panels, decoupled and coupled weight decay: best test accuracy between 0 and 1 against "
@@ -26,18 +25,4 @@ ALT = (
 def draw(records: Records) -> Figure:
     """Draw the best test accuracy against k over its whole range, the naive strategy included."""
     best = best_points(run_scores(records.of(READS[0]), "accuracy"))
-    figure = Figure(figsize=(TEXT_WIDTH, 3.2))
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, decoupled, title in zip(
-        panels,
-        (True, False),
-        ("(a) decoupled", "(b) coupled"),
-        strict=True,
-    ):
-        sweep_panels.best_against_k(axes, best[best.decoupled == decoupled], "accuracy")
-        axes.set_title(f"{title} weight decay", loc="left")
-        axes.set_ylim(0, 1)
-    panels[1].set_ylabel("")
-    handles = sweep_panels.legend_handles(best)
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    return figure
+    return sweep_panels.accuracy_by_decay(best, within=(0, 1))

@@ -15,9 +15,9 @@ CAPTION = """
 Language modelling with k-Adam, on C4 at paper scale and on Python's reference manual with a smaller
 model at the others: for each k and strategy, the best test loss over the grid of learning rates and
 weight decays, with warm-up and cosine decay and decoupled weight decay. Lower is better. Red is
-AdamW, which all strategies share at k = 1; a hollow point has its best cell at an end of the grid;
-bands are the range over seeds, where there are several. Points pick their cell on the very seeds
-that they show, which flatters them; a verdict on an advantage picks it on other seeds than it
+AdamW, which all strategies share at k = 1; a hollow point has its best setting at an end of the
+grid; bands are the range over seeds, where there are several. Points pick their setting on the very
+seeds that they show, which flatters them; a verdict on an advantage picks it on other seeds than it
 scores, and needs several. (a) shows the optimizers that come near the best, (b) all of them.
 """
 ALT = (
@@ -31,17 +31,15 @@ def draw(records: Records) -> Figure:
     best = best_points(run_scores(records.of(READS[0]), "loss"))
     figure = Figure(figsize=(TEXT_WIDTH, 3.0))
     near, whole = figure.subplots(1, 2)
-    sweep_panels.best_against_k(
-        near, best, "loss", within=sweep_panels.contenders_range(best, "loss")
-    )
+    within = sweep_panels.contenders_range(best, "loss")
+    sweep_panels.best_against_k(near, best, "loss", within=within)
     sweep_panels.best_against_k(whole, best, "loss")
-    near.set_title("(a) best test loss", loc="left")
-    whole.set_title("(b) zoomed out", loc="left")
-    handles = sweep_panels.legend_handles(best, adam="AdamW")
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    near.set_title("(a) best test loss")
+    whole.set_title("(b) zoomed out")
+    sweep_panels.add_legend(figure, best, adam="AdamW")
     return figure
 
 
 def table(records: Records) -> pd.DataFrame:
-    """Return the best cell (η, λ) behind every point."""
+    """Return the best setting (η, λ) behind every point."""
     return sweep_panels.best_table(records.of(READS[0]), "loss")

@@ -58,18 +58,14 @@ def draw(records: Records) -> Figure:
     axes.plot(gamma, memory_factor(gamma), label=FACTOR, **EXACT)
     for kind, (label, colour) in KINDS.items():
         look: dict[str, Any] = {"s": 6, "alpha": 0.5, "linewidths": 0, "color": colour}
+        look["label"] = label
         shift = -0.004 if kind == "elementwise" else 0.004
-        runs = own.runs[own.runs.query_key_second_moment == kind]
-        for position, run in enumerate(runs.itertuples()):
+        for run in own.runs[own.runs.query_key_second_moment == kind].itertuples():
             ratio = norm_predictions(own, run).ratio("printed")[-1]
-            gammas = np.full(len(ratio), run.gamma + shift)
-            axes.scatter(gammas, ratio, label=None if position else label, **look)
-    axes.set(
-        yscale="log",
-        xlabel=r"$\gamma$",
-        ylabel=rf"growth of $\|W\|^2$ over Eq. (8)'s at $n={n_steps}$",
-    )
-    axes.set_title("(a) early growth", loc="left")
+            axes.scatter(np.full(len(ratio), run.gamma + shift), ratio, **look)
+            look["label"] = None  # one entry in the legend
+    axes.set(yscale="log", xlabel=r"$\gamma$", title="(a) early growth")
+    axes.set_ylabel(rf"growth of $\|W\|^2$ over Eq. (8)'s at $n={n_steps}$")
     axes.legend()
     rest = _finished(records.of(READS[1]), "run_id")
     for run in rest.runs.itertuples():
@@ -77,16 +73,14 @@ def draw(records: Records) -> Figure:
     for label, colour in KINDS.values():
         balance.plot([], [], color=colour, label=label)
     balance.plot([], [], label=FACTOR, **EXACT)
-    balance.set(
-        yscale="log", xlabel="step $n$", ylabel=r"median $\|W\|^2$ over the average of $\|u\|^2$"
-    )
-    decay = rest.runs.weight_decay.iloc[0]
+    title = rf"(b) in equilibrium, $\lambda={rest.runs.weight_decay.iloc[0]:g}$"
+    balance.set(yscale="log", xlabel="step $n$", title=title)
+    balance.set_ylabel(r"median $\|W\|^2$ over the average of $\|u\|^2$")
     balance.legend(loc="center")
-    balance.set_title(rf"(b) in equilibrium, $\lambda={decay:g}$", loc="left")
     _draw_directions(speed, angle, _finished(records.of(READS[2]), "seed"))
-    handles, labels = speed.get_legend_handles_labels()
+    handles, _ = speed.get_legend_handles_labels()
     place: dict[str, Any] = {"loc": "outside lower center", "ncols": len(handles)}
-    figure.legend(handles, labels, title="(c, d): Adam against", **place)
+    figure.legend(handles=handles, title="(c, d): Adam against", **place)
     return figure
 
 
@@ -112,9 +106,9 @@ def _draw_directions(speed: Axes, angle: Axes, records: Records) -> None:
     speed.set(yscale="log", xlabel="step $n$", ylabel=r"speed of $\hat W$ under Adam over …")
     speed.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
     speed.minorticks_off()
-    speed.set_title(r"(c) how fast $\hat W$ turns", loc="left")
+    speed.set_title(r"(c) how fast $\hat W$ turns")
     angle.set(xlabel="step $n$", ylabel="angle between the two, degrees", ylim=(0, 100))
-    angle.set_title(r"(d) directions $\hat W$ under Adam and …", loc="left")
+    angle.set_title(r"(d) directions $\hat W$ under Adam and …")
 
 
 def _draw_balance(axes: Axes, records: Records, run: Any) -> None:
@@ -123,11 +117,7 @@ def _draw_balance(axes: Axes, records: Records, run: Any) -> None:
     colour = KINDS[run.query_key_second_moment][1]
     axes.plot(n, np.median(norms / average, axis=1), color=colour)
     axes.axhline(memory_factor(run.gamma), **EXACT)
-    axes.annotate(
-        rf"$\gamma={run.gamma:g}$",
-        (1, memory_factor(run.gamma)),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-    )
+    at = 1, memory_factor(run.gamma)
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right"}
+    place |= {"xytext": (0, 3), "textcoords": "offset points"}
+    axes.annotate(rf"$\gamma={run.gamma:g}$", at, **place)

@@ -45,15 +45,14 @@ def draw(records: Records) -> Figure:
     at = slope_step(records.runs.n_steps.min())
     slopes = {state: measured(records, state, at) for state in STATES}
     figure = Figure(figsize=(TEXT_WIDTH, 5.6))
-    axes = figure.subplots(2, 2)
-    parity(axes[0, 0], slopes, at)
-    axes[0, 0].set_title("(a) parity", loc="left")
-    median_errors(axes[0, 1], slopes)
-    axes[0, 1].set_title(f"(b) median error, points with $C<{CLEARLY_UNSTABLE}$", loc="left")
-    for panel, letter, (state, table) in zip(axes[1], "cd", slopes.items(), strict=True):
-        relative_errors(panel, table, STATES[state])
-        panel.set_title(f"({letter}) relative error, {state} state", loc="left")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    (measured_against_predicted, medians), below = figure.subplots(2, 2)
+    parity(measured_against_predicted, slopes, at)
+    median_errors(medians, slopes)
+    for axes, letter, (state, table) in zip(below, "cd", slopes.items(), strict=True):
+        relative_errors(axes, table, STATES[state])
+        axes.set_title(f"({letter}) relative error, {state} state")
+    handles, _ = measured_against_predicted.get_legend_handles_labels()
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -72,9 +71,9 @@ def parity(axes: Axes, slopes: dict[str, pd.DataFrame], at: int) -> None:
         for theory, (name, look) in THEORIES.items():
             marks: dict[str, Any] = {"marker": STATES[state], "label": f"{name}, {state}", **look}
             axes.scatter(table[theory], table.slope, s=13, **marks)
-        outside = table[(table.slope - 0.38 * top).abs() > 0.68 * top]
-        mark_outside(axes, outside.exact, outside.slope)
+        mark_outside(axes, table.exact, table.slope)
     axes.set(xlabel="predicted slope", ylabel=rf"slope of $\ln\|u_n\|_\infty$ at $n={at}$")
+    axes.set_title("(a) parity")
 
 
 def relative_errors(axes: Axes, table: pd.DataFrame, marker: str) -> None:
@@ -105,9 +104,9 @@ def median_errors(axes: Axes, slopes: dict[str, pd.DataFrame]) -> None:
         median, interval = median_with_interval(errors)
         axes.plot(interval, [row, row], color=EXACT["color"], linewidth=1)
         axes.scatter(median, row, s=20, marker=STATES[state], zorder=3, **THEORIES[theory][1])
-        axes.annotate(
-            f"{median:.2g}", (median, row), (0, 7), textcoords="offset points", ha="center"
-        )
+        place: dict[str, Any] = {"textcoords": "offset points", "ha": "center"}
+        axes.annotate(f"{median:.2g}", (median, row), (0, 7), **place)
     axes.set_xscale("log")
     axes.set_yticks(range(len(rows)), [f"{THEORIES[theory][0]}\n{state}" for theory, state in rows])
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel="median relative error, 95 % interval")
+    axes.set_title(f"(b) median error, points with $C<{CLEARLY_UNSTABLE}$")

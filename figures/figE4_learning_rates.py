@@ -37,5 +37,5 @@ def draw(records: Records) -> Figure:
 
 
 def table(records: Records) -> pd.DataFrame:
-    """Return the best cell of every optimizer."""
+    """Return the best setting of every optimizer."""
     return sweep_panels.best_table(records.of(READS[0]), "loss")

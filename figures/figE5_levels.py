@@ -44,7 +44,7 @@ def draw(records: Records) -> Figure:
             bound = discrete_max_update_bound(n, beta, gamma)
             axes.plot(n + 1, bound, linewidth=0.8, **EXACT)
         axes.set(xscale="log", yscale="log")
-        axes.set_title(f"{run.strategy.replace('_', ' ')}, $k={run.k}$", fontsize=8)
+        axes.set_title(f"{run.strategy.replace('_', ' ')}, $k={run.k}$", loc="center", fontsize=8)
     for axes in grid[-1]:
         axes.set_xlabel("step $n+1$")
     for row in grid:

@@ -13,14 +13,13 @@ import argparse
 import sys
 
 from adamct.plotting.registry import chosen, figure_files, reads
-from adamct.report.make import Figures, add_arguments, parse
+from adamct.report.make import Figures, parse
 from adamct.runs.exits import exit_code
 
 
 def main() -> int:
     """Parse the command line, draw, print verdicts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    add_arguments(parser)
     parser.add_argument("--reads", action="store_true", help="print the experiments they read")
     parser.add_argument("--list", action="store_true", help="print the figures there are")
     arguments = parse(parser)

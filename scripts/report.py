@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     folder = arguments.out.resolve() / arguments.scale
-    from adamct.report.collect import ReportError
+    from adamct.report.page import ReportError
 
     return exit_code(lambda: write(folder, arguments.scale), ReportError)
 
@@ -42,16 +42,16 @@ def write(folder: Path, scale: str) -> int:
     """Read the figures in a folder, and write the page beside them."""
     from adamct import files
     from adamct.plotting.registry import figure_files
-    from adamct.report import collect, document, page
+    from adamct.report import document, page
 
     figures = figure_files()
-    shown = collect.read_figures(folder, figures.values(), scale=scale)
+    shown = page.read_figures(folder, figures, scale=scale)
     html = page.render_page(
         shown,
         figures,
         scale=scale,
         ambiguities=document.read_body(ROOT / "docs" / "AMBIGUITIES.md"),
-        times=collect.read_times(folder),
+        times=page.read_times(folder),
         versions=versions(),
     )
     target = folder / "report.html"

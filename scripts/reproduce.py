@@ -15,14 +15,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from adamct.report.make import Figures, add_arguments, parse, script, write_times
+from adamct import environment, files
+from adamct.report.make import Figures, parse, script
 from adamct.runs.exits import complain, exit_code
 
 
 def main() -> int:
     """Parse the command line, take every step in turn, and account for its time."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    add_arguments(parser)
     parser.add_argument("--launcher", default="local", help="of Hydra: local, slurm, basic")
     parser.add_argument("--report", action="store_true", help="write the report at the end")
     arguments = parse(parser)
@@ -46,13 +46,30 @@ def make_all(arguments: argparse.Namespace) -> int:
             failed.append(name)
         took[name] = round(time.monotonic() - began, 1)
         if len(steps) > 1:
-            write_times(arguments, took)  # the report shows those of the figures
+            write_times(arguments, dict(took))  # the report shows those of the figures
     if len(steps) > 1:
         rows = [*took.items(), ("total", sum(took.values()))]
         print("\n".join(f"{name:<8}{seconds:9.1f} s" for name, seconds in rows))
     if failed:
         complain(f"failed, as said above: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def write_times(arguments: argparse.Namespace, took: dict[str, float]) -> None:
+    """Write what each step took, in seconds, to ``times.json`` among the pictures."""
+    from adamct.report.page import TIMES, Times
+
+    times = Times(
+        records=arguments.records,
+        total=round(sum(took.values()), 1),
+        report=took.pop("report", None),
+        figures=took,
+        commit=environment.commit(),
+        cores=environment.n_cores(),
+    )
+    with files.writing(arguments.out):
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    files.replace(arguments.out / TIMES, times.model_dump_json(indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,11 +27,8 @@ def main() -> int:
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT")
     add_scale(parser)
     parser.add_argument("--out", type=Path, default=ROOT / REFERENCE, help="folder of the scales")
-    parser.add_argument(
-        "--allow-mixed",
-        action="store_true",
-        help="take runs of several commits, of another than is checked out, or of edited code",
-    )
+    mixed = "take runs of several commits, of another than is checked out, or of edited code"
+    parser.add_argument("--allow-mixed", action="store_true", help=mixed)
     arguments = parser.parse_args()
     arguments.out = arguments.out.resolve()
     os.chdir(ROOT)
@@ -105,13 +102,14 @@ def show(scale: str, folder: Path) -> None:
     """Draw the figures whose records are all there, in moderate size, and write the verdicts."""
     from adamct import files
     from adamct.plotting.render import draw_picture
-    from adamct.plotting.source import covered_figures, judge_all, reference_source
+    from adamct.plotting.source import judge_all, reference_source
     from adamct.records.archive import VERDICTS
     from adamct.report.summary import to_markdown
 
     source = reference_source(scale, folder)
-    for name, path in covered_figures(source).items():
-        draw_picture(name, source, folder / scale / f"{path.stem}.png")
+    for name, path in figure_files().items():
+        if source.holds(reads(path)):
+            draw_picture(name, source, folder / scale / f"{path.stem}.png")
     files.replace(folder / scale / VERDICTS, to_markdown(judge_all(source), scale))
 
 

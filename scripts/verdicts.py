@@ -33,16 +33,16 @@ def texts() -> dict[Path, str]:
     from adamct.plotting.registry import figure_files
     from adamct.plotting.source import judge_all, reference_source
     from adamct.records.archive import VERDICTS, read_provenance
-    from adamct.report import readme, summary
+    from adamct.report import summary
 
     source = reference_source(SCALE)
     assert source.reference is not None
     verdicts = judge_all(source)
-    blocks = readme.blocks(verdicts, read_provenance(source.reference), figure_files())
+    blocks = summary.blocks(verdicts, read_provenance(source.reference), figure_files())
     path = ROOT / "README.md"
     return {
         source.reference / VERDICTS: summary.to_markdown(verdicts, SCALE),
-        path: readme.fill(path.read_text("utf-8"), blocks),
+        path: summary.fill(path.read_text("utf-8"), blocks),
     }
 
 
@@ -58,7 +58,7 @@ def write() -> int:
 
 def check() -> int:
     """Compare both files with what they should say."""
-    from adamct.report.readme import differs
+    from adamct.report.summary import differs
 
     stale = [path for path, text in texts().items() if differs(path.read_text("utf-8"), text)]
     for path in stale:

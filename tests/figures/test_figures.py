@@ -49,13 +49,27 @@ def drawn(tmp_path_factory, worker_id):
     return shared
 
 
+# As scripts/run.py of each, in one process: importing torch takes longer than these runs.
+TRAIN = """
+import runpy, sys
+runs, *experiments = sys.argv[1:]
+for name in experiments:
+    sys.argv = ["run.py", "-m", f"experiment={name}", "scale=smoke", "hydra/launcher=basic", runs]
+    try:
+        runpy.run_path("scripts/run.py", run_name="__main__")
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+
 def train_and_draw(shared):
     names = call("scripts/plot.py", "--list").stdout.split()
+    experiments = call("scripts/plot.py", "--reads", *names).stdout.split()
     runs = f"runs_dir={shared / 'runs'}"
-    for experiment in call("scripts/plot.py", "--reads", *names).stdout.split():
-        asked = ["-m", f"experiment={experiment}", "scale=smoke", "hydra/launcher=basic", runs]
-        done = call("scripts/run.py", *asked)
-        assert done.returncode == 0, done.stderr
+    done = call("-c", TRAIN, runs, *experiments)
+    assert done.returncode == 0, done.stderr
+    for experiment in experiments:
         sweep = compose_sweep([f"experiment={experiment}", "scale=smoke", runs])
         archive.save(sweep, records.load(sweep), shared / "reference" / "smoke")
     done = call("scripts/plot.py", *names, "--scale", "smoke", "--out", shared / "runs_drawn", runs)

@@ -3,16 +3,14 @@
 import base64
 import itertools
 import json
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from adamct.claims import CLAIMS, Verdict
-from adamct.plotting.registry import figure_files, title
-from adamct.report import collect, format, topics
+from adamct.claims import Verdict
+from adamct.plotting.registry import figure_files, import_file, title
+from adamct.report import format, page
 
 ROOT = Path(__file__).parents[2]
 STRIP = {"figure": "figE1", "kind": "extension", "reference": "beyond the paper: the strip"}
@@ -81,50 +79,50 @@ def two(leave, make_verdict, make_experiment):
     )
 
 
-def test_verdicts_are_counted_and_shown(two, report):
-    seen = Seen(report())
-    text = seen.by_id("verdicts")
-    assert "5 claims: 3 reproduced, 1 not reproduced, 1 inconclusive." in text
-    assert "The paper’s claims 1 1 1 1 reproduced, 1 not reproduced, 1 inconclusive" in text
-    assert "Beyond the paper 2 2 reproduced, 0 not reproduced, 0 inconclusive" in text
-    rows = [text for attrs, text in seen.all("tr") if "inconclusive" in text]
-    assert rows == [
-        "what open says the interval lies below 1 Figure 3 Section 3.2, Fig. 3b – inconclusive"
-    ]
-    assert any("0.0340 [0.0312, 0.0395] reproduced" in text for _, text in seen.all("tr"))
-    assert any("Figure E1 the strip" in text for _, text in seen.all("tr"))
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("verdicts", "5 claims: 3 reproduced, 1 not reproduced, 1 inconclusive."),
+        ("verdicts", "The paper’s claims 1 1 1 1 reproduced, 1 not reproduced, 1 inconclusive"),
+        ("verdicts", "Beyond the paper 2 2 reproduced, 0 not reproduced, 0 inconclusive"),
+        ("verdicts", "the interval lies below 1 Figure 3 Section 3.2, Fig. 3b – inconclusive"),
+        ("verdicts", "0.0340 [0.0312, 0.0395] reproduced"),
+        ("verdicts", "Figure E1 the strip"),
+        ("figures", "2 figures not drawn yet at this scale:"),
+        ("figures", f"Figure 2, {title(figure_files()['fig2'])}: make fig2"),
+        ("figures", f"Figure E4, {title(figure_files()['figE4'])}: make figE4"),
+        ("fig3", "Figure 3 Title of fig3 How to read fig3."),
+        ("fig3", "numbers of growth-rate-half-C"),
+        ("fig3", "Criterion: the interval lies below 1."),
+        ("fig3", "optimizer lr test_loss adam 0.001 2.24312"),
+        ("fig3", "make fig3 reads max_update_normal_curve. Back to the verdicts"),
+        ("beyond", "numbers of D-bounds-max-update (Figure 3)"),
+        ("beyond", "numbers of strip-is-bounded (Figure E1)"),
+        ("beyond", "Still to be measured here: make figE4."),
+        ("times", "figures took 1 h 7 min on 2 cores, at commit 66a9ef3."),
+        ("times", "Figure 3 make fig3 6 min 20 s 10 min 12 s 3.2 s"),
+        ("environment", "Python 3.11.7"),
+    ],
+)
+def test_each_section_says_what_the_figures_left(section, words, two, report):
+    figures = {"fig3": 380.2}
+    times = page.Times(records="runs", figures=figures, total=4012.0, commit="66a9ef3", cores=2)
+    assert words in Seen(report(times=times)).by_id(section)
 
 
-def test_a_figure_comes_with_caption_verdicts_numbers_and_command(two, report):
+def test_what_there_is_not_is_not_mentioned(two, report):
     seen = Seen(report())
-    text = seen.by_id("fig3")
-    for words in (
-        "Figure 3 Title of fig3",
-        "How to read fig3.",
-        "numbers of growth-rate-half-C",
-        "Criterion: the interval lies below 1.",
-        "adam 0.001 2.24312",
-        "make fig3",
-        "Back to the verdicts",
-    ):
-        assert words in text, words
-    pictures = seen.all("img")
-    assert [attrs["alt"] for attrs, _ in pictures] == [
-        "A picture of fig3.",
-        "A picture of figE1.",
-    ]
-    head, _, data = pictures[0][0]["src"].partition(",")
+    assert "Also measured" not in seen.by_id("beyond")
+    assert "it has not been run" in seen.by_id("times")
+
+
+def test_a_picture_is_in_the_page_at_half_its_pixels(two, report):
+    pictures = [attrs for attrs, _ in Seen(report()).all("img")]
+    assert [attrs["alt"] for attrs in pictures] == ["A picture of fig3.", "A picture of figE1."]
+    head, _, data = pictures[0]["src"].partition(",")
     assert head == "data:image/png;base64"
-    assert base64.b64decode(data).startswith(collect.PNG)
-    assert (pictures[0][0]["width"], pictures[0][0]["height"]) == ("770", "400")
-
-
-def test_what_is_missing_is_listed_with_its_command(two, report):
-    text = Seen(report()).by_id("figures")
-    assert "2 figures not drawn yet at this scale:" in text
-    for name in ("fig2", "figE4"):
-        listed = f"{format.label(name)}, {title(figure_files()[name])}: make {name}"
-        assert " ".join(listed.split()) in text
+    assert base64.b64decode(data).startswith(page.PNG)
+    assert (pictures[0]["width"], pictures[0]["height"]) == ("770", "400")
 
 
 def test_the_scale_stands_in_every_command(leave, report):
@@ -135,70 +133,33 @@ def test_the_scale_stands_in_every_command(leave, report):
     assert "the verdicts mean nothing" in html
 
 
-def test_results_beyond_the_paper_quote_the_verdicts(two, report):
-    text = Seen(report()).by_id("beyond")
-    assert "numbers of D-bounds-max-update (Figure 3)" in text
-    assert "numbers of strip-is-bounded (Figure E1)" in text
-    assert "Still to be measured here: make figE4." in text
-    assert "Also measured" not in text
-
-
 def test_a_result_without_a_topic_is_quoted_too(leave, report, make_verdict):
-    leave("fig3", verdicts=[make_verdict("of-its-own", kind="extension")])
+    leave("fig3", verdicts=[make_verdict("euler-is-resolved", kind="extension")])
     text = Seen(report()).by_id("beyond")
-    assert "Also measured reproduced what of-its-own says" in text
+    assert "Also measured reproduced what euler-is-resolved says" in text
 
 
-def test_runs_that_figures_share_are_listed_once(leave, report, make_experiment):
+def test_the_same_runs_are_listed_once_and_others_apart(leave, report, make_experiment):
     shared = make_experiment("shared", wall_s=100.0)
     leave("fig2", experiments=[shared])
     leave("fig3", experiments=[shared, make_experiment("own", wall_s=20.0)])
+    leave("figE1", experiments=[make_experiment("shared", wall_s=0.0, run_ids_sha256="cd" * 32)])
     seen = Seen(report())
-    assert "128 runs of 2 experiments took 2 min" in seen.by_id("runs")
-    assert "Feeds Figure 2, Figure 3" in seen.by_id("run-shared")
-    assert "64 2 diverged" in seen.by_id("run-own")
-
-
-def test_figures_from_different_runs_are_told_apart(leave, report, make_experiment):
-    leave("fig2", experiments=[make_experiment("shared")])
-    leave("fig3", experiments=[make_experiment("shared", run_ids_sha256="cd" * 32)])
-    seen = Seen(report())
-    assert "Feeds Figure 2 " in seen.by_id("run-shared")
-    assert "Feeds Figure 3 " in seen.by_id("run-shared-2")
-
-
-def test_times_and_versions(two, report):
-    times = collect.Times(
-        records="runs", figures={"fig3": 380.2}, total=4012.0, commit="66a9ef3", cores=2
-    )
-    seen = Seen(report(times=times))
-    assert "figures took 1 h 7 min on 2 cores, at commit 66a9ef3." in seen.by_id("times")
-    assert "Figure 3 make fig3 6 min 20 s 10 min 12 s 3.2 s" in seen.by_id("times")
-    assert "Python 3.11.7" in seen.by_id("environment")
-    assert "it has not been run" in Seen(report()).by_id("times")
+    assert "192 runs of 3 experiments took 2 min" in seen.by_id("runs")
+    assert "Feeds Figure 2, Figure 3 " in seen.by_id("run-shared-abababab")
+    assert "Feeds Figure E1 " in seen.by_id("run-shared-cdcdcdcd")
+    assert "64 2 diverged" in seen.by_id("run-own-abababab")
 
 
 def test_hostile_text_stays_text(leave, report, make_verdict, make_experiment):
+    words = dict.fromkeys(("reference", "statement", "criterion", "detail"), HOSTILE)
+    lists = {name: [HOSTILE] for name in ("corpora", "commits", "devices")}
+    single = {"question": HOSTILE, "command": HOSTILE, "statuses": {HOSTILE: 1}}
     leave(
         "fig3",
         **dict.fromkeys(("title", "caption", "alt"), HOSTILE),
-        verdicts=[
-            make_verdict(
-                "hostile",
-                **dict.fromkeys(("reference", "statement", "criterion", "detail"), HOSTILE),
-            )
-        ],
-        experiments=[
-            make_experiment(
-                "hostile",
-                question=HOSTILE,
-                command=HOSTILE,
-                corpora=[HOSTILE],
-                commits=[HOSTILE],
-                devices=[HOSTILE],
-                statuses={HOSTILE: 1},
-            )
-        ],
+        verdicts=[make_verdict("hostile", **words)],
+        experiments=[make_experiment("hostile", **lists, **single)],
         table=f"name,value\n{HOSTILE},1\n",
     )
     html = report(ambiguities=f"| a |\n|---|\n| {HOSTILE} |", versions={HOSTILE: HOSTILE})
@@ -243,37 +204,29 @@ def test_the_same_figures_give_the_same_page(two, report):
     assert report() == report()
 
 
-def test_topics_quote_claims_that_there_are():
-    assert {name for claims in topics.TOPICS.values() for name in claims} <= {
-        claim.name for claim in CLAIMS
-    }
-
-
 def test_nothing_drawn_is_an_error_with_the_remedy(report):
     with pytest.raises(ValueError, match=r"no figure has been drawn at laptop scale; make fig3"):
         report()
 
 
+def says(old, new):
+    return lambda path: path.write_text(path.read_text().replace(old, new))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_text('{"figure": '), "is no JSON file"),
-        (lambda path: path.write_text("[]"), "valid dictionary"),
+        (lambda path: path.write_text('{"figure": '), "Invalid JSON"),
+        (lambda path: path.write_text("[]"), "Input should be an object"),
         (lambda path: path.with_suffix(".png").unlink(), "missing or no PNG picture"),
         (lambda path: path.with_suffix(".png").write_text("GIF89a"), "missing or no PNG picture"),
-        (
-            lambda path: path.write_text(path.read_text().replace("laptop", "paper")),
-            "describes fig3 at paper scale, expected fig3 at laptop scale",
-        ),
-        (
-            lambda path: path.write_text(path.read_text().replace('"reproduced"', '"proved"')),
-            r"verdicts.0.status: Input should be 'reproduced', 'not reproduced' or 'inconclusive'",
-        ),
+        (says("laptop", "paper"), "describes fig3 at paper scale, expected fig3 at laptop scale"),
+        (says('"reproduced"', '"proved"'), r"verdicts.0.status: Input should be 'reproduced', "),
     ],
 )
 def test_a_damaged_file_is_named_with_the_remedy(damage, message, leave, report):
     damage(leave("fig3"))
-    with pytest.raises(collect.ReportError, match=message) as raised:
+    with pytest.raises(page.ReportError, match=message) as raised:
         report()
     assert "fig03_max_update" in str(raised.value)
     assert "python scripts/plot.py fig3 --scale laptop" in str(raised.value)
@@ -282,20 +235,16 @@ def test_a_damaged_file_is_named_with_the_remedy(damage, message, leave, report)
 def test_not_a_number_is_a_dash(make_verdict):
     text = json.dumps(make_verdict("a", statistic=None, interval=[float("nan")] * 2))
     verdict = Verdict.model_validate(json.loads(text))
-    assert format.interval(verdict.interval) == format.number(verdict.statistic) == "–"
+    assert format.statistic(verdict) == "– [–, –]"
 
 
-def test_the_command_writes_the_page_beside_the_pictures(leave, tmp_path):
-    out = tmp_path / "out"
-    for path in (leave("fig3"), tmp_path / "fig03_max_update.png"):
-        (out / "laptop").mkdir(parents=True, exist_ok=True)
-        path.rename(out / "laptop" / path.name)
-    command = [sys.executable, "scripts/report.py", "--out", out]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"report.html: 1 of {len(figure_files())} figures" in done.stdout
-    Seen((out / "laptop" / "report.html").read_text())
-
-    done = subprocess.run([*command, "--scale", "smoke"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: no figure has been drawn at smoke scale")
+def test_the_command_writes_the_page_beside_the_pictures(leave, tmp_path, capsys):
+    main = import_file(ROOT / "scripts" / "report.py").main
+    leave("fig3")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "laptop").symlink_to(tmp_path)
+    assert main(["--out", str(tmp_path / "out")]) == 0
+    assert f"report.html: 1 of {len(figure_files())} figures" in capsys.readouterr().out
+    Seen((tmp_path / "report.html").read_text())
+    assert main(["--out", str(tmp_path / "out"), "--scale", "smoke"]) == 1
+    assert capsys.readouterr().err.startswith("error: no figure has been drawn at smoke scale")

@@ -8,8 +8,7 @@ import pytest
 from adamct.claims import Verdict
 from adamct.plotting.registry import import_file
 from adamct.report.document import to_html
-from adamct.report.readme import ReadmeError, differs, fill
-from adamct.report.summary import to_markdown
+from adamct.report.summary import ReadmeError, differs, fill, to_markdown
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,17 +10,11 @@ from pathlib import Path
 import pytest
 
 from adamct.environment import commit, is_edited
-from adamct.plotting.registry import (
-    FIGURES_DIR,
-    FigureError,
-    chosen,
-    figure_files,
-    import_file,
-    reads,
-)
+from adamct.plotting.registry import FigureError, chosen, figure_files, import_file, reads
+from adamct.plotting.rendered import Rendered
 from adamct.plotting.source import Source
 from adamct.report import make
-from adamct.report.collect import Times
+from adamct.report.page import Times
 from adamct.tracking.mode import TrackingError
 
 ROOT = Path(__file__).parents[2]
@@ -53,8 +47,22 @@ def command(monkeypatch):
     return imported
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """Draw nothing: return the list of the names that would have been drawn."""
+    names = []
+
+    def render(name, source, folder):
+        names.append(name)
+        facts = {"figure": name, "stem": figure_files()[name].stem, "scale": source.scale}
+        return Rendered.model_construct(**facts, files=(), verdicts=(), experiments=())
+
+    monkeypatch.setattr("adamct.plotting.render.render", render)
+    return names
+
+
 def test_a_figure_that_fails_keeps_no_other_from_being_drawn(
-    command, monkeypatch, tmp_path, capsys
+    command, monkeypatch, tmp_path, capsys, drawn
 ):
     reproduce, main = command("reproduce")
     called = []
@@ -72,13 +80,12 @@ def test_a_figure_that_fails_keeps_no_other_from_being_drawn(
     trained = [("run.py", "-m", f"experiment={name}", *shared) for name in experiments]
     report = ("report.py", "--scale", "smoke", "--out", str(tmp_path))
     assert called == [*trained, report]
+    assert drawn == ["fig2"]
     out, err = capsys.readouterr()
     assert err == "error: failed, as said above: figE1, figE5\n"
-    assert (tmp_path / "smoke" / "fig02_level_curves.png").exists()
     times = Times.model_validate_json((tmp_path / "smoke" / "times.json").read_text())
-    assert times.records == "runs"
+    assert (times.records, times.report) == ("runs", 0.0)
     assert list(times.figures) == ["figE1", "figE5", "fig2"]
-    assert times.report == 0.0
     assert times.total == pytest.approx(sum(times.figures.values()))
     table = [row.split()[0] for row in out.splitlines()[-5:]]
     assert table == ["figE1", "figE5", "fig2", "report", "total"]
@@ -146,14 +153,12 @@ def test_what_is_said_to_a_launcher_does_not_reach_the_records(monkeypatch):
     kept = ["seed=1", "hydra.sweeper.params.point='0,1'"]
     monkeypatch.setattr(sys, "argv", ["plot", "fig3", "--scale", "smoke", *said, *kept])
     monkeypatch.chdir(ROOT)
-    parser = argparse.ArgumentParser()
-    make.add_arguments(parser)
-    assert make.Figures(make.parse(parser)).source.overrides == tuple(kept)
+    assert make.Figures(make.parse(argparse.ArgumentParser())).source.overrides == tuple(kept)
 
 
 @pytest.mark.parametrize("name", ["plot", "reproduce"])
 def test_a_server_that_fails_is_asked_once_and_one_switched_off_never(
-    command, monkeypatch, tmp_path, capsys, name
+    command, monkeypatch, tmp_path, capsys, name, drawn
 ):
     asked = []
 
@@ -172,6 +177,7 @@ def test_a_server_that_fails_is_asked_once_and_one_switched_off_never(
     assert main(*words, "tracker.mode=disabled") == 0
     assert len(asked) == 1
     assert capsys.readouterr().err == ""
+    assert drawn == ["fig2", "fig10"] * 2
 
 
 def test_reference_that_is_not_there_is_named_and_nothing_is_trained(command, tmp_path, capsys):
@@ -193,8 +199,8 @@ def test_the_list_of_figures_imports_nothing_heavy():
 
 
 def test_figures_are_found_by_name_and_say_what_they_read(tmp_path):
-    assert chosen(["figE1", "fig3"])["fig3"] == FIGURES_DIR / "fig03_max_update.py"
-    assert reads(FIGURES_DIR / "fig02_level_curves.py") == ()
+    assert chosen(["figE1", "fig3"])["fig3"] == ROOT / "figures" / "fig03_max_update.py"
+    assert reads(ROOT / "figures" / "fig02_level_curves.py") == ()
     (tmp_path / "fig77_mine.py").write_text('"""Figure 77."""\nREADS = ("a", "b")\n')
     (tmp_path / "fig78_silent.py").write_text('"""Figure 78."""\n')
     files = figure_files(tmp_path)
@@ -218,25 +224,24 @@ def test_runs_of_another_commit_or_of_edited_code_are_refused(tmp_path, monkeypa
     git("commit", "-q", "--allow-empty", "-m", "first")
     assert commit(tmp_path) is None  # of a project that knows nothing of these files
     assert mixed({"0" * 40}, edited=False) == "this is no checkout"
-    (tmp_path / "code.py").write_text("")
+    (tmp_path / "code.py").touch()
     git("add", "code.py")
     git("commit", "-q", "-m", "second")
-    head = git("rev-parse", "HEAD")
-    assert commit(tmp_path) == head
-    assert mixed({head}, edited=False) is None
-    assert mixed({head}, edited=True) == "some runs are of edited code"
-    assert "but " + head[:9] + " is checked out" in mixed({head, "0" * 40}, edited=False)
-    assert mixed({None}, edited=False) == "some runs were made outside git"
+    head = commit(tmp_path)
+    assert head == git("rev-parse", "HEAD")
     saved = tmp_path / "figures" / "reference" / "laptop"
     saved.mkdir(parents=True)
     (saved / "provenance.json").write_text("{}")
     assert mixed({head}, edited=False) is None  # what is being saved is no edit of the code
+    assert mixed({head}, edited=True) == "some runs are of edited code"
+    assert "but " + head[:9] + " is checked out" in mixed({head, "0" * 40}, edited=False)
+    assert mixed({None}, edited=False) == "some runs were made outside git"
     (tmp_path / "code.py").write_text("1")
     assert mixed({head}, edited=False) == "this checkout has been edited"
 
 
 def planned(*words):
-    """Return the commands that make would run."""
+    """Return the commands that make would run, a line each."""
     if shutil.which("make") is None:
         pytest.skip("no make on this machine")
     done = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True)
@@ -244,39 +249,33 @@ def planned(*words):
     return done.stdout.replace("\\\n", " ")
 
 
-def test_make_hands_its_variables_on():
-    assert "tracker=" not in planned("fig3")
-    assert " fig3" in planned("fig3")
-    slurm = planned("figures", "SCALE=paper", "LAUNCHER=slurm", "TRACKER=wandb", "OVERRIDES=seed=1")
-    for words in ("--scale paper", "--launcher slurm", "tracker=wandb", "seed=1"):
-        assert words in slurm
-    assert "--records reference" in planned("figures", "RECORDS=reference")
-    assert "scripts/report.py --scale smoke" in planned("report", "SCALE=smoke")
-    assert "--report" in planned("all")
-    smoke = [line for line in planned("smoke").splitlines() if "reproduce.py" in line]
-    assert len(smoke) == 1
-    assert "--scale smoke" in smoke[0]
-    assert "--report" in smoke[0]
+@pytest.mark.parametrize(
+    ("words", "handed_on"),
+    [
+        ("fig3", ["reproduce.py", " fig3", "--records runs", "--launcher local"]),
+        ("figures SCALE=paper LAUNCHER=slurm", ["--scale paper", "--launcher slurm"]),
+        ("figures TRACKER=wandb OVERRIDES=seed=1", ["tracker=wandb", "seed=1"]),
+        ("figures RECORDS=reference", ["--records reference"]),
+        ("report SCALE=smoke", ["scripts/report.py --scale smoke"]),
+        ("report RECORDS=reference", ["--records reference", "--report"]),
+        ("all", ["--report"]),
+        ("smoke", ["--scale smoke", "--launcher basic", "--report"]),
+    ],
+)
+def test_make_hands_its_variables_on(words, handed_on):
+    (line,) = [line for line in planned(*words.split()).splitlines() if "scripts/re" in line]
+    assert [word for word in handed_on if word not in line] == []
+    assert ("tracker=" in line) == ("TRACKER" in words)
 
 
 def test_make_lists_its_targets_and_figures():
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = {line.split()[0] for line in done.stdout.splitlines() if line}
-    assert {
-        "all",
-        "smoke",
-        "figures",
-        "report",
-        "verdicts",
-        "check",
-        "test",
-        "lint",
-        "clean",
-    } <= listed
-    assert set(figure_files()) <= listed
+    targets = ["all", "smoke", "figures", "report", "verdicts", "check", "test", "lint", "clean"]
+    assert {*targets, *figure_files()} <= listed
 
 
 def test_make_clean_keeps_the_reference():
-    removed = [word for line in planned("clean").splitlines() for word in line.split()]
+    removed = planned("clean").split()
     assert "figures/out" in removed
     assert not {"figures", "figures/reference", "runs", "data", ".venv"} & set(removed)

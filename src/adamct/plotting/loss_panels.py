@@ -16,28 +16,25 @@ from adamct.plotting.style import LABELS, Coordinate, colourbar, colours_by
 from adamct.records import Records
 
 
-def generalization(figure: Figure, records: Records, *, by: Coordinate = "C") -> None:
-    """Fill a figure with the three panels.
+def generalization(records: Records, *, by: Coordinate = "C") -> Figure:
+    """Draw the three panels.
 
     Args:
-        figure: empty.
         records: one experiment's, with the test loss.
         by: what tells the runs apart: C, or β where C is the same for all.
     """
-    grid = figure.add_gridspec(2, 2, height_ratios=(1.25, 1), width_ratios=(1.5, 1))
-    curves = figure.add_subplot(grid[0, :])
+    figure, (curves, best, chosen) = panels.one_above_two()
     loss_curves(curves, records, by=by)
     on = "" if by == "C" else rf" on the level curve $C={records.runs.C.iloc[0]:.3f}$"
     n_seeds = records.runs.seed.nunique()
     spread = "" if n_seeds == 1 else f": mean and range of {n_seeds} seeds"
-    curves.set_title(f"(a) test loss{on}{spread}", loc="left")
-    best = figure.add_subplot(grid[1, 0])
+    curves.set_title(f"(a) test loss{on}{spread}")
     draw_best_losses(best, records, by=by)
-    best.set_title("(b) best test loss", loc="left")
-    chosen = figure.add_subplot(grid[1, 1])
+    best.set_title("(b) best test loss")
     panels.points(chosen, records, by=by)
     beta = records.runs.beta
-    chosen.set_title(rf"(c) the points, $\beta={beta.min():.3f}$ to ${beta.max():.3f}$", loc="left")
+    chosen.set_title(rf"(c) the points, $\beta={beta.min():.3f}$ to ${beta.max():.3f}$")
+    return figure
 
 
 def loss_curves(axes: Axes, records: Records, *, by: Coordinate) -> None:
@@ -47,13 +44,11 @@ def loss_curves(axes: Axes, records: Records, *, by: Coordinate) -> None:
     is marked at the edge.
     """
     losses = loss_table(records)
-    colours = colours_by(by, records.runs[by].to_numpy())
+    colours = colours_by(by, records.runs)
     n_steps = records.runs.n_steps.max()
     settled = losses[losses.n >= n_steps / 10]
     axes.set(xlim=(0, n_steps), ylim=stable_range(settled), xlabel="step $n$", ylabel="test loss")
-    outside = beyond(axes, settled.n, settled.test_loss)
-    panels.mark_outside(axes, *outside)
-    if len(outside[0]):
+    if panels.mark_outside(axes, settled.n, settled.test_loss):
         axes.plot([], [], "^", color="0.3", markersize=3.5, label="a run beyond the axis")
     for value in np.unique(losses[by]):
         mean_and_range(axes, losses[losses[by] == value], color=colours.to_rgba(value))
@@ -61,7 +56,7 @@ def loss_curves(axes: Axes, records: Records, *, by: Coordinate) -> None:
         0, first_third(n_steps), fc="0.95", ec="0.75", lw=0.6, zorder=0, label="first third"
     )
     axes.legend(loc="lower left")
-    colourbar(axes.figure, axes, by, records.runs[by].to_numpy())
+    colourbar(axes.figure, axes, by, records.runs)
 
 
 def mean_and_range(axes: Axes, losses: pd.DataFrame, *, color: Any, **look: Any) -> None:
@@ -74,7 +69,7 @@ def mean_and_range(axes: Axes, losses: pd.DataFrame, *, color: Any, **look: Any)
 def draw_best_losses(axes: Axes, records: Records, *, by: Coordinate) -> None:
     """Draw the best test loss in the first third (open) and over all steps (filled)."""
     best = best_losses(records)
-    colours = colours_by(by, records.runs[by].to_numpy())
+    colours = colours_by(by, records.runs)
     best_of_each(axes, best, "early", by, colours, filled=False, label="first third")
     best_of_each(axes, best, "best", by, colours, filled=True, label="all steps")
     axes.set(xlabel=LABELS[by], ylabel="best test loss")
@@ -111,13 +106,6 @@ def best_of_each(
     axes.scatter(seeds.index, seeds["mean"], edgecolors=colour, facecolors=faces, **marks)
     grey = "0.3" if filled else "white"
     axes.scatter([], [], s=13, edgecolors="0.3", facecolors=grey, label=label)
-
-
-def beyond(axes: Axes, x: pd.Series, y: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points above or below the axis."""
-    low, high = axes.get_ylim()
-    outside = (y < low) | (y > high)
-    return x[outside].to_numpy(), y[outside].to_numpy()
 
 
 def stable_range(losses: pd.DataFrame, margin: float = 0.03) -> tuple[float, float]:

@@ -7,18 +7,20 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
 from adamct.analysis.growth import slope_table
 from adamct.plotting import plane
 from adamct.plotting.style import (
     EXACT,
+    LABELS,
     PAPER,
+    TEXT_WIDTH,
     Coordinate,
     colourbar,
     colours_by,
-    stability_colours,
 )
 from adamct.records import Records
 from adamct.theory import discrete_max_update_bound, max_update_bound
@@ -29,6 +31,13 @@ PAIR: tuple[dict[str, Any], ...] = (
     {"color": "0.2", "linewidth": 1.0},
     {"color": "#c1121f", "linewidth": 1.2, "linestyle": "--"},
 )
+
+
+def one_above_two() -> tuple[Figure, list[Axes]]:
+    """Return a figure of a wide panel above two, and the panels."""
+    figure = Figure(figsize=(TEXT_WIDTH, 5.4))
+    axes = figure.subplot_mosaic("aa;bc", height_ratios=(1.25, 1), width_ratios=(1.5, 1))
+    return figure, list(axes.values())
 
 
 def paired_paths(
@@ -62,43 +71,43 @@ def paired_paths(
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
-def max_update_curves(axes: Axes, records: Records, *, bounds_every: int = 1) -> None:
+def max_update_curves(axes: Axes, records: Records) -> None:
     """Draw ‖u_n‖∞ against n, coloured by C, before Eq. (5) (dotted) and D_n (dashed).
 
-    Args:
-        axes: where.
-        records: one experiment's.
-        bounds_every: draw the bounds of every so many points only, so that they stay readable.
+    The bounds are those of every fourth point only, so that they stay readable.
     """
     runs = records.runs.sort_values("C", ascending=False)
-    colours = stability_colours(runs.C.to_numpy())
+    colours = colours_by("C", runs)
     n = np.unique(np.geomspace(1, runs.n_steps.max(), 300).astype(int)) - 1
     for position, run in enumerate(runs.itertuples()):
         colour = colours.to_rgba(run.C)
-        if position % bounds_every == 0:
+        if position % 4 == 0:
             thin = {"linewidth": 0.6, "alpha": 0.6, "color": colour, "zorder": 1}
             for bound, look in ((max_update_bound, PAPER), (discrete_max_update_bound, EXACT)):
                 with np.errstate(over="ignore"):
                     axes.plot(n, bound(n, run.beta, run.gamma), **{**look, **thin})
         steps, values = records.series(run.run_id, "max_update")
         axes.plot(steps, values, color=colour, linewidth=0.7, zorder=2)
-    axes.set(yscale="log", xlabel="step $n$", ylabel=r"max-update $\|u_n\|_\infty$")
-    axes.set_xlim(0, runs.n_steps.max())
-    colourbar(axes.figure, axes, "C", runs.C.to_numpy())
-    axes.legend(
-        handles=[
-            Line2D([], [], color="#444444", linewidth=0.9, label="measured"),
-            Line2D([], [], linewidth=0.9, label="Eq. (5), the paper's bound", **PAPER),
-            Line2D([], [], linewidth=0.9, label="$D_n$, the exact bound", **EXACT),
-        ],
-        loc="upper left",
-    )
+    axes.set(yscale="log", xlabel="step $n$", xlim=(0, runs.n_steps.max()))
+    colourbar(axes.figure, axes, "C", runs)
+    label_bounds(axes, "Eq. (5), the paper's bound")
+
+
+def label_bounds(axes: Axes, paper: str, *more: Line2D) -> None:
+    """Label the axis of ‖u_n‖∞, and what is drawn: measured, the paper's bound, and D_n."""
+    axes.set_ylabel(r"max-update $\|u_n\|_\infty$")
+    lines = [
+        Line2D([], [], color="#444444", label="measured"),
+        Line2D([], [], label=paper, **PAPER),
+        Line2D([], [], label="$D_n$, the exact bound", **EXACT),
+    ]
+    axes.legend(handles=[*lines, *more], loc="upper left")
 
 
 def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
     """Draw the slope of ln ‖u_n‖∞ at one step against C, with the slopes of both theories."""
     runs = records.runs.sort_values("C")
-    colours = stability_colours(runs.C.to_numpy())
+    colours = colours_by("C", runs)
     table = slope_table(records.where(runs), at)
     C, slopes, exact = (table[name].to_numpy() for name in ("C", "slope", "exact"))
     axes.axvline(0, color="0.85", linewidth=0.8, zorder=0)
@@ -107,31 +116,27 @@ def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
     axes.plot(C, exact, label=r"slope of $\ln D_n$ (exact)", **EXACT)
     axes.scatter(C, slopes, c=colours.to_rgba(C), s=11, zorder=3, label="measured")
     span = float(np.nanmax(exact)) or 1e-3
-    axes.set_ylim(-0.6 * span, 1.45 * span)
-    outside = np.flatnonzero(np.abs(slopes - 0.425 * span) > 1.025 * span)
-    mark_outside(axes, C[outside], slopes[outside])
-    axes.set(
-        xlabel=r"$C(\beta,\gamma)$",
-        ylabel=rf"slope $\mathrm{{d}}\ln\|u_n\|_\infty/\mathrm{{d}}n$ at $n={at}$",
-    )
+    axes.set(xlabel=LABELS["C"], ylim=(-0.6 * span, 1.45 * span))
+    axes.set_ylabel(rf"slope $\mathrm{{d}}\ln\|u_n\|_\infty/\mathrm{{d}}n$ at $n={at}$")
+    mark_outside(axes, C, slopes)
     axes.legend(loc="upper right")
 
 
-def mark_outside(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    """Mark values beyond the axis at its edge, so that none is hidden."""
+def mark_outside(axes: Axes, x: ArrayLike, y: ArrayLike) -> bool:
+    """Mark values beyond the axis at its edge, so that none is hidden; return if there are any."""
+    x, y = np.asarray(x), np.asarray(y)
     low, high = axes.get_ylim()
-    for at, value in zip(x, y, strict=True):
-        if np.isfinite(value):
-            edge, marker = (high, "^") if value > high else (low, "v")
-            axes.plot(at, edge, marker=marker, color="0.3", clip_on=False, markersize=3.5)
+    outside = np.flatnonzero((y < low) | (y > high))
+    for at in outside:
+        edge, marker = (high, "^") if y[at] > high else (low, "v")
+        axes.plot(x[at], edge, marker=marker, color="0.3", clip_on=False, markersize=3.5)
+    return outside.size > 0
 
 
-def over_bound(
-    axes: Axes, records: Records, bound: Callable[..., Values], *, by: Coordinate
-) -> None:
-    """Draw ‖u_n‖∞ over a bound against n + 1; above 1 the bound is broken."""
-    runs = records.runs.sort_values(by)
-    colours = colours_by(by, runs[by].to_numpy())
+def over_bound(axes: Axes, records: Records, bound: Callable[..., Values]) -> None:
+    """Draw ‖u_n‖∞ over a bound against n + 1, coloured by β; above 1 the bound is broken."""
+    runs = records.runs.sort_values("beta")
+    colours = colours_by("beta", runs)
     axes.axhspan(1, 2, color="#f7e3df", zorder=0)
     place: dict[str, Any] = {"xycoords": "axes fraction", "va": "top", "ha": "right", "fontsize": 7}
     axes.annotate("bound broken", (0.98, 0.97), **place)
@@ -140,23 +145,18 @@ def over_bound(
         n, values = records.series(run.run_id, "max_update")
         with np.errstate(divide="ignore"):  # Eq. (5) is 0 at n = 0 where C = 0
             over = values / np.asarray(bound(n, run.beta, run.gamma))
-        axes.plot(n + 1, over, linewidth=0.8, color=colours.to_rgba(getattr(run, by)))
-        mark_outside(axes, (n + 1)[over > 2], np.nan_to_num(over[over > 2]))
+        axes.plot(n + 1, over, linewidth=0.8, color=colours.to_rgba(run.beta))
+        mark_outside(axes, n + 1, over)
 
 
 def points(axes: Axes, records: Records, *, by: Coordinate = "C") -> None:
     """Draw the (β, γ) of the runs, coloured, with C = 0 and the exact boundary γ² = β."""
     runs = records.runs
-    values = runs[by].to_numpy()
     pad_beta, pad_gamma = (0.08 * (runs[x].max() - runs[x].min() + 1e-3) for x in ("beta", "gamma"))
     beta = np.linspace(runs.beta.min() - pad_beta, min(1.0, runs.beta.max() + pad_beta), 300)
     plane.boundaries(axes, beta)
-    colour: Any = colours_by(by, values).to_rgba(values)
+    colour: Any = colours_by(by, runs).to_rgba(runs[by].to_numpy())
     axes.scatter(runs.beta, runs.gamma, c=colour, s=9, zorder=3, clip_on=False)
-    axes.set(
-        xlabel=r"$\beta$",
-        ylabel=r"$\gamma$",
-        xlim=(beta[0], beta[-1]),
-        ylim=(runs.gamma.min() - pad_gamma, min(1.003, runs.gamma.max() + pad_gamma)),
-    )
+    axes.set(xlabel=r"$\beta$", ylabel=r"$\gamma$", xlim=(beta[0], beta[-1]))
+    axes.set_ylim(runs.gamma.min() - pad_gamma, min(1.003, runs.gamma.max() + pad_gamma))
     axes.legend(loc="lower left" if by == "C" else "lower right")

@@ -39,23 +39,22 @@ def boundaries(axes: Axes, beta: ArrayLike, *, distances: bool = False) -> None:
         beta: shape (points,).
         distances: the axes show 1 − β and 1 − γ.
     """
-    beta = np.asarray(beta)
-    for gamma, label, look in (
-        (level_curve(0.0).gamma(beta), "$C=0$", PAPER),
-        (np.sqrt(beta), r"$\gamma^2=\beta$", EXACT),
-    ):
-        x, y = (1 - beta, 1 - np.asarray(gamma)) if distances else (beta, gamma)
-        axes.plot(x, y, label=label, **look)
+    x, paper, exact = _both(np.asarray(beta), distances)
+    axes.plot(x, paper, label="$C=0$", **PAPER)
+    axes.plot(x, exact, label=r"$\gamma^2=\beta$", **EXACT)
 
 
 def strip(axes: Axes, beta: ArrayLike, *, distances: bool = False) -> None:
     """Shade the strip C < 0, γ² < β, where the paper sees growth and the exact theory none."""
-    beta = np.asarray(beta)
-    low, high = np.asarray(level_curve(0.0).gamma(beta)), np.sqrt(beta)
-    x, below, above = (1 - beta, 1 - low, 1 - high) if distances else (beta, low, high)
-    axes.fill_between(
-        x, below, above, zorder=1, label=r"strip: $C<0$ but $\gamma^2<\beta$", **STRIP
-    )
+    x, paper, exact = _both(np.asarray(beta), distances)
+    label = r"strip: $C<0$ but $\gamma^2<\beta$"
+    axes.fill_between(x, paper, exact, zorder=1, label=label, **STRIP)
+
+
+def _both(beta: np.ndarray, distances: bool) -> tuple[np.ndarray, ...]:
+    """Return β, and γ on C = 0 and on γ² = β; or their distances from 1."""
+    places = beta, np.asarray(level_curve(0.0).gamma(beta)), np.sqrt(beta)
+    return tuple(1 - place for place in places) if distances else places
 
 
 def near_one(axes: Axes, closest: float = 1e-4, farthest: float = 1.0) -> None:

@@ -70,20 +70,19 @@ def reads(path: Path) -> tuple[str, ...]:
 
 
 def title(path: Path) -> str:
-    """Return what a figure shows: the first line of its file, without its number."""
+    """Return what a figure shows: the first line of its file, without number and full stop."""
     first = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n")[0]
-    return bare_title(first)
+    return capital(re.sub(r"^Figure \w+: ", "", first).removesuffix("."))
 
 
-def bare_title(first_line: str) -> str:
-    """Return a title without ``Figure 3:`` and the full stop, and with a capital.
+def capital(text: str) -> str:
+    """Return a text with a capital where it starts with a Latin letter.
 
     Example:
-        >>> bare_title("Figure E2: growth against γ."), bare_title("η falls.")
-        ('Growth against γ', 'η falls')
+        >>> capital("beyond the paper"), capital("η falls")
+        ('Beyond the paper', 'η falls')
     """
-    words = re.sub(r"^Figure \w+: ", "", first_line).removesuffix(".")
-    return words[:1].upper() + words[1:] if words[:1].isascii() else words
+    return text[:1].upper() + text[1:] if text[:1].isascii() else text
 
 
 @lru_cache

@@ -43,8 +43,8 @@ def render(name: str, source: Source, folder: Path) -> Rendered:
         StoreError, ConfigurationError: as :meth:`Source.read`.
     """
     began = time.monotonic()
-    path, module, parts = _opened(name, source)
-    records = store_records.join(list(parts.values()))
+    path, module, read = _opened(name, source)
+    records = store_records.join([part for _, part in read])
     with style():
         written = save(module.draw(records), folder / path.stem)
     if hasattr(module, "table"):  # the numbers behind the points, where a picture cannot name them
@@ -61,10 +61,7 @@ def render(name: str, source: Source, folder: Path) -> Rendered:
         verdicts=tuple(
             judge(claim, records) for claim in CLAIMS if registry.short_name(claim.figure) == name
         ),
-        experiments=tuple(
-            experiment_runs(source.open(experiment)[0], part, source.overrides)
-            for experiment, part in parts.items()
-        ),
+        experiments=tuple(experiment_runs(sweep, part, source.overrides) for sweep, part in read),
         files=tuple(path.name for path in written),
         drawn=datetime.now(timezone.utc).replace(microsecond=0),
         seconds=round(time.monotonic() - began, 3),
@@ -81,18 +78,18 @@ def draw_picture(name: str, source: Source, path: Path) -> None:
     Raises:
         StoreError, ConfigurationError: as :meth:`Source.read`.
     """
-    _, module, parts = _opened(name, source)
+    _, module, read = _opened(name, source)
     with style():
-        figure = module.draw(store_records.join(list(parts.values())))
+        figure = module.draw(store_records.join([part for _, part in read]))
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=PICTURE_DPI)
 
 
-def _opened(name: str, source: Source) -> tuple[Path, ModuleType, dict[str, Records]]:
-    """Return a figure's file, its module, and the records of each experiment that it reads."""
+def _opened(name: str, source: Source) -> tuple[Path, ModuleType, list[tuple[Sweep, Records]]]:
+    """Return a figure's file, its module, and each experiment that it reads with its records."""
     path = registry.chosen([name])[name]
-    parts = {experiment: source.read(experiment) for experiment in registry.reads(path)}
-    return path, registry.import_file(path), parts
+    read = [source.open(experiment) for experiment in registry.reads(path)]
+    return path, registry.import_file(path), read
 
 
 def experiment_runs(

@@ -10,7 +10,7 @@ from adamct import records as store_records
 from adamct.claims import CLAIMS, Verdict, judge
 from adamct.config.compose import compose_sweep
 from adamct.config.execution import Sweep, WandbTracker
-from adamct.plotting.registry import FIGURES_DIR, figure_files, reads
+from adamct.plotting.registry import FIGURES_DIR
 from adamct.records import Records, archive
 
 REFERENCE_DIR = FIGURES_DIR / "reference"
@@ -52,6 +52,11 @@ class Source:
                 self._known[experiment] = sweep, archive.load(sweep, self.reference)
         return self._known[experiment]
 
+    def holds(self, experiments: Sequence[str]) -> bool:
+        """Return whether the reference holds all of some experiments."""
+        assert self.reference is not None
+        return set(archive.read_provenance(self.reference)).issuperset(experiments)
+
     def tracker(self) -> WandbTracker | None:
         """Return where figures are to be shown in W&B, if anywhere, as the overrides say."""
         named = {override: override.lstrip("+") for override in self.overrides}
@@ -67,21 +72,10 @@ def reference_source(scale: str, folder: Path = REFERENCE_DIR) -> Source:
     return Source(scale, reference=folder / scale)
 
 
-def covered(names: Sequence[str], source: Source) -> bool:
-    """Return whether a reference holds all of some experiments."""
-    assert source.reference is not None
-    return set(archive.read_provenance(source.reference)).issuperset(names)
-
-
-def covered_figures(source: Source) -> dict[str, Path]:
-    """Return the files of the figures that can be drawn from a reference."""
-    return {name: path for name, path in figure_files().items() if covered(reads(path), source)}
-
-
 def judge_all(source: Source) -> list[Verdict]:
     """Judge every claim whose records a reference holds, figure by figure."""
     return [
         judge(claim, store_records.join([source.read(name) for name in claim.reads]))
         for claim in sorted(CLAIMS, key=lambda claim: claim.figure)
-        if covered(claim.reads, source)
+        if source.holds(claim.reads)
     ]

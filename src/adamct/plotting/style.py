@@ -10,17 +10,12 @@ from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import (
-    Colormap,
-    LinearSegmentedColormap,
-    LogNorm,
-    Normalize,
-    TwoSlopeNorm,
-)
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -42,6 +37,7 @@ RC: Any = {
     "savefig.dpi": 220,
     "font.size": 8.5,
     "axes.titlesize": 9,
+    "axes.titlelocation": "left",
     "axes.labelsize": 8.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -74,46 +70,31 @@ def style() -> Iterator[None]:
         yield
 
 
-def stability_colormap() -> Colormap:
-    """Blue where C > 0, through grey at C = 0, to red where C < 0; dark enough to read as lines."""
-    stops = [
-        (0.0, "#7f0d1d"),
-        (0.25, "#d1495b"),
-        (0.47, "#e8a598"),
-        (0.5, "#b9b9b9"),
-        (0.53, "#9cc3dd"),
-        (0.75, "#2f7fb8"),
-        (1.0, "#0b2f5b"),
-    ]
-    return LinearSegmentedColormap.from_list("stability", stops)
+# Blue where C > 0, through grey at C = 0, to red where C < 0; dark enough to read as lines.
+REDS = ((0.0, "#7f0d1d"), (0.25, "#d1495b"), (0.47, "#e8a598"))
+BLUES = ((0.53, "#9cc3dd"), (0.75, "#2f7fb8"), (1.0, "#0b2f5b"))
+STABILITY = LinearSegmentedColormap.from_list("stability", [*REDS, (0.5, "#b9b9b9"), *BLUES])
 
 
-def stability_colours(C: np.ndarray) -> ScalarMappable:
-    """Map C to colours, with C = 0 at the middle whatever the range."""
-    lowest, highest = min(float(C.min()), -1e-9), max(float(C.max()), 1e-9)
-    return ScalarMappable(TwoSlopeNorm(0.0, lowest, highest), stability_colormap())
+def colours_by(column: Coordinate, runs: pd.DataFrame) -> ScalarMappable:
+    """Map a coordinate of the runs to colours.
 
-
-def beta_colours(beta: np.ndarray) -> ScalarMappable:
-    """Map β to colours where C is the same for all runs: dark to light towards 1."""
-    return ScalarMappable(
-        Normalize(float(beta.min()), max(float(beta.max()), float(beta.min()) + 1e-9)),
-        LinearSegmentedColormap.from_list(
-            "beta", mpl.colormaps["viridis"](np.linspace(0, 0.88, 256))
-        ),
-    )
-
-
-def colours_by(column: Coordinate, values: np.ndarray) -> ScalarMappable:
-    """Return the colours of a coordinate of the runs: C, or β where C is the same for all."""
-    return stability_colours(values) if column == "C" else beta_colours(values)
+    C has 0 at the middle whatever the range; β, where C is the same for all, goes from dark to
+    light towards 1.
+    """
+    lowest, highest = float(runs[column].min()), float(runs[column].max())
+    if column == "C":
+        return ScalarMappable(TwoSlopeNorm(0.0, min(lowest, -1e-9), max(highest, 1e-9)), STABILITY)
+    colours = mpl.colormaps["viridis"](np.linspace(0, 0.88, 256))
+    norm = Normalize(lowest, max(highest, lowest + 1e-9))
+    return ScalarMappable(norm, LinearSegmentedColormap.from_list("beta", colours))
 
 
 def colourbar(
-    figure: Figure | SubFigure, axes: Axes | Sequence[Axes], by: Coordinate, values: np.ndarray
+    figure: Figure | SubFigure, axes: Axes | Sequence[Axes], by: Coordinate, runs: pd.DataFrame
 ) -> None:
     """Add the bar of ``colours_by``, with its numbers evenly spaced on both sides of C = 0."""
-    bar = figure.colorbar(colours_by(by, values), ax=axes, label=LABELS[by], pad=0.01, aspect=30)
+    bar = figure.colorbar(colours_by(by, runs), ax=axes, label=LABELS[by], pad=0.01, aspect=30)
     bar.ax.set_yscale("linear")
 
 
@@ -122,10 +103,9 @@ def growth_colours(
 ) -> ScalarMappable:
     """Map growth to the reds of the unstable region, and no growth to near white."""
     reds = ["#faf7f5", "#f3d3cb", "#e8a598", "#d1495b", "#7f0d1d"]
-    colormap: Colormap = LinearSegmentedColormap.from_list("growth", reds)
-    colormap = colormap.with_extremes(bad=unknown, under=reds[0])
+    colormap = LinearSegmentedColormap.from_list("growth", reds)
     norm = LogNorm(lowest, highest) if log else Normalize(lowest, highest)
-    return ScalarMappable(norm, colormap)
+    return ScalarMappable(norm, colormap.with_extremes(bad=unknown, under=reds[0]))
 
 
 def plain_numbers() -> FuncFormatter:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from adamct.analysis.grids import ADAM, Metric, best_points, by_point, name, run_scores
+from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
 ADAM_COLOUR = "#c1121f"  # the paper draws k = 1 in red
@@ -22,15 +24,30 @@ COLOURS = {
     "root": "#c849a9",
     "normalization_layer": "#0f9fa6",
 }
+BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0}
 LABELS: dict[Metric, str] = {"accuracy": "best test accuracy", "loss": "best test loss (nats)"}
 
 
+def accuracy_by_decay(best: pd.DataFrame, within: tuple[float, float]) -> Figure:
+    """Draw the best test accuracy against k, a panel per kind of weight decay: decoupled, coupled.
+
+    Args:
+        best: of :func:`~adamct.analysis.grids.best_points`.
+        within: the axis to be shown.
+    """
+    figure = Figure(figsize=(TEXT_WIDTH, 3.2))
+    panels = figure.subplots(1, 2, sharey=True)
+    titles = {True: "(a) decoupled weight decay", False: "(b) coupled weight decay"}
+    for axes, (decoupled, title) in zip(panels, titles.items(), strict=True):
+        best_against_k(axes, best[best.decoupled == decoupled], "accuracy", within=within)
+        axes.set_title(title)
+        axes.label_outer()
+    add_legend(figure, best)
+    return figure
+
+
 def best_against_k(
-    axes: Axes,
-    best: pd.DataFrame,
-    metric: Metric,
-    *,
-    within: tuple[float, float] | None = None,
+    axes: Axes, best: pd.DataFrame, metric: Metric, *, within: tuple[float, float] | None = None
 ) -> None:
     """Draw the best score against k, a line per strategy; all of them start at Adam, in red.
 
@@ -41,25 +58,17 @@ def best_against_k(
         within: of :func:`contenders_range`: the axis to be shown; all without. A band is drawn
             where its line is in view: the end of one alone would belong to nothing.
     """
-    sign = _sign(metric)
-    bottom, top = within or (-np.inf, np.inf)
+    best = _as_shown(best, metric)
     adam = best[best.strategy == ADAM]
     for strategy in _strategies(best):
         line = pd.concat([adam, best[best.strategy == strategy]]).sort_values("k")
-        colour = COLOURS[strategy]
-        axes.plot(line.k, sign * line["mean"], color=colour)
-        axes.fill_between(
-            line.k,
-            sign * line.low,
-            sign * line.high,
-            where=(sign * line["mean"]).between(bottom, top).to_numpy(),
-            color=colour,
-            alpha=0.15,
-            linewidth=0,
-        )
+        band = {**BAND, "color": COLOURS[strategy]}
+        axes.plot(line.k, line["mean"], color=COLOURS[strategy])
+        in_view = line["mean"].between(*(within or (-np.inf, np.inf))).to_numpy()
+        axes.fill_between(line.k, line.low, line.high, where=in_view, **band)
         own = line[line.k > 1]
-        _points(axes, own.k, sign * own["mean"], own.edge != "", colour)
-    _points(axes, adam.k, sign * adam["mean"], adam.edge != "", ADAM_COLOUR, size=22)
+        _points(axes, own.k, own["mean"], own.edge != "", COLOURS[strategy])
+    _points(axes, adam.k, adam["mean"], adam.edge != "", ADAM_COLOUR, size=22)
     axes.set(xlabel="$k$", ylabel=LABELS[metric], xticks=sorted(set(best.k)))
     if within:
         axes.set_ylim(within)
@@ -70,33 +79,25 @@ def best_against_lr(axes: Axes, records: Records, metric: Metric) -> None:
 
     The best η of each is a large point, hollow where it lies at an end of the grid.
     """
-    sign = _sign(metric)
     scores = run_scores(records, metric)
     points = by_point(scores)
-    for _, row in best_points(scores).iterrows():
-        colour, dashes = _look(row.strategy, row.k)
-        own = pd.DataFrame(points.xs((row.strategy, row.k, row.decoupled))).groupby("lr").max()
-        means, lr = sign * own.mean(axis=1), own.index
+    for _, row in _as_shown(best_points(scores), metric).iterrows():
+        colour = ADAM_COLOUR if row.strategy == ADAM else COLOURS[row.strategy]
+        dashes = ("-", "-", "--", ":", "-.")[min(row.k, 5) - 1]
+        optimizer = pd.DataFrame(points.xs((row.strategy, row.k, row.decoupled)))
+        own = _sign(metric) * optimizer.groupby("lr").max()
         label = f"{name(row)}, best at $\\eta$ = {row.lr:g}"
-        axes.plot(lr, means, dashes, color=colour, label=label)
-        axes.fill_between(
-            lr,
-            sign * own.min(axis=1),
-            sign * own.max(axis=1),
-            color=colour,
-            alpha=0.15,
-            linewidth=0,
-        )
-        low, high = sorted((sign * row.low, sign * row.high))
-        axes.vlines(row.lr, low, high, color=colour, linewidth=1.6)
-        _points(axes, [row.lr], [sign * row["mean"]], ["lr" in row.edge], colour, size=26)
+        axes.plot(own.index, own.mean(axis=1), dashes, color=colour, label=label)
+        axes.fill_between(own.index, own.max(axis=1), own.min(axis=1), color=colour, **BAND)
+        axes.vlines(row.lr, row.low, row.high, color=colour, linewidth=1.6)
+        _points(axes, [row.lr], [row["mean"]], ["lr" in row.edge], colour, size=26)
     axes.set(xscale="log", xlabel=r"learning rate $\eta$", ylabel=LABELS[metric])
 
 
-def legend_handles(best: pd.DataFrame, *, adam: str = "Adam") -> list[Line2D]:
-    """Return the legend of :func:`best_against_k`; ``adam``: what k = 1 is called."""
+def add_legend(figure: Figure, best: pd.DataFrame, *, adam: str = "Adam") -> None:
+    """Add the legend of :func:`best_against_k`; ``adam``: what k = 1 is called."""
     point: dict[str, Any] = {"marker": "o", "linestyle": ""}
-    return [
+    handles = [
         Line2D([], [], color=ADAM_COLOUR, **point, label=f"{adam} ($k=1$)"),
         *(
             Line2D([], [], color=COLOURS[strategy], marker="o", label=strategy.replace("_", " "))
@@ -104,6 +105,7 @@ def legend_handles(best: pd.DataFrame, *, adam: str = "Adam") -> list[Line2D]:
         ),
         Line2D([], [], color="0.3", markerfacecolor="white", **point, label="at the grid's edge"),
     ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
 def contenders_range(best: pd.DataFrame, metric: Metric) -> tuple[float, float]:
@@ -131,16 +133,15 @@ def best_table(records: Records, metric: Metric) -> pd.DataFrame:
         where a validation split was held out, the same under selection on validation.
     """
     scores = run_scores(records, metric)
-    sign = _sign(metric)
-    parts = []
-    for select_on in ("test", "validation"):
-        if select_on in scores:
-            best = best_points(scores, select_on=select_on)
-            best[["mean", "low", "high"]] *= sign
-            if sign < 0:
-                best[["low", "high"]] = best[["high", "low"]].to_numpy()
-            parts.append(best.assign(selected_on=select_on))
-    table = pd.concat(parts).rename(columns={"mean": f"test_{metric}"})
+    parts = [
+        best_points(scores, select_on=split).assign(selected_on=split)
+        for split in ("test", "validation")
+        if split in scores
+    ]
+    table = _as_shown(pd.concat(parts), metric)
+    if metric == "loss":
+        table[["low", "high"]] = table[["high", "low"]].to_numpy()
+    table = table.rename(columns={"mean": f"test_{metric}"})
     return table.sort_values(["selected_on", "decoupled", "strategy", "k"], ignore_index=True)
 
 
@@ -156,13 +157,16 @@ def _points(
     axes.scatter(list(x), list(y), s=size, facecolors=faces, edgecolors=colour, zorder=3)
 
 
-def _look(strategy: str, k: int) -> tuple[str, str]:
-    colour = ADAM_COLOUR if strategy == ADAM else COLOURS[strategy]
-    return colour, ("-", "-", "--", ":", "-.")[min(k, 5) - 1]
-
-
 def _strategies(best: pd.DataFrame) -> list[str]:
     return [strategy for strategy in COLOURS if strategy in set(best.strategy)]
+
+
+def _as_shown(best: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """Return the scores of :func:`~adamct.analysis.grids.best_points` as accuracies or losses.
+
+    ``low`` is the worse end, ``high`` the better one.
+    """
+    return best.assign(**_sign(metric) * best[["mean", "low", "high"]])
 
 
 def _sign(metric: Metric) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,12 +12,13 @@ from markupsafe import Markup
 
 from adamct.report.format import formula
 
-ROLES = {"thead": "rowgroup", "tbody": "rowgroup", "tr": "row"}
+ROLES = {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row"}
+ROLES |= {"th": "columnheader", "td": "cell"}
 
 
 def read_body(path: Path) -> Markup:
-    """Return a document as HTML, without its ``# title``."""
-    return to_html(re.sub(r"\A# .*", "", path.read_text("utf-8")))
+    """Return a document as HTML, without its first line, the title."""
+    return to_html(path.read_text("utf-8").partition("\n")[2])
 
 
 def to_html(text: str, *, top: int = 2) -> Markup:
@@ -60,22 +60,23 @@ def _adapted(marks: Iterable[Token]) -> Iterator[Token]:
 def _describe_tables(tokens: Sequence[Token]) -> None:
     """Give the parts of tables their roles, and each cell the name of its column."""
     names: list[str] = []
-    column = 0
+    columns: Iterator[str] = iter(())
     for token, inline in itertools.pairwise(tokens):
-        if token.type in {f"{tag}_open" for tag in ROLES}:
-            token.attrs, column = {"role": ROLES[token.tag]}, 0
-        elif token.type == "table_open":
-            token.attrs, names = {"role": "table", "class": "cards"}, []
-        elif token.type == "th_open":
-            token.attrs = {"role": "columnheader", "scope": "col"}
-            names.append(
-                "".join(Markup(mark.content).striptags() for mark in inline.children or ())
-            )
-        elif token.type == "td_open":
-            token.attrs = {"role": "cell", "data-label": names[column]}
-            column += 1
-            if inline.children:
-                inline.children = [_html("<span>"), *inline.children, _html("</span>")]
+        if token.nesting != 1 or token.tag not in ROLES:
+            continue
+        token.attrs = {"role": ROLES[token.tag]}
+        words = inline.children or []
+        if token.tag == "table":
+            token.attrs["class"], names = "cards", []
+        elif token.tag == "tr":
+            columns = iter(names)
+        elif token.tag == "th":
+            token.attrs["scope"] = "col"
+            names.append("".join(Markup(word.content).striptags() for word in words))
+        elif token.tag == "td":
+            token.attrs["data-label"] = next(columns)
+            if words:
+                inline.children = [_html("<span>"), *words, _html("</span>")]
 
 
 def _html(markup: str) -> Token:

@@ -1,13 +1,16 @@
-"""Numbers, intervals, durations and commands as text."""
+"""Numbers, times, commands and verdicts as text."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import get_args
 
 from markupsafe import Markup, escape
 
+from adamct.claims import Status, Verdict
 from adamct.plotting import registry
 
 MINUS = "\N{MINUS SIGN}"
@@ -24,26 +27,25 @@ def number(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
-        return "∞" if value > 0 else f"{MINUS}∞"
-    if value == int(value) and abs(value) < 1e9:
-        return f"{value:,.0f}".replace("-", MINUS)
-    if 1e-3 <= abs(value) < 1e6:
-        digits = max(0, 2 - math.floor(math.log10(abs(value))))
-        return f"{value:,.{digits}f}".replace("-", MINUS)
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}".replace("-", MINUS)
+        text = f"{value:.0f}".replace("inf", "∞")
+    elif value == int(value) and abs(value) < 1e9:
+        text = f"{value:,.0f}"
+    elif 1e-3 <= abs(value) < 1e6:
+        text = f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    else:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        text = f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}"
+    return text.replace("-", MINUS)
 
 
-def interval(ends: tuple[float, float] | None) -> str:
-    """Return an interval, or a dash where there is none.
+def interval(ends: tuple[float, float]) -> str:
+    """Return an interval.
 
     Example:
         >>> interval((-0.998, -0.7805))
         '[−0.998, −0.780]'
     """
-    return (
-        "–" if ends is None or any(map(math.isnan, ends)) else f"[{', '.join(map(number, ends))}]"
-    )
+    return f"[{', '.join(map(number, ends))}]"
 
 
 def duration(seconds: float) -> str:
@@ -55,11 +57,10 @@ def duration(seconds: float) -> str:
     """
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        large, small, units = *divmod(whole, 60), ("min", "s")
+    if round(seconds) < 60:
+        return f"{seconds:.0f} s"
+    if round(seconds) < 3600:
+        large, small, units = *divmod(round(seconds), 60), ("min", "s")
     else:
         large, small, units = *divmod(round(seconds / 60), 60), ("h", "min")
     return f"{large} {units[0]}" + (f" {small} {units[1]}" if small else "")
@@ -75,11 +76,10 @@ def integers(values: Collection[int]) -> str:
     runs: list[list[int]] = []
     for value in sorted(set(values)):
         if runs and value == runs[-1][-1] + 1:
-            runs[-1].append(value)
+            runs[-1][1:] = [value]
         else:
             runs.append([value])
-    ends = [sorted({run[0], run[-1]}) for run in runs]
-    return ", ".join("–".join(f"{end:,}" for end in pair) for pair in ends) or "–"
+    return ", ".join("–".join(f"{end:,}" for end in run) for run in runs) or "–"
 
 
 def cell(text: str) -> str:
@@ -105,16 +105,6 @@ def formula(text: str) -> Markup:
     text = re.sub(r"(?<![\w−-])-(?=\d)", MINUS, text).replace(" %", "\N{NO-BREAK SPACE}%")
     html = re.sub(r"\b([^\W_])_(?:(\w)\b|{([^{}]+)})", r"\1<sub>\2\3</sub>", str(escape(text)))
     return Markup(html)
-
-
-def capital(text: str) -> str:
-    """Return a text with a capital where it starts with a Latin letter.
-
-    Example:
-        >>> capital("beyond the paper"), capital("η falls")
-        ('Beyond the paper', 'η falls')
-    """
-    return text[:1].upper() + text[1:] if text[:1].isascii() else text
 
 
 def label(name: str) -> str:
@@ -145,3 +135,37 @@ def count(number_of: int, noun: str) -> str:
         ('1 run', '1,250 runs')
     """
     return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
+
+
+def grouped(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
+    """Return the paper's claims, then those beyond it, by heading; a group without any is left out.
+
+    Each is in the order of the verdicts.
+    """
+    groups = {
+        "The paper’s claims": [verdict for verdict in verdicts if verdict.kind == "paper"],
+        "Beyond the paper": [verdict for verdict in verdicts if verdict.kind == "extension"],
+    }
+    return {heading: group for heading, group in groups.items() if group}
+
+
+def tally(verdicts: Iterable[Verdict]) -> dict[Status, int]:
+    """Return how many verdicts there are of each status."""
+    found = Counter(verdict.status for verdict in verdicts)
+    return {status: found[status] for status in get_args(Status)}
+
+
+def counts(verdicts: Iterable[Verdict]) -> str:
+    """Return a tally in words: ``"3 reproduced, 1 not reproduced, 0 inconclusive"``."""
+    return ", ".join(f"{n} {status}" for status, n in tally(verdicts).items())
+
+
+def where(verdict: Verdict) -> str:
+    """Return where a claim is made, under a heading that says already what is beyond the paper."""
+    return verdict.reference.removeprefix("beyond the paper").lstrip(":, ")
+
+
+def statistic(verdict: Verdict) -> str:
+    """Return a verdict's statistic with its interval, if it has one."""
+    ends = verdict.interval
+    return number(verdict.statistic) + (f" {interval(ends)}" if ends else "")

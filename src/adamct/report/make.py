@@ -1,4 +1,4 @@
-"""What ``make`` does for a figure: train what it lacks, draw it, print its verdicts, time it all.
+"""What ``make`` does for a figure: train what it lacks, draw it, print its verdicts.
 
 Nothing heavy is imported until a figure is drawn, so that a list of figures costs no time.
 """
@@ -6,20 +6,20 @@ Nothing heavy is imported until a figure is drawn, so that a list of figures cos
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import traceback
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adamct import environment, files
 from adamct.config.schema import SCALES
 from adamct.plotting.registry import FIGURES_DIR, FigureError, chosen, figure_files, reads
 from adamct.runs.exits import INTERRUPTED, complain
 
 if TYPE_CHECKING:
+    from adamct.config.execution import WandbTracker
     from adamct.plotting.rendered import Rendered
     from adamct.plotting.source import Source
 
@@ -33,31 +33,19 @@ def add_scale(parser: argparse.ArgumentParser, default: str = "laptop") -> None:
     parser.add_argument("--scale", choices=SCALES, default=default, help=f"default: {default}")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says which figures, of which records, into which folder."""
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="figN",
-        help="figures, all of them unless some are named; Hydra overrides such as seed=1",
-    )
-    add_scale(parser)
-    parser.add_argument(
-        "--records",
-        choices=("runs", "reference"),
-        default="runs",
-        help="your own runs, or those whose records are in figures/reference",
-    )
-    parser.add_argument("--out", type=Path, default=OUT, help="folder of the pictures")
-
-
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse the command line; tell figures from overrides; enter the project's folder.
+    """Ask which figures, of which records, into which folder; enter the project's folder.
 
     Returns:
-        What :func:`add_arguments` asks for, with ``names`` of figures, ``overrides``, and in
-        ``out`` the folder of the scale.
+        What the command line says: ``scale``, ``records``, ``names`` of figures, ``overrides``, in
+        ``out`` the folder of the scale, and what the parser asks for itself.
     """
+    words = "figures, all of them unless some are named; Hydra overrides such as seed=1"
+    parser.add_argument("words", nargs="*", metavar="figN", help=words)
+    add_scale(parser)
+    records = "your own runs, or those whose records are in figures/reference"
+    parser.add_argument("--records", choices=("runs", "reference"), default="runs", help=records)
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the pictures")
     arguments = parser.parse_intermixed_args()
     named = [word for word in arguments.words if "=" not in word]
     arguments.overrides = [word for word in arguments.words if "=" in word]
@@ -79,20 +67,20 @@ class Figures:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._arguments = arguments
-        self._trained: dict[str, bool] = {}
-        self._source: Source | None = None
+        self._train = cache(self._train_experiment)
         self._in_wandb = True
 
-    @property
+    @cached_property
     def source(self) -> Source:
         """Where the records come from."""
-        from adamct.plotting.source import Source, reference_source
+        from adamct.plotting.source import REFERENCE_DIR, Source
 
-        if self._source is None and self._arguments.records == "reference":
-            folder = reference_source(self._arguments.scale).reference
-            self._source = Source(self._arguments.scale, self._overrides(), folder)
-        self._source = self._source or Source(self._arguments.scale, self._overrides())
-        return self._source
+        scale, said = self._arguments.scale, self._arguments.overrides
+        # What is said to a launcher says nothing of the records, and no other launcher knows it.
+        launcher = ("hydra/launcher", "hydra.launcher")
+        overrides = tuple(o for o in said if not o.lstrip("+~").startswith(launcher))
+        reference = REFERENCE_DIR / scale if self._arguments.records == "reference" else None
+        return Source(scale, overrides, reference)
 
     def make(self, name: str) -> bool:
         """Train what a figure lacks, and draw it; return whether that went well.
@@ -102,7 +90,7 @@ class Figures:
         from adamct.runs.sweep import EXPECTED
 
         needed = reads(figure_files()[name]) if self._arguments.records == "runs" else ()
-        trained = [self._train(experiment) for experiment in needed]
+        trained = [self._train(experiment) for experiment in needed]  # all, if one fails, too
         if not all(trained):
             return False
         try:
@@ -125,27 +113,15 @@ class Figures:
 
         rendered = render(name, self.source, self._arguments.out)
         print(rendered.as_text(self._arguments.out), flush=True)
-        # After W&B has failed, which may have taken its time, no other figure is sent.
-        self._in_wandb = self._in_wandb and self._show_in_wandb(rendered)
+        if self._in_wandb and (tracker := self.source.tracker()):
+            self._show_in_wandb(rendered, tracker)
 
-    def _overrides(self) -> tuple[str, ...]:
-        # What is said to a launcher says nothing of the records, and no other launcher knows it.
-        launcher = ("hydra/launcher", "hydra.launcher")
-        said = self._arguments.overrides
-        return tuple(o for o in said if not o.lstrip("+~").startswith(launcher))
+    def _train_experiment(self, experiment: str) -> bool:
+        sweep = [f"experiment={experiment}", f"scale={self._arguments.scale}"]
+        sweep += [f"hydra/launcher={self._arguments.launcher}", *self._arguments.overrides]
+        return script("run.py", "-m", *sweep)
 
-    def _train(self, experiment: str) -> bool:
-        if experiment not in self._trained:
-            sweep = [f"experiment={experiment}", f"scale={self._arguments.scale}"]
-            sweep += [f"hydra/launcher={self._arguments.launcher}", *self._arguments.overrides]
-            self._trained[experiment] = script("run.py", "-m", *sweep)
-        return self._trained[experiment]
-
-    def _show_in_wandb(self, rendered: Rendered) -> bool:
-        """Send a figure to W&B; return whether to send the next."""
-        tracker = self.source.tracker()
-        if tracker is None:
-            return False
+    def _show_in_wandb(self, rendered: Rendered, tracker: WandbTracker) -> None:
         from adamct.files import FileError
         from adamct.tracking.figures import mirror_figure
         from adamct.tracking.mode import TrackingError
@@ -155,12 +131,11 @@ class Figures:
         verdicts = [verdict.model_dump() for verdict in rendered.verdicts]
         try:
             mirror_figure(tracker, rendered.scale, rendered.stem, experiments, pictures, verdicts)
-        except TrackingError as error:
-            warn(f"{name}, and what is drawn after it, is not in W&B: {error}")
-            return False
-        except FileError as error:
-            warn(f"{name} is not in W&B: {error}")
-        return True
+        except (FileError, TrackingError) as error:
+            # Once W&B itself has failed, which may have taken its time, nothing more is sent.
+            self._in_wandb = isinstance(error, FileError)
+            others = "" if self._in_wandb else ", and what is drawn after it,"
+            print(f"warning: {name}{others} is not in W&B: {error}", file=sys.stderr)
 
 
 def script(name: str, *arguments: str) -> bool:
@@ -178,26 +153,3 @@ def script(name: str, *arguments: str) -> bool:
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     return code == 0
-
-
-def write_times(arguments: argparse.Namespace, took: dict[str, float]) -> None:
-    """Write what each step took, in seconds, to ``times.json`` among the pictures."""
-    from adamct.report.collect import TIMES, Times
-
-    times = Times(
-        records=arguments.records,
-        figures={name: seconds for name, seconds in took.items() if name != "report"},
-        report=took.get("report"),
-        total=round(sum(took.values()), 1),
-        commit=environment.commit(),
-        cores=environment.n_cores(),
-    )
-    out = arguments.out
-    with files.writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    files.replace(out / TIMES, json.dumps(times.model_dump(), indent=1) + "\n")
-
-
-def warn(message: str) -> None:
-    """Print what went wrong and stops nothing."""
-    print(f"warning: {message}", file=sys.stderr)

@@ -1,46 +1,132 @@
-"""The page: what was drawn at one scale, through the template, as one HTML file."""
+"""The page: what was drawn at one scale, read back and checked, as one HTML file."""
 
 from __future__ import annotations
 
 import base64
-import itertools
-from collections import Counter
+import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from adamct.claims import CLAIMS
 from adamct.plotting import registry
-from adamct.plotting.rendered import ExperimentRuns
-from adamct.report import format, summary, topics
-from adamct.report.collect import ReportError, Shown, Times
+from adamct.plotting.rendered import ExperimentRuns, Rendered
+from adamct.report import format
 
+PNG = b"\x89PNG\r\n\x1a\n"
+TIMES = "times.json"
 FILTERS = (
-    *(format.capital, format.cell, format.count, format.duration, format.formula),
-    *(format.integers, format.interval, format.label, format.number),
-    *(registry.bare_title, registry.short_name, registry.title, summary.counts, summary.where),
+    *(format.cell, format.count, format.counts, format.duration, format.formula, format.integers),
+    *(format.interval, format.label, format.number, format.tally, format.where),
+    *(registry.capital, registry.short_name, registry.title),
 )
-SCALE_NOTES = {
-    "smoke": "Smoke scale takes seconds and proves that the path from configuration to verdict "
-    "works. Its runs are far too short to judge a claim: the verdicts mean nothing.",
-    "laptop": "Laptop scale takes about an hour on two CPU cores, on data that comes with Python "
-    "and its packages: Python's reference manual, and for Figures 6 and 15 scikit-learn's 8 × 8 "
-    "digits. The models are small: a verdict is about these runs, not about those of the paper.",
-    "paper": "Paper scale follows the paper's Appendix H, on C4, on CIFAR-10 and on GPUs, with the "
-    "choices listed below where it leaves something open.",
-}
+
+
+class ReportError(ValueError):
+    """A file that the report reads is missing or foreign; the message has the remedy."""
+
+
+class Times(BaseModel):
+    """What the last ``make`` of several figures took, in seconds; ``times.json`` holds it.
+
+    Attributes:
+        figures: by their short names, in the order in which they were made.
+        report: what writing the page took, if it was written.
+        commit: of the checkout.
+        cores: that were free to use.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    records: Literal["runs", "reference"]
+    figures: dict[str, float]
+    total: float
+    report: float | None = None
+    commit: str | None = None
+    cores: int | None = None
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One experiment's runs, and the figures that were drawn from these very runs."""
+class Shown:
+    """A figure on the page.
 
-    runs: ExperimentRuns
-    figures: tuple[str, ...]
-    anchor: str
+    Attributes:
+        rendered: what its JSON file says.
+        picture: the PNG file.
+        table: the rows of its CSV file, the header first; empty if it has none.
+    """
+
+    rendered: Rendered
+    picture: bytes
+    table: Sequence[Sequence[str]] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture in pixels."""
+        width, height = self.picture[16:20], self.picture[20:24]
+        return int.from_bytes(width, "big"), int.from_bytes(height, "big")
+
+    @property
+    def address(self) -> Markup:
+        """The address that holds the picture itself."""
+        return Markup("data:image/png;base64," + base64.b64encode(self.picture).decode())
+
+
+def read_figures(folder: Path, figures: Mapping[str, Path], *, scale: str) -> list[Shown]:
+    """Read what has been drawn at one scale; a figure without a JSON file is left out.
+
+    Args:
+        folder: of the pictures.
+        figures: the files that draw them, by their short names.
+        scale: smoke, laptop or paper.
+
+    Raises:
+        ReportError: if a file is damaged, of another scale or figure, or without its picture.
+    """
+    shown = []
+    for name, figure in figures.items():
+        path = folder / f"{figure.stem}.json"
+        if not path.exists():
+            continue
+        redraw = f"draw it again with python scripts/plot.py {name} --scale {scale}"
+        rendered = _read(path, Rendered, remedy=redraw)
+        if (rendered.figure, rendered.scale) != (name, scale):
+            raise ReportError(
+                f"{path} describes {rendered.figure} at {rendered.scale} scale, expected {name} "
+                f"at {scale} scale: {redraw}"
+            )
+        picture, table = path.with_suffix(".png"), path.with_suffix(".csv")
+        content = picture.read_bytes() if picture.exists() else b""
+        if not content.startswith(PNG) or len(content) < 24:
+            raise ReportError(f"{picture} is missing or no PNG picture: {redraw}")
+        rows = table.read_text("utf-8") if table.exists() else ""
+        shown.append(Shown(rendered, content, list(csv.reader(io.StringIO(rows)))))
+    return shown
+
+
+def read_times(folder: Path) -> Times | None:
+    """Read the times that ``make`` measured, if it has made several figures."""
+    path = folder / TIMES
+    return _read(path, Times, remedy="delete it, or run make all again") if path.exists() else None
+
+
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
+
+
+def _read(path: Path, kind: type[AnyModel], *, remedy: str) -> AnyModel:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "as a whole"
+        raise ReportError(f"{path}: {where}: {first['msg']}: {remedy}") from error
 
 
 def render_page(
@@ -70,13 +156,11 @@ def render_page(
     Raises:
         ReportError: if there is nothing to show.
     """
+    make = partial(format.make_command, scale=scale)
     if not shown:
         raise ReportError(
-            f"no figure has been drawn at {scale} scale; {format.make_command('fig3', scale)} "
-            "trains and draws one"
+            f"no figure has been drawn at {scale} scale; {make('fig3')} trains and draws one"
         )
-    verdicts = [verdict for s in shown for verdict in s.rendered.verdicts]
-    names = {s.rendered.figure for s in shown}
     environment = Environment(
         loader=PackageLoader("adamct.report"),
         autoescape=True,
@@ -85,71 +169,34 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
-    environment.filters |= {"data_uri": data_uri, "slug": slug}
-    listed = list_runs(shown)
+    shown_by = {claim.name: registry.short_name(claim.figure) for claim in CLAIMS}
+    environment.filters["shown_by"] = shown_by.__getitem__
+    verdicts = [verdict for s in shown for verdict in s.rendered.verdicts]
+    listed = list_runs(s.rendered for s in shown)
     return environment.get_template("report.html.jinja").render(
         scale=scale,
-        scale_note=SCALE_NOTES[scale],
         shown=shown,
-        missing={name: path for name, path in figures.items() if name not in names},
-        groups=summary.grouped(verdicts),
-        evidence=topics.evidence(verdicts, names),
+        figures=figures,
+        drawn=[s.rendered.figure for s in shown],
+        verdicts={verdict.name: verdict for verdict in verdicts},
+        groups=format.grouped(verdicts),
         listed=listed,
-        anchors={(one.runs.experiment, one.runs.run_ids_sha256): one.anchor for one in listed},
-        basis=basis(shown, listed),
-        tally=summary.tally(verdicts),
+        basis={
+            name: sorted({value for runs, _ in listed for value in getattr(runs, name)})
+            for name in ("corpora", "devices", "commits", "seeds")
+        },
         ambiguities=ambiguities,
         times=times,
         versions=versions,
-        make=lambda name: format.make_command(name, scale),
+        make=make,
     )
 
 
-def list_runs(shown: Iterable[Shown]) -> list[Listed]:
-    """Return every experiment once, or once for each set of runs that figures were drawn from."""
+def list_runs(figures: Iterable[Rendered]) -> list[tuple[ExperimentRuns, list[str]]]:
+    """Return every experiment with the figures that were drawn from the very same runs of it."""
     found: dict[tuple[str, str], tuple[ExperimentRuns, list[str]]] = {}
-    for s in shown:
-        for runs in s.rendered.experiments:
+    for figure in figures:
+        for runs in figure.experiments:
             key = runs.experiment, runs.run_ids_sha256
-            found.setdefault(key, (runs, []))[1].append(s.rendered.figure)
-    repeats: Counter[str] = Counter()
-    listed = []
-    for runs, figures in found.values():
-        repeats[runs.experiment] += 1
-        nth = repeats[runs.experiment]
-        anchor = f"run-{runs.experiment}" + (f"-{nth}" if nth > 1 else "")
-        listed.append(Listed(runs, tuple(dict.fromkeys(figures)), anchor))
-    return listed
-
-
-def basis(shown: Sequence[Shown], listed: Sequence[Listed]) -> dict[str, Any]:
-    """Return what the whole page rests on: data, devices, commits, seeds, date, totals."""
-    runs = [one.runs for one in listed]
-
-    def distinct(name: str) -> list[Any]:
-        return sorted(set(itertools.chain.from_iterable(getattr(of, name) for of in runs)))
-
-    return {
-        **{name: distinct(name) for name in ("corpora", "devices", "commits", "seeds")},
-        "dirty": any(of.dirty for of in runs),
-        "sources": sorted({s.rendered.source for s in shown}),
-        "drawn": max(s.rendered.drawn for s in shown),
-        "runs": sum(of.runs for of in runs),
-        "wall_s": sum(of.wall_s for of in runs),
-        "drawing_s": sum(s.rendered.seconds for s in shown),
-    }
-
-
-def data_uri(picture: bytes) -> Markup:
-    """Return a PNG picture as an address that holds it."""
-    return Markup("data:image/png;base64," + base64.b64encode(picture).decode())
-
-
-def slug(words: str) -> str:
-    """Return words as a CSS class.
-
-    Example:
-        >>> slug("not reproduced")
-        'not-reproduced'
-    """
-    return words.replace(" ", "-")
+            found.setdefault(key, (runs, []))[1].append(figure.figure)
+    return list(found.values())

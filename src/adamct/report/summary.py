@@ -1,73 +1,37 @@
-"""Verdicts counted and grouped, for the page; and as Markdown, for a reader who runs nothing."""
+"""The verdicts as Markdown, and the README's numbers: both from the reference records.
+
+A block of the README is ``<!-- generated: NAME -->`` … ``<!-- end -->``; nothing in it is typed.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import get_args
+from pathlib import Path
+from typing import Any
 
-from adamct.claims import Status, Verdict
+from adamct.claims import Verdict
 from adamct.plotting import registry
 from adamct.report import format
 
-STATUSES: tuple[Status, ...] = get_args(Status)
-COLUMNS = ("figure", "claim", "statistic [95 % interval]", "in words", "verdict")
+BLOCK = re.compile(r"(<!-- generated: (?P<name>\w+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
+# The claims that the README quotes, by name, in the order of its argument.
+HEADLINES = (
+    *("D-bounds-max-update", "eq5-bounds-max-update", "growth-rate-half-C", "growth-rate-D"),
+    *("exactly-stable-is-bounded", "B-minus-is-unstable", "beyond-exact-boundary-is-unstable"),
+    *("bounded-on-boundary", "eq5-on-boundary"),
+    *("faster-with-C-fig04", "sharp-rise-fig04", "annealing-does-not-rescue"),
+    *("assumption-1", "coarse-graining-changes-little"),
+    *("theorem-2-as-printed", "theorem-2-corrected", "recursion-is-exact"),
+    *("direction-turns-as-printed", "direction-turns-as-corrected"),
+    *("continuous-follows-discrete", "continuous-follows-given-gradients"),
+    *("k-beats-adamw-fig06", "k-beats-adamw-fig16", "k-beats-adam-figE4"),
+)
 
 
-@dataclass(frozen=True)
-class Group:
-    """The claims of the paper, or those beyond it.
-
-    Attributes:
-        heading: of the group.
-        verdicts: in the order of the figures.
-    """
-
-    heading: str
-    verdicts: tuple[Verdict, ...]
-
-    @property
-    def tally(self) -> dict[Status, int]:
-        """How many verdicts there are of each status."""
-        return tally(self.verdicts)
-
-
-def grouped(verdicts: Sequence[Verdict]) -> list[Group]:
-    """Return the paper's claims, then those beyond it; a group without claims is left out."""
-    extensions = tuple(v for v in verdicts if v.kind == "extension")
-    paper = tuple(v for v in verdicts if v.kind != "extension")
-    groups = [Group("The paper’s claims", paper), Group("Beyond the paper", extensions)]
-    return [group for group in groups if group.verdicts]
-
-
-def tally(verdicts: Iterable[Verdict]) -> dict[Status, int]:
-    """Return how many verdicts there are of each status."""
-    counts = Counter(verdict.status for verdict in verdicts)
-    return {status: counts[status] for status in STATUSES}
-
-
-def where(verdict: Verdict) -> str:
-    """Return where a claim is made, under a heading that says already what is beyond the paper."""
-    if verdict.kind == "extension":
-        return verdict.reference.removeprefix("beyond the paper").lstrip(":, ")
-    return verdict.reference
-
-
-def statistic(verdict: Verdict) -> str:
-    """Return a verdict's statistic with its interval, if it has one."""
-    ends = verdict.interval
-    return format.number(verdict.statistic) + (f" {format.interval(ends)}" if ends else "")
-
-
-def counts(of: Mapping[Status, int]) -> str:
-    """Return a tally in words.
-
-    Example:
-        >>> counts({"reproduced": 3, "not reproduced": 1, "inconclusive": 0})
-        '3 reproduced, 1 not reproduced, 0 inconclusive'
-    """
-    return ", ".join(f"{n} {status}" for status, n in of.items())
+class ReadmeError(ValueError):
+    """The README's blocks are not those that can be generated."""
 
 
 def to_markdown(verdicts: Sequence[Verdict], scale: str) -> str:
@@ -79,34 +43,104 @@ def to_markdown(verdicts: Sequence[Verdict], scale: str) -> str:
     """
     parts = [
         f"# Verdicts at {scale} scale",
-        f"{len(verdicts)} claims: {counts(tally(verdicts))}. An interval stands where the "
+        f"{len(verdicts)} claims: {format.counts(verdicts)}. An interval stands where the "
         "statistic has one. The criterion of each is in the report: "
         f"`{format.make_command('report', scale)} RECORDS=reference`. Written by `make verdicts` "
         "from the records in this folder.",
     ]
-    for group in grouped(verdicts):
-        parts += [
-            f"## {group.heading}",
-            f"{len(group.verdicts)} claims: {counts(group.tally)}.",
-            table(COLUMNS, map(_row, group.verdicts)),
-        ]
+    header = ("figure", "claim", "statistic [95 % interval]", "in words", "verdict")
+    for heading, group in format.grouped(verdicts).items():
+        rows = []
+        for verdict in group:
+            where = f" ({of})" if (of := format.where(verdict)) else ""
+            figure, statement, statistic, status = _row(verdict)
+            rows.append([figure, statement + where, statistic, verdict.detail, f"**{status}**"])
+        tally = f"{len(group)} claims: {format.counts(group)}."
+        parts += [f"## {heading}", tally, _table(header, rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def blocks(
+    verdicts: Sequence[Verdict],
+    provenance: Mapping[str, Mapping[str, Any]],
+    figures: Mapping[str, Path],
+) -> dict[str, str]:
+    """Return the text of every block of the README, by name.
+
+    Args:
+        verdicts: on all claims.
+        provenance: of the reference, per experiment: ``wall_s``, what its runs took.
+        figures: all that there are. What several of them read is counted with the first.
+    """
+    by_name = {verdict.name: verdict for verdict in verdicts}
+    seconds = {experiment: float(entry["wall_s"]) for experiment, entry in provenance.items()}
+    total = format.duration(sum(seconds.values()))
+    rows = []
+    for name, path in figures.items():
+        new = sum(seconds.pop(experiment, 0.0) for experiment in registry.reads(path))
+        took = format.duration(new) if new else ""
+        rows.append([registry.label(name), f"`make {name}`", registry.title(path), took])
+    rows.append(["all", "`make all`", "All of them, and the report", total])
+    groups = format.grouped(verdicts).items()
+    return {
+        "tally": " ".join(f"{heading}: {format.counts(group)}." for heading, group in groups),
+        "results": _table(
+            ("figure", "claim", "statistic [95 % interval]", "verdict"),
+            [_row(by_name[name]) for name in HEADLINES],
+        ),
+        "figures": _table(("figure", "command", "what it shows", "training, one core"), rows),
+    }
+
+
+def fill(readme: str, texts: Mapping[str, str]) -> str:
+    r"""Return a README with its blocks filled in.
+
+    Raises:
+        ReadmeError: if it lacks a block, has one twice, or names one that there is not.
+
+    Example:
+        >>> print(fill("<!-- generated: sum -->\n3\n<!-- end -->", {"sum": "4"}))
+        <!-- generated: sum -->
+        4
+        <!-- end -->
+    """
+    named = [match["name"] for match in BLOCK.finditer(readme)]
+    if sorted(named) != sorted(texts):
+        raise ReadmeError(
+            f"README.md has the generated blocks {', '.join(named) or 'none'}; expected "
+            f"{', '.join(texts)}, each once, as <!-- generated: NAME --> … <!-- end -->"
+        )
+    return BLOCK.sub(lambda match: f"{match[1]}{texts[match['name']]}\n", readme)
+
+
+def differs(text: str, other: str) -> bool:
+    """Return whether generated texts differ: in words, or by more than 2 % in a number.
+
+    Rounding differs between machines, and with it the last digit that is shown.
+
+    Example:
+        >>> differs("slope 0.951", "slope 0.952"), differs("slope 1", "slope 2")
+        (False, True)
+    """
+    (words, numbers), (others, other_numbers) = _parts(text), _parts(other)
+    pairs = zip(numbers, other_numbers, strict=False)
+    return words != others or any(abs(a - b) > 1e-9 + 0.02 * abs(b) for a, b in pairs)
+
+
+def _parts(text: str) -> tuple[list[str], list[float]]:
+    plain = text.translate({made: written for written, made in format.SUPERSCRIPTS.items()})
+    plain = plain.replace(format.MINUS, "-").replace(" × 10", "e")
+    return NUMBER.split(plain), [float(n.replace(",", "")) for n in NUMBER.findall(plain)]
+
+
+def _row(verdict: Verdict) -> list[str]:
+    figure, statistic = registry.label(verdict.figure), format.statistic(verdict)
+    return [figure, verdict.statement, statistic, verdict.status]
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table in Markdown; a pipe within a cell is escaped."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(
         "| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines
     )
-
-
-def _row(verdict: Verdict) -> list[str]:
-    reference = where(verdict)
-    return [
-        registry.label(verdict.figure),
-        f"{verdict.statement} ({reference})" if reference else verdict.statement,
-        statistic(verdict),
-        verdict.detail,
-        f"**{verdict.status}**",
-    ]
