@@ -11,16 +11,15 @@ login.
 from __future__ import annotations
 
 import argparse
-import ast
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adamct.config.schema import SCALES
-from adamct.plotting.registry import FigureError, chosen, figure_files, reads
-from adamct.report.make import ROOT
+from adamct.plotting.registry import FigureError, chosen, figure_files, reads, title
+from adamct.report.make import ROOT, add_scale
+from adamct.runs.exits import exit_code
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
@@ -32,48 +31,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line; print or save."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("names", nargs="*", metavar="figN", help="figures; without, all of them")
-    parser.add_argument("--scale", choices=SCALES, default="laptop", help="default: laptop")
+    add_scale(parser)
     parser.add_argument("--project", default="adamct", help="project in W&B (default: adamct)")
     parser.add_argument(
         "--entity", help="user or team that owns it (default: WANDB_ENTITY, or the login's own)"
     )
     parser.add_argument("--print", action="store_true", help="print what would be sent")
     arguments = parser.parse_args(argv)
-    try:
-        paths = chosen(arguments.names or list(figure_files()))
-    except FigureError as error:
-        parser.error(str(error))
     os.chdir(ROOT)  # relative paths, of notes and of prepared data, are the project's
-    try:
-        from adamct.files import FileError
-        from adamct.tracking.workspaces import WorkspaceError, connect, save
-    except ModuleNotFoundError as error:
-        print(f"error: {error}; install the project's requirements", file=sys.stderr)
-        return 2
-    entity = arguments.entity or os.environ.get("WANDB_ENTITY", "")
-    try:
-        entity = entity if arguments.print else connect(entity)
-        for name, path in paths.items():
-            built = build(path, arguments.scale, entity, arguments.project)
-            print(built if arguments.print else f"{name}: {save(built, NOTES)}")
-    except (WorkspaceError, FileError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    from adamct.tracking.mode import TrackingError
+
+    return exit_code(lambda: save_all(arguments), FigureError, TrackingError)
+
+
+def save_all(arguments: argparse.Namespace) -> int:
+    """Print or save the workspaces, one after the other."""
+    from adamct.tracking.mode import answered
+
+    with answered():
+        from adamct.tracking.workspaces import connect, save
+
+    figures = chosen(arguments.names or list(figure_files()))
+    entity = arguments.entity or "" if arguments.print else connect(arguments.entity)
+    for name, path in figures.items():
+        built = build(path, arguments.scale, entity=entity, project=arguments.project)
+        print(built if arguments.print else f"{name}: {save(built, NOTES)}")
     return 0
 
 
-def build(path: Path, scale: str, entity: str, project: str) -> Workspace:
+def build(path: Path, scale: str, *, entity: str, project: str) -> Workspace:
     """Build a figure's workspace, from its file's title and the experiments that it reads."""
     from adamct.config.compose import compose_sweep
     from adamct.tracking.workspaces import workspace
 
-    title = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or path.stem).splitlines()[0]
-    points = [
-        point
+    sweeps = (
+        compose_sweep([f"experiment={name}", f"scale={scale}"], with_data=False)
         for name in reads(path)
-        for point in compose_sweep([f"experiment={name}", f"scale={scale}"], with_data=False)
-    ]
-    return workspace(path.stem, scale, points, title=title, entity=entity, project=project)
+    )
+    points = [point for sweep in sweeps for point in sweep]
+    return workspace(path.stem, scale, points, title=title(path), entity=entity, project=project)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from adamct.config.execution import Sweep
-
-ROOT = Path(__file__).resolve().parents[1]
+from adamct.report.make import ROOT
+from adamct.runs.exits import exit_code
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,52 +34,32 @@ def main(arguments: Sequence[str]) -> int:
     )
     parsed = parser.parse_intermixed_args(arguments)
     os.chdir(ROOT)  # relative paths, of runs and of W&B's files, are the project's
-    overrides = list(parsed.overrides)
-    if not any(override.startswith("tracker=") for override in overrides):
-        overrides.insert(0, "tracker=wandb")
-    from adamct.config.compose import compose_sweep
-    from adamct.runs.sweep import EXPECTED
     from adamct.tracking.mode import TrackingError
 
-    try:
-        return mirror(compose_sweep(overrides), again=parsed.again)
-    except KeyboardInterrupt:
-        print("error: interrupted; start again to go on where it stopped", file=sys.stderr)
-        return 130
-    except (*EXPECTED, TrackingError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_code(lambda: mirror(parsed.overrides, again=parsed.again), TrackingError)
 
 
-def mirror(sweep: Sweep, *, again: bool) -> int:
+def mirror(overrides: Sequence[str], *, again: bool) -> int:
     """Mirror the points of an experiment whose runs are over."""
     from tqdm import tqdm
 
+    from adamct.config.compose import compose_sweep
     from adamct.tracking.content import run_identity
-    from adamct.tracking.mirror import Mirror
-    from adamct.tracking.mode import TrackingError
-    from adamct.tracking.points import PointMirrors
+    from adamct.tracking.sending import Mirror, send
 
-    tracker = sweep.tracker
-    if tracker is None:
-        raise TrackingError(
-            "tracker=none, tracker.mode=disabled and WANDB_MODE=disabled mirror nothing; leave "
-            "them out"
-        )
-    with Mirror.held(tracker, run_identity(sweep[0]).group) as to:
-        mirrors = PointMirrors(to, sweep)
-        n_points = len(mirrors.left)
+    sweep = compose_sweep(["tracker=wandb", *overrides])
+    identities = {run_identity(point) for point in sweep}
+    with Mirror.locked(sweep.tracker, run_identity(sweep[0]).group) as to:
         if again:
-            for point in mirrors.left.values():
-                to.forget(point)
-        with tqdm(total=n_points, desc=sweep.experiment, unit="point") as bar:
-            mirrors.look(done=bar.update)
-        mirrors.close()
-    n = len(mirrors.left)
+            for identity in identities:
+                to.forget(identity)
+        with tqdm(total=len(identities), desc=sweep.experiment, unit="point") as bar:
+            counts = send(to, sweep, done=bar.update)
+    n = counts["left"]
     left = f"; {n} have no final outcome yet and are left out" if n else ""
     print(
-        f"{sweep.experiment}, {sweep.scale} scale: {mirrors.n_now} of {n_points} points mirrored "
-        f"now, {mirrors.n_before} before{left}; {to.where()}"
+        f"{sweep.experiment}, {sweep.scale} scale: {counts['sent']} of {len(identities)} points "
+        f"mirrored now, {counts['was sent']} before{left}; {to.where()}"
     )
     return 0
 

@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
         job()
         return 0
     from adamct.runs.sweep import run_sweep
-    from adamct.tracking.live import tracked
+    from adamct.tracking.live_sync import tracked
 
     return run_sweep(arguments, launch=job, track=tracked)
 

@@ -4,14 +4,74 @@ It keeps runs as the real one does (history by line, the latest summary, config,
 answers a run that is resumed with what it has of it, and can be taken down and put up again.
 """
 
+import importlib.util
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 ENTITY = "team"
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a program of the project without a W&B account; it prints into two files."""
+    processes = []
+
+    def started(*command, **env):
+        # W&B's service of the tests is not that of the program, either.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
+        # Not through pipes: W&B's process outlives a kill for a while, and would keep them open.
+        with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err:
+            process = subprocess.Popen(
+                [sys.executable, *map(str, command)],
+                cwd=ROOT,
+                env=inherited | {"NETRC": os.devnull} | env,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        processes.append(process)
+        return process
+
+    yield started
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def call(start, tmp_path):
+    """Run a program of the project to its end; return its code, and what it prints."""
+
+    def called(*command, **env):
+        code = start(*command, **env).wait(timeout=300)
+        return code, *((tmp_path / name).read_text("utf-8") for name in ("out", "err"))
+
+    return called
+
+
+@pytest.fixture(scope="session")
+def script():
+    """Import a script, which is on no path."""
+
+    def imported(name):
+        path = ROOT / "scripts" / name
+        spec = importlib.util.spec_from_file_location(f"script_{path.stem}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return imported
 
 
 @dataclass

@@ -90,8 +90,13 @@ def test_levels_and_vectors_are_set_off_by_a_slash():
 
 
 def test_bounds_that_are_infinite_or_undefined_are_left_out():
-    at_the_edge = one_point("curve=null", "pair=[0.0,0.5]").spec
-    assert not [name for name in rows(at_the_edge, record(20))[3] if name.startswith("bound")]
+    for pair, bounds in (("[0.0,0.5]", []), ("[0.5,0.0]", ["bound/exact"])):
+        at_the_edge = one_point("curve=null", f"pair={pair}", "n_steps=20")
+        row = rows(at_the_edge.spec, record(20))[10]
+        assert [name for name in row if name.startswith("bound")] == bounds
+        last = summary(at_the_edge, record(20), Outcome("finished", 20, "", "0" * 64), None)
+        assert "at_step/slope_paper" not in last
+        assert ("at_step/slope_exact" in last) == bool(bounds)
     steep = one_point("curve=null", "pair=[0.1,0.99]").spec
     mirrored = rows(steep, record(400))
     assert max_update_bound(399, 0.1, 0.99) == math.inf
@@ -136,11 +141,10 @@ def test_every_point_has_its_own_identity(experiment):
         json.dumps(config, allow_nan=False)
 
 
-def test_cells_that_share_a_run_are_points_of_their_own():
+def test_points_that_share_a_run_are_points_of_their_own():
     points = compose_sweep(["experiment=kadam_cifar10", "scale=smoke", "optimizer.k=1"])
     shared = [point for point in points if point.spec.run_id == points[0].spec.run_id]
-    assert len({point.labels["strategy"] for point in shared}) == len(shared) > 1
-    assert len({run_identity(point).id for point in shared}) == len(shared)
+    assert len({run_identity(point).id for point in shared}) == len(shared) > 1
 
 
 def test_names_show_what_differs():
@@ -158,9 +162,9 @@ def test_names_show_what_differs():
     turning = compose_sweep(["experiment=direction", "seed=0"])
     assert [run_identity(point).name.partition(" mean v qk-norm ")[2] for point in turning] == [
         "W_Q,W_K: k=1 η=0.001 seed 0",
-        "W_Q,W_K: k=2 η=0.0028284 held seed 0",
-        "W_Q,W_K: k=2 η=0.00064889 held seed 0",
-        "W_Q,W_K: k=1 η=0.001 held seed 0",
+        "W_Q,W_K: k=2 η=0.0028284 fixed norm seed 0",
+        "W_Q,W_K: k=2 η=0.00064889 fixed norm seed 0",
+        "W_Q,W_K: k=1 η=0.001 fixed norm seed 0",
     ]
 
 

@@ -3,10 +3,7 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +11,6 @@ from adamct.config.compose import compose_sweep
 from adamct.runs.store import RunFolder
 from adamct.tracking.content import rows, run_config, run_identity
 
-ROOT = Path(__file__).parents[2]
 SWEEP = ["experiment=max_update_normal_curve", "scale=smoke", "point=0,1", "n_steps=60"]
 SWEEP += ["execution.checkpoint_every=20", "execution.flush_every=10"]
 RUN = ["scripts/run.py", "-m", *SWEEP, "hydra/launcher=basic"]
@@ -23,38 +19,31 @@ ONLINE = ["tracker=wandb", "tracker.mode=online"]
 
 
 @pytest.fixture
-def start(wandb_server, tmp_path):
-    """Start a program of the project, logged in at the server."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    env |= {"WANDB_BASE_URL": wandb_server.url, "WANDB_API_KEY": "a" * 40, "NO_PROXY": "127.0.0.1"}
+def online(wandb_server, tmp_path):
+    """What a program of the project is given, so that it is logged in at the server."""
+    env = {"WANDB_BASE_URL": wandb_server.url, "WANDB_API_KEY": "a" * 40, "NO_PROXY": "127.0.0.1"}
     env |= {"WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL": "1"}  # seconds; 15 otherwise
-    processes = []
-
-    def started(*command):
-        command = [sys.executable, *command, *ONLINE, f"runs_dir={tmp_path / 'runs'}"]
-        # Not through pipes: W&B's process outlives a kill for a while, and would keep them open.
-        with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err:
-            process = subprocess.Popen(
-                command, cwd=ROOT, env=env, stdout=out, stderr=err, start_new_session=True
-            )
-        processes.append(process)
-        return process
-
-    yield started
-    for process in processes:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    return lambda *command: ((*command, *ONLINE, f"runs_dir={tmp_path / 'runs'}"), env)
 
 
 @pytest.fixture
-def call(start, tmp_path):
-    """Run a program of the project to its end; return what it prints and complains of."""
+def begin(start, online):
+    """Start a program that is logged in."""
+
+    def begun(*command):
+        words, env = online(*command)
+        return start(*words, **env)
+
+    return begun
+
+
+@pytest.fixture
+def done(call, online):
+    """Run a program that is logged in to its end; return what it prints and complains of."""
 
     def called(*command):
-        process = start(*command)
-        code = process.wait(timeout=300)
-        out, err = ((tmp_path / name).read_text() for name in ("out", "err"))
+        words, env = online(*command)
+        code, out, err = call(*words, **env)
         assert code == 0, err
         return out, err
 
@@ -83,13 +72,13 @@ def assert_served(server, sweep):
         assert run.exit_code == 0
 
 
-def test_a_sweep_arrives_whole_and_once(wandb_server, call, sweep):
-    printed, complaints = call(*RUN, "tracker.interval=0.2")
+def test_a_sweep_arrives_whole_and_once(wandb_server, done, sweep):
+    printed, complaints = done(*RUN, "tracker.interval=0.2")
     assert "W&B: 2 points mirrored; online, in project adamct" in printed
     assert "warning" not in complaints
     assert_served(wandb_server, sweep)
     n_calls = len(wandb_server.asked)
-    printed, _ = call(*MIRROR)
+    printed, _ = done(*MIRROR)
     assert "0 of 2 points mirrored now, 2 before" in printed
     assert "UpsertBucket" not in wandb_server.asked[n_calls:]
 
@@ -110,9 +99,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def test_killed_and_started_again_each_step_arrives_once(wandb_server, start, call, sweep):
+def test_killed_and_started_again_each_step_arrives_once(wandb_server, begin, done, sweep):
     second = run_identity(sweep[1]).id
-    process = start("-c", HANGING, *RUN, "tracker.interval=0.2")
+    process = begin("-c", HANGING, *RUN, "tracker.interval=0.2")
     patience = time.monotonic() + 120
     # All that can come of the 40 steps recorded: the slopes of the last five are open, and W&B
     # holds back the last row.
@@ -123,34 +112,34 @@ def test_killed_and_started_again_each_step_arrives_once(wandb_server, start, ca
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert len(wandb_server.runs[second].history) == 34
-    _, complaints = call(*RUN)
+    _, complaints = done(*RUN)
     assert "warning" not in complaints
     assert_served(wandb_server, sweep)
 
 
 @pytest.mark.parametrize("is_silent", [False, True])
 def test_a_server_that_is_lost_costs_a_warning_and_gets_the_rest_later(
-    wandb_server, call, sweep, is_silent
+    wandb_server, done, sweep, is_silent
 ):
     wandb_server.dies_after, wandb_server.is_silent = 40, is_silent
     impatient = ["tracker.interval=0.2", "tracker.init_timeout=3", "tracker.finish_timeout=3"]
-    _, complaints = call(*RUN, *impatient)
+    _, complaints = done(*RUN, *impatient)
     assert complaints.count("warning: the W&B mirror ended: W&B failed") == 1
     assert "Traceback" not in complaints
     assert wandb_server.is_down
     for point in sweep:
         assert RunFolder.of(point.spec, sweep.runs_dir).outcome().status == "finished"
     wandb_server.is_down, wandb_server.dies_after = False, float("inf")
-    printed, _ = call(*MIRROR)
+    printed, _ = done(*MIRROR)
     assert "of 2 points mirrored now" in printed
     assert "0 of 2" not in printed
     assert_served(wandb_server, sweep)
 
 
-def test_a_figure_arrives_with_its_claims(wandb_server, call, tmp_path):
+def test_a_figure_arrives_with_its_claims(wandb_server, done, tmp_path):
     drawing = ["scripts/plot.py", "fig2", "--scale", "smoke", "--out", str(tmp_path / "pictures")]
     for times in (1, 2):
-        _, complaints = call(*drawing)
+        _, complaints = done(*drawing)
         assert "warning" not in complaints
         run = wandb_server.runs["fig02_level_curves-smoke"]
         assert len(run.history) == times  # the latest is what W&B shows

@@ -1,11 +1,8 @@
 """Workspaces show what the mirror logs, of the runs that the figure reads, and of no others."""
 
-import importlib.util
 import json
-import os
 import re
 import socket
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -20,7 +17,6 @@ from adamct.tracking import names as m
 from adamct.tracking.content import rows, run_config, summary
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "scripts" / "dashboards.py"
 FILES = figure_files()
 EXPERIMENTS = sorted({name for path in FILES.values() for name in reads(path)})
 # What a single run of these experiments needs, or lacks beside others of its sweep.
@@ -28,22 +24,19 @@ SINGLE = {"instability_strip": ["pair=[0.5,0.69]"], "max_update_levels": ["optim
 
 
 @pytest.fixture(scope="module")
-def command():
-    """Import the script, which is on no path."""
-    sys.path.insert(0, str(SCRIPT.parent))
-    try:
-        spec = importlib.util.spec_from_file_location("dashboards_command", SCRIPT)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(SCRIPT.parent))
-    return module
+def command(script):
+    return script("dashboards.py")
 
 
 @pytest.fixture(scope="module")
 def build(command):
     """Build the workspace of a figure, once."""
-    return cache(lambda figure: command.build(FILES[figure], "smoke", "me", "adamct"))
+
+    @cache
+    def built(figure):
+        return command.build(FILES[figure], "smoke", entity="me", project="adamct")
+
+    return built
 
 
 @pytest.fixture(autouse=True)
@@ -135,21 +128,21 @@ def test_a_workspace_shows_its_experiments_and_its_figure_and_nothing_else(figur
 
     for experiment in EXPERIMENTS:
         expected = experiment in reads(FILES[figure])
-        assert shows(Group=m.run_group(experiment, "smoke"), ID="0123-4567") == expected
-        assert not shows(Group=m.run_group(experiment, "paper"), ID="0123-4567")
+        assert shows(Group=m.at_scale(experiment, "smoke"), ID="0123-4567") == expected
+        assert not shows(Group=m.at_scale(experiment, "paper"), ID="0123-4567")
     for other, path in FILES.items():
         own = f"{path.stem}-smoke"
-        assert shows(Group=m.figure_group("smoke"), ID=own) == (other == figure)
-        assert not shows(Group=m.figure_group("paper"), ID=f"{path.stem}-paper")
+        assert shows(Group=m.at_scale(m.FIGURES, "smoke"), ID=own) == (other == figure)
+        assert not shows(Group=m.at_scale(m.FIGURES, "paper"), ID=f"{path.stem}-paper")
 
 
 def test_scores_are_drawn_against_what_varies(build):
     titles = {panel.title: panel for panel in panels(build("fig6"), "ScatterPlot")}
-    assert titles["Best test accuracy against lr"].log_x
-    assert "Best test accuracy against k" in titles
-    assert "Best test accuracy against beta" not in titles  # one pair of the strategy for all
+    assert titles["best/test_accuracy against lr"].log_x
+    assert "best/test_accuracy against k" in titles
+    assert "best/test_accuracy against beta" not in titles  # one pair of the strategy for all
     titles = [panel.title for panel in panels(build("fig4"), "ScatterPlot")]
-    assert "Best test loss against C" in titles
+    assert "best/test_loss against C" in titles
 
 
 class Server:
@@ -222,18 +215,18 @@ def test_a_server_that_refuses_or_is_away_is_an_error_in_words(
         raise wandb.errors.AuthenticationError("Failed to authenticate with https://wandb.example")
 
     monkeypatch.setattr("wandb_workspaces.workspaces.internal.execute_graphql", refuse)
-    assert command.main(["fig2", "--entity", "me"]) == 2
-    expected = "error: W&B did not save 'Figure 2, laptop scale' in me/adamct: permission denied"
+    assert command.main(["fig2", "--entity", "me"]) == 1
+    expected = "(OSError: permission denied); 'Figure 2, laptop scale' is not saved in me/adamct"
     assert expected in capsys.readouterr().err
     monkeypatch.setattr(wandb, "login", login)
-    assert command.main(["fig2"]) == 2
-    assert re.search(r"error: Failed to authenticate .* --print needs", capsys.readouterr().err)
+    assert command.main(["fig2"]) == 1
+    assert re.search(r"Failed to authenticate .* --print needs", capsys.readouterr().err)
 
 
 def test_without_the_package_the_remedy_is_named(command, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
     monkeypatch.delitem(sys.modules, "adamct.tracking.workspaces", raising=False)
-    assert command.main(["fig2", "--print"]) == 2
+    assert command.main(["fig2", "--print"]) == 1
     assert "wandb_workspaces" in capsys.readouterr().err
 
 
@@ -244,38 +237,28 @@ def test_printing_needs_neither_network_nor_data(command, monkeypatch, capsys, t
     assert "name='Figure 7, paper scale'" in capsys.readouterr().out
 
 
-def call(code, **environment):
-    return subprocess.run(
-        [sys.executable, *code],
-        env={"PYTHONPATH": str(ROOT / "src"), "PYTHONIOENCODING": "utf-8", **environment},
-        capture_output=True,
-        text=True,
-    )
+def test_without_a_login_it_says_so(call, tmp_path):
+    code, _, err = call(ROOT / "scripts/dashboards.py", "fig2", HOME=str(tmp_path))
+    assert code == 1
+    assert "error: no login to W&B, or WANDB_MODE=offline: run `wandb login`" in err
+    assert "Traceback" not in err
 
 
-def test_without_a_login_it_says_so(tmp_path):
-    done = call([str(SCRIPT), "fig2"], HOME=str(tmp_path), PATH=os.environ["PATH"])
-    assert done.returncode == 2
-    assert "error: no login to W&B, or WANDB_MODE=offline: run `wandb login`" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_help_imports_nothing_heavy():
-    code = (
-        "import runpy, sys\n"
-        f"sys.argv = [{str(SCRIPT)!r}, '--help']\n"
-        f"sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
-        f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
-        "except SystemExit as end: assert not end.code\n"
-        "heavy = {'wandb', 'wandb_workspaces', 'torch', 'matplotlib', 'pandas', 'hydra'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
-    )
-    done = call(["-c", code])
-    assert done.returncode == 0, done.stderr
+def test_help_imports_nothing_heavy(call):
+    code = """
+import runpy, sys
+sys.argv = ["scripts/dashboards.py", "--help"]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    assert not end.code
+heavy = {"wandb", "wandb_workspaces", "torch", "matplotlib", "pandas", "hydra"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    code, _, err = call("-c", code)
+    assert code == 0, err
 
 
 def test_an_unknown_figure_is_named(command, capsys):
-    with pytest.raises(SystemExit) as end:
-        command.main(["fig99"])
-    assert end.value.code == 2
+    assert command.main(["fig99"]) == 1
     assert "unknown figure 'fig99'; there are fig1, " in capsys.readouterr().err

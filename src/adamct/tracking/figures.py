@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import pandas as pd
+
+from adamct.claims.verdict import Status
 from adamct.config.execution import WandbTracker
-from adamct.tracking import names as metrics
-from adamct.tracking.mirror import Mirror
+from adamct.plotting.registry import label
+from adamct.tracking import names as m
+from adamct.tracking.content import Identity
 from adamct.tracking.mode import answered
+from adamct.tracking.sending import Mirror
 
-CLAIM_COLUMNS = (
-    "name",
-    "reference",
-    "statement",
-    "status",
-    "statistic",
-    "interval",
-    "n",
-    "criterion",
-    "detail",
-)
+CLAIM_COLUMNS = [
+    *("name", "reference", "statement", "status"),
+    *("statistic", "interval", "n", "criterion", "detail"),
+]
 
 
 def mirror_figure(
@@ -50,20 +47,15 @@ def mirror_figure(
         TrackingError: if W&B fails; what is on disk is complete without it.
         FileError: if the folder cannot be written, or another process mirrors the same figures.
     """
-    group = metrics.figure_group(scale)
-    number = name.split("_")[0].removeprefix("fig").lstrip("0")
-    with Mirror.held(tracker, group) as mirror:
-        run = mirror.open(
-            f"{name}-{scale}",
-            name=name,
-            group=group,
-            job_type=metrics.FIGURE_JOB,
-            tags=(f"figure {number}",),
-            config={metrics.SCALE: scale, "experiments": list(experiments)},
-        )
+    group, tag = m.at_scale(m.FIGURES, scale), f"figure {label(name)}"
+    identity = Identity(m.at_scale(name, scale), name, group, "figure", (tag,))
+    statuses = Counter(verdict["status"] for verdict in verdicts)
+    with Mirror.locked(tracker, group) as mirror:
+        run = mirror.open(identity, {"scale": scale, "experiments": list(experiments)})
         with answered():
             run.log(_shown(paths, verdicts))
-            run.summary.update(claim_counts(verdicts))
+            # With the zeros: online, what is not written stays as an earlier drawing left it.
+            run.summary.update({f"claims/{said}": statuses[said] for said in get_args(Status)})
             run.finish()
 
 
@@ -74,42 +66,20 @@ def _shown(paths: Sequence[Path], verdicts: Sequence[Mapping[str, Any]]) -> dict
     shown: dict[str, Any] = {}
     for path in paths:
         if path.suffix == ".png":
-            shown[metrics.FIGURE_IMAGE] = wandb.Image(str(path))
+            shown[m.FIGURE_IMAGE] = wandb.Image(str(path))
         elif path.suffix == ".csv":
-            shown[metrics.NUMBERS_TABLE] = _table(*_read_csv(path))
+            shown[m.NUMBERS_TABLE] = wandb.Table(
+                dataframe=pd.read_csv(path, dtype=str, keep_default_na=False)
+            )
     if verdicts:
-        shown[metrics.CLAIMS_TABLE] = _table(CLAIM_COLUMNS, claim_rows(verdicts))
+        shown[m.CLAIMS_TABLE] = wandb.Table(
+            columns=list(CLAIM_COLUMNS),
+            data=[[_as_cell(verdict[column]) for column in CLAIM_COLUMNS] for verdict in verdicts],
+            allow_mixed_types=True,
+        )
     return shown
 
 
-def claim_counts(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Return the number of claims of every status.
-
-    With the zeros: online, what is not written stays as an earlier drawing left it.
-    """
-    counts = Counter(verdict["status"] for verdict in verdicts)
-    return {metrics.claims_count(status): counts[status] for status in metrics.CLAIM_STATUSES}
-
-
-def claim_rows(verdicts: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    """Return one row a verdict, under ``CLAIM_COLUMNS``; an interval in words."""
-    return [
-        [_interval(verdict[c]) if c == "interval" else verdict[c] for c in CLAIM_COLUMNS]
-        for verdict in verdicts
-    ]
-
-
-def _interval(interval: Sequence[float] | None) -> str:
-    return "" if interval is None else f"[{interval[0]:.4g}, {interval[1]:.4g}]"
-
-
-def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
-    with path.open(newline="") as file:
-        columns, *lines = csv.reader(file)
-    return columns, lines
-
-
-def _table(columns: Sequence[str], lines: Sequence[Sequence[Any]]) -> Any:
-    import wandb
-
-    return wandb.Table(columns=list(columns), data=list(map(list, lines)), allow_mixed_types=True)
+def _as_cell(value: Any) -> Any:
+    """Return what stands in a table: an interval as text, all else as it is."""
+    return "[{:.4g}, {:.4g}]".format(*value) if isinstance(value, (tuple, list)) else value

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import netrc
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
-from urllib.parse import urlparse
 
 from adamct.config.execution import WandbTracker
 
@@ -19,15 +18,19 @@ class TrackingError(RuntimeError):
 
 
 @contextmanager
-def answered() -> Iterator[None]:
-    """Raise whatever W&B's package raises, of its many kinds, as a ``TrackingError``."""
+def answered(remedy: str = "start again to go on, or set tracker.mode=offline") -> Iterator[None]:
+    """Raise whatever W&B's packages raise, of many kinds, as a ``TrackingError`` with a remedy."""
     try:
         yield
     except Exception as error:
-        raise TrackingError(
-            f"W&B failed ({type(error).__name__}: {error}); start again to go on where it "
-            "stopped, or set tracker.mode=offline"
-        ) from error
+        if isinstance(error, ImportError):
+            remedy = "install the project's requirements, or set tracker=none"
+        raise TrackingError(f"W&B failed ({type(error).__name__}: {error}); {remedy}") from error
+
+
+def warn(message: str) -> None:
+    """Print what is wrong with the mirror, and nothing more."""
+    print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
 def tracker_mode(tracker: WandbTracker) -> Mode:
@@ -36,39 +39,20 @@ def tracker_mode(tracker: WandbTracker) -> Mode:
     Raises:
         TrackingError: if W&B is not installed, or switched off.
     """
+    # A W&B agent sets these for what it starts, and they would make one W&B run of all points.
+    for name in ("WANDB_RUN_ID", "WANDB_SWEEP_ID"):
+        os.environ.pop(name, None)
     # W&B's process would spread over all cores, and its reports on itself cost a third of its time.
     os.environ.setdefault("GOMAXPROCS", "1")
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    try:
+    with answered():
         import wandb
-    except ImportError as error:
-        raise TrackingError(
-            f"the wandb package cannot be imported ({error}); install the project's "
-            "requirements, or set tracker=none"
-        ) from error
-    if tracker.mode == "disabled":  # which a configuration takes for no tracker
-        raise TrackingError("tracker.mode = 'disabled': set it to online or offline")
-    if tracker.mode is not None:
+    if tracker.mode in ("online", "offline"):
         return tracker.mode
-    settings = wandb.setup().settings
-    if settings.mode in ("offline", "dryrun"):  # `wandb offline` was called here
-        return "offline"
-    if settings.mode == "disabled":
+    if "disabled" in (tracker.mode, wandb.setup(wandb.Settings(silent=True)).settings.mode):
         raise TrackingError(
             "W&B is switched off here: run `wandb enabled`, or set tracker.mode to online or "
             "offline"
         )
-    if settings.api_key or settings.identity_token_file:
-        return "online"
-    hosts = {urlparse(settings.base_url).netloc}
-    if settings.base_url == wandb.Settings.model_fields["base_url"].default:
-        hosts.add("api.wandb.ai")  # where older logins were noted
-    return "online" if hosts & _netrc_hosts() else "offline"
-
-
-def _netrc_hosts() -> set[str]:
-    """Return the servers for which ``wandb login``, or another program, has left a key."""
-    try:
-        return set(netrc.netrc(os.environ.get("NETRC")).hosts)
-    except (OSError, netrc.NetrcParseError):
-        return set()
+    with answered():  # offline, too, where `wandb offline` was called
+        return "online" if wandb.login(prompt=False, verify=False) else "offline"

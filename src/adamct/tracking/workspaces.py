@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,22 @@ import wandb_workspaces.workspaces as ws
 
 from adamct import files
 from adamct.config.execution import Point
+from adamct.plotting.registry import label
 from adamct.records.columns import spec_columns
 from adamct.tracking import names as m
+from adamct.tracking.mode import TrackingError, answered
 
 MAX_RUNS = 1000  # a panel of W&B shows ten unless told otherwise
-SETTINGS = ("beta", "gamma", "k", "lr", "weight_decay")  # against which scores are drawn
+SETTINGS = ("beta", "gamma", "k", "lr", "weight_decay")  # against which points are compared
 LOGARITHMIC = ("lr", "weight_decay")
-LOSSES = (m.TRAIN_LOSS, m.TEST_LOSS, m.VALIDATION_LOSS)
-ACCURACIES = (m.TEST_ACCURACY, m.VALIDATION_ACCURACY)
-OF_MAX_UPDATE = (m.MAX_UPDATE, m.PAPER_BOUND, m.EXACT_BOUND)
-
-
-class WorkspaceError(RuntimeError):
-    """A workspace cannot be saved; the message says why, and what to do."""
+SCORES = {"Losses": "^(train|test|validation)_loss$", "Accuracies": "^(test|validation)_accuracy$"}
+# By what is recorded: a value of the summary, and what it is set against beside the settings.
+COMPARED = {
+    m.MAX_UPDATE: (m.SLOPE_AT, [m.EXACT_SLOPE, m.PAPER_SLOPE]),
+    m.TEST_LOSS: (m.BEST_TEST_LOSS, []),
+    m.TEST_ACCURACY: (m.BEST_TEST_ACCURACY, []),
+}
+SHOWN_APART = (m.MAX_UPDATE, m.TRAIN_LOSS, m.TEST_LOSS, m.TEST_ACCURACY, *m.NOT_MIRRORED)
 
 
 def workspace(
@@ -55,34 +59,29 @@ def workspace(
         >>> built.name, [section.name for section in built.sections]
         ('Figure 2, smoke scale', ['The figure and its claims'])
     """
-    number = name.split("_")[0].removeprefix("fig").lstrip("0")
-    groups = sorted({m.run_group(point.experiment, point.scale) for point in points})
     group, run = expr.Metric("Group"), expr.Metric("ID")
-    alternatives = [expr.And(group.isin(groups))] if groups else []
-    alternatives += [expr.And(group == m.figure_group(scale), run == f"{name}-{scale}")]
-    panels = {
-        "Max-update": _max_update(points),
-        "Losses": _losses(points),
-        "Points": _scatters(points),
-        "Other observables": _others(points),
-        "The figure and its claims": [
-            wr.MediaBrowser(media_keys=[m.FIGURE_IMAGE], num_columns=1),
-            wr.MarkdownPanel(markdown=f"**{title}**"),
-            wr.WeavePanelSummaryTable(table_name=m.CLAIMS_TABLE),
-            wr.WeavePanelSummaryTable(table_name=m.NUMBERS_TABLE),
-        ],
-    }
+    groups = sorted({m.at_scale(point.experiment, point.scale) for point in points})
+    own = expr.And(group == m.at_scale(m.FIGURES, scale), run == m.at_scale(name, scale))
+    sections = _sections(points)
+    sections["The figure and its claims"] = [
+        wr.MediaBrowser(media_keys=[m.FIGURE_IMAGE], num_columns=1),
+        wr.MarkdownPanel(markdown=f"**{title}**"),
+        wr.WeavePanelSummaryTable(table_name=m.CLAIMS_TABLE),
+        wr.WeavePanelSummaryTable(table_name=m.NUMBERS_TABLE),
+    ]
     return ws.Workspace(
         entity=entity,
         project=project,
-        name=f"Figure {number}, {scale} scale",
+        name=f"Figure {label(name)}, {scale} scale",
         sections=[
-            ws.Section(name=heading, panels=shown, is_open=True)
-            for heading, shown in panels.items()
-            if shown
+            ws.Section(name=heading, panels=panels, is_open=True)
+            for heading, panels in sections.items()
+            if panels
         ],
         settings=ws.WorkspaceSettings(x_axis=m.STEP, max_runs=MAX_RUNS),
-        runset_settings=ws.RunsetSettings(filters=expr.Or(*alternatives)),
+        runset_settings=ws.RunsetSettings(
+            filters=expr.Or(*([group.isin(groups)] if groups else []), own)
+        ),
     )
 
 
@@ -99,23 +98,23 @@ def save(built: ws.Workspace, notes: Path) -> str:
         Its address.
 
     Raises:
-        WorkspaceError: if the server refuses, or cannot be reached.
+        TrackingError: if the server refuses, or cannot be reached.
         FileError: if the note cannot be written.
     """
     urls: dict[str, str] = json.loads(notes.read_text("utf-8")) if notes.exists() else {}
-    key = f"{built.entity}/{built.project}/{built.name}"
-    try:
-        saved = _saved(urls.get(key)) or built
+    project = f"{built.entity}/{built.project}"
+    key = f"{project}/{built.name}"
+    with answered(
+        f"{built.name!r} is not saved in {project}: check the network, and that something was "
+        "trained with tracker=wandb there"
+    ):
+        saved = built
+        with suppress(KeyError, ValueError):  # never saved from here, or deleted since
+            saved = ws.Workspace.from_url(urls[key])
         saved.sections = built.sections
         saved.settings = built.settings
         saved.runset_settings = built.runset_settings
         urls[key] = saved.save().url
-    except Exception as error:  # what W&B's client raises has no base in common
-        raise WorkspaceError(
-            f"W&B did not save {built.name!r} in {built.entity}/{built.project}: "
-            f"{str(error).strip()}. Check the network, and that something was trained with "
-            "tracker=wandb there"
-        ) from error
     with files.writing(notes):
         notes.parent.mkdir(parents=True, exist_ok=True)
     files.replace(notes, json.dumps(urls, indent=1) + "\n")
@@ -128,119 +127,81 @@ def connect(entity: str | None) -> str:
     That is the one given, that of ``WANDB_ENTITY``, or the login's own.
 
     Raises:
-        WorkspaceError: without a login, or if the server does not answer in seconds.
+        TrackingError: without a login, or if the server does not answer in seconds.
     """
-    try:
-        if not wandb.login(prompt=False):  # asks the server, too, for ten seconds at most
-            raise WorkspaceError(
-                "no login to W&B, or WANDB_MODE=offline: run `wandb login`, or set WANDB_API_KEY "
-                "(--print needs neither)"
-            )
-        found = entity or os.environ.get("WANDB_ENTITY") or wandb.Api().default_entity
-    except wandb.errors.Error as error:
-        raise WorkspaceError(
-            f"{error} Check the network and the key (`wandb login --relogin`); --print needs "
-            "neither"
-        ) from error
+    with answered("check the network and `wandb login --relogin`; --print needs neither"):
+        is_known = wandb.login(prompt=False)  # asks the server, too, for ten seconds at most
+        found = entity or os.environ.get("WANDB_ENTITY")
+        found = found or (wandb.Api().default_entity if is_known else None)
+    if not is_known:
+        raise TrackingError(
+            "no login to W&B, or WANDB_MODE=offline: run `wandb login`, or set WANDB_API_KEY "
+            "(--print needs neither)"
+        )
     if not found:
-        raise WorkspaceError("W&B knows no default entity for this login; name it with --entity")
+        raise TrackingError("W&B knows no default entity for this login; name it with --entity")
     return found
 
 
-def _saved(url: str | None) -> ws.Workspace | None:
-    """Return the workspace of an address; nothing if it was deleted since."""
-    if url is None:
-        return None
-    try:
-        return ws.Workspace.from_url(url)
-    except ValueError:
-        return None
+def _sections(points: Sequence[Point]) -> dict[str, list[Any]]:
+    """Return the panels of what any point's run records, by section."""
+    specs = [point.spec for point in points]
+    recorded = list(dict.fromkeys(name for spec in specs for name in spec.observe))
+    scored = {spec.task.data.kind for spec in specs if spec.evaluation is not None}
+    recorded += [m.TEST_LOSS] if scored else []
+    recorded += [m.TEST_ACCURACY] if "images" in scored else []
+    losses = [
+        _lines(title, metric_regex=pattern)
+        for title, pattern in SCORES.items()
+        if any(re.match(pattern, name) for name in recorded)
+    ]
+    return {
+        "Max-update": _max_update() if m.MAX_UPDATE in recorded else [],
+        "Losses": losses,
+        "Points": _scatters(points, recorded),
+        "Other observables": [_vector(name) for name in recorded if name not in SHOWN_APART],
+    }
 
 
-def _observed(points: Sequence[Point]) -> list[str]:
-    """Return what the runs of any point observe, in the order of their specs."""
-    return list(dict.fromkeys(name for point in points for name in point.spec.observe))
-
-
-def _scores(points: Sequence[Point]) -> list[str]:
-    """Return the names of the held-out scores that any point's run has."""
-    scores: list[str] = []
-    for point in points:
-        if point.spec.evaluation is not None:
-            data = point.spec.task.data
-            splits = ("test", "validation") if data.validation_fraction else ("test",)
-            kinds = ("loss", "accuracy") if data.kind == "images" else ("loss",)
-            scores += [f"{split}_{kind}" for split in splits for kind in kinds]
-    return list(dict.fromkeys(scores))
-
-
-def _max_update(points: Sequence[Point]) -> list[Any]:
-    if m.MAX_UPDATE not in _observed(points):
-        return []
-    ratios = {"D_n": m.EXACT_BOUND, "Eq. (5)": m.PAPER_BOUND}
-    levels = any(len(point.spec.optimizer.betas) > 1 for point in points)
+def _max_update() -> list[Any]:
+    bounds = {"D_n": m.EXACT_BOUND, "Eq. (5)": m.PAPER_BOUND}
     return [
-        _lines("Max-update and its bounds", y=OF_MAX_UPDATE, log_y=True),
+        _lines("Max-update and its bounds", y=[m.MAX_UPDATE, *bounds.values()], log_y=True),
         *(
             _lines(
                 f"Max-update over {bound}: above 1 the bound is broken",
                 custom_expressions=[f"${{{m.MAX_UPDATE}}} / ${{{metric}}}"],
                 log_y=True,
             )
-            for bound, metric in ratios.items()
+            for bound, metric in bounds.items()
         ),
         _lines("Slope of ln max-update", y=[m.SLOPE]),
-        *([_vector("Max-update of each level", m.MAX_UPDATE)] if levels else []),
+        _vector(m.MAX_UPDATE),
     ]
 
 
-def _losses(points: Sequence[Point]) -> list[Any]:
-    recorded = {*_observed(points), *_scores(points)}
-    panels = {"Losses": LOSSES, "Accuracies": ACCURACIES}
-    shown = {title: [y for y in names if y in recorded] for title, names in panels.items()}
-    return [_lines(title, y=y) for title, y in shown.items() if y]
-
-
-def _scatters(points: Sequence[Point]) -> list[Any]:
-    """Return scatters of the summary: the slope, and the best scores against what varies."""
-    panels = []
-    if m.MAX_UPDATE in _observed(points):
-        slope = wr.SummaryMetric(m.SLOPE_AT)
-        against = {"C": m.STABILITY, "D_n's": m.EXACT_SLOPE, "Eq. (5)'s": m.PAPER_SLOPE}
-        panels += [
-            wr.ScatterPlot(title=f"Slope at step N against {x}", x=wr.SummaryMetric(key), y=slope)
-            for x, key in against.items()
-        ]
-    best = {m.TEST_LOSS: m.BEST_TEST_LOSS, m.TEST_ACCURACY: m.BEST_TEST_ACCURACY}
-    return panels + [
-        wr.ScatterPlot(
-            title=f"Best {score.replace('_', ' ')} against {setting}",
-            x=wr.Config(setting),
-            y=wr.SummaryMetric(best[score]),
-            log_x=setting in LOGARITHMIC or None,
-        )
-        for score in _scores(points)
-        if score in best
-        for setting in _varied(points)
-    ]
-
-
-def _varied(points: Sequence[Point]) -> list[str]:
-    """Return the settings in which the points differ; with the pair, also C."""
+def _scatters(points: Sequence[Point], recorded: Sequence[str]) -> list[Any]:
+    """Return the values of the summary against what varies, the slope against its predictions."""
     settings = [point.labels | spec_columns(point.spec) for point in points]
     varied = [name for name in SETTINGS if len({values[name] for values in settings}) > 1]
-    return varied + ([m.STABILITY] if {"beta", "gamma"} & set(varied) else [])
+    varied += [m.STABILITY] if {"beta", "gamma"} & set(varied) else []
+    axes: list[Any] = [wr.Config(name) for name in varied]
+    return [
+        wr.ScatterPlot(
+            title=f"{y} against {x.name}",
+            x=x,
+            y=wr.SummaryMetric(y),
+            log_x=x.name in LOGARITHMIC or None,
+        )
+        for name, (y, predictions) in COMPARED.items()
+        if name in recorded
+        for x in axes + [wr.SummaryMetric(name) for name in predictions]
+    ]
 
 
-def _others(points: Sequence[Point]) -> list[Any]:
-    shown_above = {*OF_MAX_UPDATE, *LOSSES, *m.NOT_MIRRORED}
-    others = [name for name in _observed(points) if name not in shown_above]
-    return [_vector(name.replace("_", " ").capitalize(), name) for name in others]
-
-
-def _vector(title: str, name: str) -> wr.LinePlot:
+def _vector(name: str) -> wr.LinePlot:
     """Return the lines of a scalar, or of each component of a vector."""
-    return _lines(title, metric_regex=f"^{re.escape(name)}(/[0-9]+)?$")
+    return _lines(name, metric_regex=f"^{re.escape(name)}(/[0-9]+)?$")
 
 
 def _lines(title: str, **about: Any) -> wr.LinePlot:
