@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adamct.plotting.registry import FigureError, chosen, figure_files, reads, title
+from adamct.plotting.registry import chosen, figure_files, reads, title
 from adamct.report.make import ROOT, add_scale
 from adamct.runs.exits import exit_code
 
@@ -39,9 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--print", action="store_true", help="print what would be sent")
     arguments = parser.parse_args(argv)
     os.chdir(ROOT)  # relative paths, of notes and of prepared data, are the project's
-    from adamct.tracking.mode import TrackingError
 
-    return exit_code(lambda: save_all(arguments), FigureError, TrackingError)
+    return exit_code(lambda: save_all(arguments))
 
 
 def save_all(arguments: argparse.Namespace) -> int:

@@ -34,9 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     )
     parsed = parser.parse_intermixed_args(arguments)
     os.chdir(ROOT)  # relative paths, of runs and of W&B's files, are the project's
-    from adamct.tracking.mode import TrackingError
 
-    return exit_code(lambda: mirror(parsed.overrides, again=parsed.again), TrackingError)
+    return exit_code(lambda: mirror(parsed.overrides, again=parsed.again))
 
 
 def mirror(overrides: Sequence[str], *, again: bool) -> int:

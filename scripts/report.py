@@ -33,9 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     folder = arguments.out.resolve() / arguments.scale
-    from adamct.report.page import ReportError
 
-    return exit_code(lambda: write(folder, arguments.scale), ReportError)
+    return exit_code(lambda: write(folder, arguments.scale))
 
 
 def write(folder: Path, scale: str) -> int:

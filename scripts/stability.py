@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adamct.files import FileError, writing
+from adamct.files import ExpectedError, writing
 from adamct.runs.exits import exit_code
 from adamct.theory import discrete_max_update_bound
 from adamct.theory.diagnosis import PairDiagnosis, align, diagnose
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(as_json(diagnosis, n) if arguments.json else as_text(diagnosis, n))
     if picture is None:
         return 0
-    return exit_code(lambda: draw(diagnosis, picture), ImportError, FileError)
+    return exit_code(lambda: draw(diagnosis, picture))
 
 
 def as_text(diagnosis: PairDiagnosis, n: int | None) -> str:
@@ -90,13 +90,13 @@ def draw(diagnosis: PairDiagnosis, path: Path) -> int:
     """Draw the pair in the (β, γ) square, on axes that are logarithmic in 1 − β and 1 − γ.
 
     Raises:
-        ImportError: without matplotlib.
+        ExpectedError: without matplotlib.
         FileError: if the picture cannot be written.
     """
     try:
         from adamct.plotting.no_backend import matplotlib as mpl  # before what imports matplotlib
     except ImportError as error:
-        raise ImportError("--picture needs matplotlib: install it, or leave it out") from error
+        raise ExpectedError("--picture needs matplotlib: install it, or leave it out") from error
     from adamct.plotting.plane import boundaries, near_one, strip
     from adamct.plotting.style import style
 

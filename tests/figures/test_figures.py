@@ -164,7 +164,7 @@ def test_a_figure_draws_whatever_backend_a_notebook_names(backend, tmp_path):
 
 def test_a_missing_run_is_named_with_the_command_that_trains_it(tmp_path):
     done = call("scripts/plot.py", "fig3", "--scale", "smoke", f"runs_dir={tmp_path}")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "4 of 4 runs of max_update_normal_curve (smoke scale) are missing" in done.stderr
     assert "scripts/run.py -m experiment=max_update_normal_curve scale=smoke" in done.stderr
     assert "Traceback" not in done.stderr

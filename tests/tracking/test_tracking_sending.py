@@ -19,7 +19,7 @@ from wandb.util import get_core_path
 from adamct.claims.verdict import Status
 from adamct.config.compose import compose_sweep
 from adamct.files import FileError
-from adamct.runs.runner import carry_out
+from adamct.runs.runner import train_run
 from adamct.runs.store import RecordWriter, RunFolder
 from adamct.tracking import live_sync
 from adamct.tracking.content import rows, run_config, run_identity
@@ -57,7 +57,7 @@ def finished(tmp_path_factory):
     scored = compose(runs, "point=1", "n_steps=20", "evaluation={every:5,n_batches:1}")
     sweep = replace(short, points=short.points + scored.points)
     for spec in sweep.runs.values():
-        carry_out(spec, sweep.execution, runs_dir=runs)
+        train_run(spec, sweep.execution, runs_dir=runs)
     return sweep
 
 

@@ -226,7 +226,7 @@ def test_a_server_that_refuses_or_is_away_is_an_error_in_words(
 def test_without_the_package_the_remedy_is_named(command, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
     monkeypatch.delitem(sys.modules, "adamct.tracking.workspaces", raising=False)
-    assert command.main(["fig2", "--print"]) == 1
+    assert command.main(["fig2", "--print"]) == 2
     assert "wandb_workspaces" in capsys.readouterr().err
 
 
@@ -239,7 +239,7 @@ def test_printing_needs_neither_network_nor_data(command, monkeypatch, capsys, t
 
 def test_without_a_login_it_says_so(call, tmp_path):
     code, _, err = call(ROOT / "scripts/dashboards.py", "fig2", HOME=str(tmp_path))
-    assert code == 1
+    assert code == 2
     assert "error: no login to W&B, or WANDB_MODE=offline: run `wandb login`" in err
     assert "Traceback" not in err
 

@@ -13,10 +13,12 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
+from adamct.files import ExpectedError
+
 FIGURES_DIR = Path(__file__).resolve().parents[3] / "figures"
 
 
-class FigureError(ValueError):
+class FigureError(ExpectedError):
     """A figure is unknown, or its file is not made as figures are."""
 
 

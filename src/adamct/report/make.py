@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adamct.config.schema import SCALES
+from adamct.files import ExpectedError, FileError
 from adamct.plotting.registry import FIGURES_DIR, FigureError, chosen, figure_files, reads
 from adamct.runs.exits import INTERRUPTED, complain
 
@@ -87,15 +88,13 @@ class Figures:
 
         Errors are shown, not raised: other figures can do without this one.
         """
-        from adamct.runs.sweep import EXPECTED
-
         needed = reads(figure_files()[name]) if self._arguments.records == "runs" else ()
         trained = [self._train(experiment) for experiment in needed]  # all, if one fails, too
         if not all(trained):
             return False
         try:
             self.draw(name)
-        except EXPECTED as error:
+        except ExpectedError as error:
             complain(str(error))
             return False
         except Exception:
@@ -122,7 +121,6 @@ class Figures:
         return script("run.py", "-m", *sweep)
 
     def _show_in_wandb(self, rendered: Rendered, tracker: WandbTracker) -> None:
-        from adamct.files import FileError
         from adamct.tracking.figures import mirror_figure
         from adamct.tracking.mode import TrackingError
 

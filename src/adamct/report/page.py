@@ -16,6 +16,7 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adamct.claims import CLAIMS
+from adamct.files import ExpectedError
 from adamct.plotting import registry
 from adamct.plotting.rendered import ExperimentRuns, Rendered
 from adamct.report import format
@@ -29,7 +30,7 @@ FILTERS = (
 )
 
 
-class ReportError(ValueError):
+class ReportError(ExpectedError):
     """A file that the report reads is missing or foreign; the message has the remedy."""
 
 

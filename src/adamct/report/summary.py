@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adamct.claims import Verdict
+from adamct.files import ExpectedError
 from adamct.plotting import registry
 from adamct.report import format
 
@@ -30,7 +31,7 @@ HEADLINES = (
 )
 
 
-class ReadmeError(ValueError):
+class ReadmeError(ExpectedError):
     """The README's blocks are not those that can be generated."""
 
 

@@ -18,6 +18,7 @@ from adamct.config.execution import Sweep
 from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
 from adamct.runs.exits import complain, exit_code
+from adamct.runs.lines import Line
 from adamct.runs.store import Outcome, RunFolder
 from adamct.train import check_device
 
@@ -161,7 +162,7 @@ def _show_scores(folder: RunFolder, spec: RunSpec) -> None:
     """Print what a run came to on the held-out data, if it was scored."""
     if spec.evaluation is None or not folder.is_done():
         return
-    last = next((line for line in reversed(folder.lines()) if "test_loss" in line), {})
+    last: Line = next((line for line in reversed(folder.lines()) if "test_loss" in line), {})
     scores = [
         f"{name} {value:.4f}"
         for name, value in last.items()

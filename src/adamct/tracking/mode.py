@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from typing import Literal
 
 from adamct.config.execution import WandbTracker
+from adamct.files import ExpectedError
 
 Mode = Literal["online", "offline"]
 
 
-class TrackingError(RuntimeError):
+class TrackingError(ExpectedError):
     """W&B cannot be used as asked; the message names the remedy."""
 
 
