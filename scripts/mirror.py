@@ -44,7 +44,8 @@ def mirror(overrides: Sequence[str], *, again: bool) -> int:
 
     from adamct.config.compose import compose_sweep
     from adamct.tracking.content import run_identity
-    from adamct.tracking.sending import Mirror, send
+    from adamct.tracking.mirror import Mirror
+    from adamct.tracking.sending import send
 
     sweep = compose_sweep(["tracker=wandb", *overrides])
     identities = {run_identity(point) for point in sweep}

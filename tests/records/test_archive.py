@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from adamct.runs.lines import StoreError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -17,6 +16,7 @@ from adamct.config.compose import compose_sweep
 from adamct.plotting.registry import figure_files, reads
 from adamct.plotting.source import reference_source
 from adamct.records import archive
+from adamct.runs.lines import StoreError
 from adamct.runs.runner import train_run
 
 # Two and three levels, so that columns are ragged; and an experiment that keeps train_loss.

@@ -8,10 +8,10 @@ import textwrap
 import time
 
 import pytest
-from adamct.runs.lines import RecordWriter, StoreError, non_finite
 
 from adamct import files
 from adamct.files import FileError
+from adamct.runs.lines import RecordWriter, StoreError, non_finite
 from adamct.runs.store import Outcome, RunFolder
 
 

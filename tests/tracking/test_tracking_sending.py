@@ -19,14 +19,16 @@ from wandb.util import get_core_path
 from adamct.claims.verdict import Status
 from adamct.config.compose import compose_sweep
 from adamct.files import FileError
+from adamct.runs.lines import RecordWriter
 from adamct.runs.runner import train_run
-from adamct.runs.store import RecordWriter, RunFolder
+from adamct.runs.store import RunFolder
 from adamct.tracking import live_sync
 from adamct.tracking.content import rows, run_config, run_identity
 from adamct.tracking.figures import mirror_figure
 from adamct.tracking.live_sync import tracked
+from adamct.tracking.mirror import Mirror
 from adamct.tracking.mode import TrackingError, tracker_mode
-from adamct.tracking.sending import Mirror, PointMirror, send
+from adamct.tracking.sending import PointMirror, send
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ["experiment=max_update_normal_curve", "scale=smoke", "tracker=wandb"]

@@ -8,7 +8,8 @@ sweep, never a step of it.
 - ``content``: what a point becomes in W&B: pure functions of its labels, record, outcome.
 - ``names``: under which it appears there.
 - ``mode``: online, offline, or not at all.
-- ``sending``: rebuilds rows from a record, and sends what W&B lacks; what is complete is noted.
+- ``mirror``: opens W&B runs, and notes of which record the mirror is complete.
+- ``sending``: rebuilds rows from a record, and sends what W&B lacks.
 - ``live_sync``: the process beside a sweep that sends its records while they grow.
 - ``figures``: a figure with its claims as a W&B run.
 - ``workspaces``: a saved view of the project for each figure.

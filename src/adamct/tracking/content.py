@@ -21,7 +21,8 @@ from adamct.config.execution import Point
 from adamct.config.spec import RunSpec
 from adamct.plotting.registry import fed_by
 from adamct.records.columns import spec_columns
-from adamct.runs.store import Line, Outcome
+from adamct.runs.lines import Line
+from adamct.runs.store import Outcome
 from adamct.theory.domain import Values
 from adamct.tracking import names as m
 from adamct.train.schedules import lr_factor

@@ -14,8 +14,8 @@ from adamct.config.execution import WandbTracker
 from adamct.plotting.registry import label
 from adamct.tracking import names as m
 from adamct.tracking.content import Identity
+from adamct.tracking.mirror import Mirror
 from adamct.tracking.mode import answered
-from adamct.tracking.sending import Mirror
 
 CLAIM_COLUMNS = [
     *("name", "reference", "statement", "status"),

@@ -61,7 +61,8 @@ def _send_live(sweep: Sweep, end: Connection, began: float, remedy: str) -> None
     os.nice(5)  # trainings first
     # Here, so that a sweep without a tracker does without them.
     from adamct.tracking.content import run_identity
-    from adamct.tracking.sending import Mirror, send
+    from adamct.tracking.mirror import Mirror
+    from adamct.tracking.sending import send
 
     try:
         with Mirror.locked(sweep.tracker, run_identity(sweep[0]).group, wait=True) as mirror:
