@@ -1,7 +1,7 @@
 """Measure what the project says about its own speed.
 
 Examples:
-    python scripts/bench.py images                 # batches of pictures against a DataLoader
+    python scripts/bench.py images                 # batches of images against a DataLoader
     python scripts/bench.py images --threads 2
     python scripts/bench.py continuous             # the solvers of Equation (4), by gradients
 """
@@ -32,8 +32,8 @@ def bench_images(args: argparse.Namespace) -> None:
         pixels = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
         return Split(pixels, torch.randint(10, (n,), generator=generator))
 
-    images = ImageSet.from_splits("random", random_split(args.pictures), random_split(1), 10)
-    n_steps = steps_per_epoch(args.pictures, args.batch_size)
+    images = ImageSet.from_splits("random", random_split(args.images), random_split(1), 10)
+    n_steps = steps_per_epoch(args.images, args.batch_size)
     n_seen = n_steps * args.batch_size
 
     class Pictures(Dataset):
@@ -81,7 +81,7 @@ def bench_images(args: argparse.Namespace) -> None:
     load_epoch(), batch_epochs()  # starts the workers, which persist, and warms both
     rounds = [(_per_second(load_epoch), _per_second(batch_epochs)) for _ in range(args.rounds)]
     loaded, batched = (statistics.median(rates) for rates in zip(*rounds, strict=True))
-    print(f"{args.pictures} pictures of 3 x 32 x 32 in batches of {args.batch_size}, pictures/s,")
+    print(f"{args.images} images of 3 x 32 x 32 in batches of {args.batch_size}, images/s,")
     print(f"median of {args.rounds} rounds in turn, {args.threads} torch threads:")
     print(f"  DataLoader, {args.workers} workers  {loaded:10,.0f}")
     print(f"  image_batch            {batched:10,.0f}")
@@ -165,8 +165,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         description=bench_images.__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    images.add_argument("--pictures", type=int, default=10_000, help="random ones, in an epoch")
-    images.add_argument("--batch-size", type=int, default=512, help="pictures a batch")
+    images.add_argument("--images", type=int, default=10_000, help="random ones, in an epoch")
+    images.add_argument("--batch-size", type=int, default=512, help="images a batch")
     images.add_argument("--workers", type=int, default=2, help="processes of the DataLoader")
     images.add_argument("--threads", type=int, default=1, help="torch threads of this process")
     images.add_argument("--rounds", type=int, default=3, help="measurements of each, in turn")

@@ -13,19 +13,41 @@ from torch.optim.optimizer import Optimizer, ParamsT
 
 from adamct.optim.compiled import compiled_update, compiling_pays
 from adamct.optim.state import (
-    OPTIONS,
+    Check,
+    check_decay,
+    check_decays,
+    check_lr,
+    check_non_negative,
     complete_group,
     end_guard_if_decays_changed,
     initial_state,
+    one_of,
     refuse_foreign,
     refuse_gradient,
     refuse_saved_group,
     restored_state,
 )
-from adamct.optim.strategies import level_decays
+from adamct.optim.strategies import STRATEGIES, check_level_count, level_decays
 from adamct.optim.update import Decay, StepScalars, effective_eps, kadam_update, mean_dims
 from adamct.theory import update_scale
 
+# The options of a parameter group, each with its check; the defaults are the constructor's.
+OPTIONS: dict[str, Check] = {
+    "lr": check_lr,
+    "k": check_level_count,
+    "strategy": one_of(*STRATEGIES),
+    "beta": check_decay,
+    "gamma": check_decay,
+    "level_betas": check_decays,
+    "level_gammas": check_decays,
+    "eps": check_non_negative,
+    "weight_decay": check_non_negative,
+    "decoupled": one_of(False, True),
+    "maximize": one_of(False, True),
+    "guard": one_of(False, True),
+    "state_dtype": one_of(None, torch.float32, torch.float64),
+    "second_moment": one_of("elementwise", "tensor_mean"),
+}
 _OF_GROUPS_ALONE = {"second_moment": "elementwise"}  # no argument of the constructor
 
 
@@ -122,7 +144,7 @@ class KAdam(Optimizer):
         self.compiled = compiled
         self.track_max_update = bool(track_max_update)
         self.max_update: Tensor | None = None
-        super().__init__(params, complete_group(options, _OF_GROUPS_ALONE))
+        super().__init__(params, complete_group(options, _OF_GROUPS_ALONE, OPTIONS))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, checked as the constructor's arguments are.
@@ -137,7 +159,7 @@ class KAdam(Optimizer):
         if not isinstance(param_group, dict):
             raise TypeError(f"got {param_group!r}; expected a dict with a key 'params'")
         refuse_foreign(param_group)
-        group = complete_group(param_group, self.defaults)
+        group = complete_group(param_group, self.defaults, OPTIONS)
         group.pop("first_decays", None)  # of another optimizer's steps
         super().add_param_group(group)
 
@@ -287,8 +309,8 @@ class KAdam(Optimizer):
             groups, state = [], dict(final["state"])
             for i, saved in enumerate(final["param_groups"]):
                 own = self.param_groups[i] if i < len(self.param_groups) else {"params": []}
-                refuse_saved_group(saved, own.keys())
-                groups.append(complete_group(saved, DEFAULTS))
+                refuse_saved_group(saved, OPTIONS.keys() | own.keys())
+                groups.append(complete_group(saved, DEFAULTS, OPTIONS))
                 for p, name in zip(own["params"], saved["params"], strict=False):
                     if of_p := state.pop(name, None):
                         restored[p] = restored_state(p, groups[-1], of_p)

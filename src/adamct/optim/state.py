@@ -1,6 +1,6 @@
 """What a ``KAdam`` holds and saves: the options of its parameter groups, the state of a parameter.
 
-Every option has its check in ``OPTIONS``; what is refused is refused by name, with the remedy.
+Every option has a check here; what is refused is refused by name, with the remedy.
 
 Options are brought to plain Python values, because a checkpoint read with ``weights_only=True``
 refuses numpy's scalars. The state is ``{"step": n, "m": [m_1, …, m_k], "v": [v_1, …, v_k]}``.
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adamct.optim.strategies import STRATEGIES, check_level_count, level_decays
+from adamct.optim.strategies import level_decays
 from adamct.optim.update import mean_dims
 from adamct.theory.domain import decay
 
@@ -63,12 +63,12 @@ Write KAdam(..., beta=0.999, gamma=0.9), with k=1 for Adam itself
             raise TypeError(f"KAdam does not take {name}={options[name]!r}: {remedy}")
 
 
-def refuse_saved_group(group: Mapping[str, Any], own: Collection[str]) -> None:
+def refuse_saved_group(group: Mapping[str, Any], known: Collection[str]) -> None:
     """Raise a ValueError if a saved parameter group is another optimizer's, or a newer KAdam's.
 
     Args:
         group: a parameter group of a state_dict.
-        own: the keys of the group that it is loaded into, among them the user's.
+        known: the options, and the keys of the group that it is loaded into, among them the user's.
 
     >>> refuse_saved_group({"params": [0], "momentum": 0.9}, {"lr", "beta"})
     Traceback (most recent call last):
@@ -76,7 +76,7 @@ def refuse_saved_group(group: Mapping[str, Any], own: Collection[str]) -> None:
     ValueError: the state_dict does not fit this KAdam: a parameter group has ['momentum'], which \
 it does not know; load it into the optimizer that saved it, or start KAdam without its state
     """
-    unknown = sorted(group.keys() - OPTIONS.keys() - set(own) - _NO_OPTIONS)
+    unknown = sorted(group.keys() - set(known) - _NO_OPTIONS)
     if unknown or "beta" not in group:
         fault = f"has {unknown}, which it does not know" if unknown else "lacks ['beta']"
         raise ValueError(
@@ -106,7 +106,9 @@ dense; build the embedding with sparse=False, or call .to_dense() on the gradien
         )
 
 
-def complete_group(group: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def complete_group(
+    group: Mapping[str, Any], defaults: Mapping[str, Any], checks: Mapping[str, Check]
+) -> dict[str, Any]:
     """The group with defaults filled in, every option checked.
 
     Explicit levels override the strategy. A group that names k, strategy, beta or gamma itself
@@ -115,6 +117,7 @@ def complete_group(group: Mapping[str, Any], defaults: Mapping[str, Any]) -> dic
     Args:
         group: what the group says; "params" and foreign keys pass through.
         defaults: a value for every option that the group leaves out.
+        checks: of every option.
 
     Returns:
         A new dict of plain Python values; "k" is the number of levels in effect.
@@ -123,15 +126,15 @@ def complete_group(group: Mapping[str, Any], defaults: Mapping[str, Any]) -> dic
         TypeError: a value of the wrong type.
         ValueError: a value out of range.
 
-    >>> from adamct.optim.kadam import DEFAULTS
+    >>> from adamct.optim.kadam import DEFAULTS, OPTIONS
     >>> group = {"level_betas": (0.9, 0.9, 0.9), "level_gammas": (0.0, 0.0, 0.0)}
-    >>> complete_group(group, DEFAULTS)["k"]
+    >>> complete_group(group, DEFAULTS, OPTIONS)["k"]
     3
     """
     if not {"level_betas", "level_gammas"} & group.keys() and _OF_THE_LEVELS & group.keys():
         group = {**group, "level_betas": None, "level_gammas": None}
     complete = {**defaults, **group}
-    complete |= {name: check(name, complete[name]) for name, check in OPTIONS.items()}
+    complete |= {name: check(name, complete[name]) for name, check in checks.items()}
     complete["k"] = len(level_decays(complete)[0])
     return complete
 
@@ -251,6 +254,15 @@ def check_non_negative(name: str, value: Any) -> float:
     return number
 
 
+def check_decay(name: str, value: Any) -> float:
+    """A decay β or γ in [0, 1).
+
+    >>> check_decay("beta", 0)
+    0.0
+    """
+    return float(decay(name, value))
+
+
 def check_decays(name: str, value: Any) -> tuple[float, ...] | None:
     """Explicit decays, one a level, each in [0, 1); or None.
 
@@ -275,25 +287,3 @@ def one_of(*choices: Any) -> Check:
         return choices[choices.index(value)]
 
     return check
-
-
-_decay: Check = lambda name, value: float(decay(name, value))  # noqa: E731
-_flag = one_of(False, True)
-
-# The options of a parameter group; the defaults are those of the constructor of ``KAdam``.
-OPTIONS: dict[str, Check] = {
-    "lr": check_lr,
-    "k": check_level_count,
-    "strategy": one_of(*STRATEGIES),
-    "beta": _decay,
-    "gamma": _decay,
-    "level_betas": check_decays,
-    "level_gammas": check_decays,
-    "eps": check_non_negative,
-    "weight_decay": check_non_negative,
-    "decoupled": _flag,
-    "maximize": _flag,
-    "guard": _flag,
-    "state_dtype": one_of(None, torch.float32, torch.float64),
-    "second_moment": one_of("elementwise", "tensor_mean"),
-}
