@@ -1,7 +1,5 @@
 """Batches of text and images as functions of (seed, step), against loops and torchvision."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Corpora of text: characters, documents in C4's layout, and what is said of missing ones."""
 
-from __future__ import annotations
-
 import pydoc_data.topics
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Image sets: their statistics, hash and splits, and the digits that every machine has."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 

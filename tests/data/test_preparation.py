@@ -1,7 +1,5 @@
 """Preparation of documents: layout, limits, interruption, corruption, the real sample's counts."""
 
-from __future__ import annotations
-
 import fcntl
 import gzip
 import hashlib
@@ -77,9 +75,7 @@ class Ascii:
         return [list(text.encode("ascii")) for text in texts]
 
 
-def prepare(
-    source: Path | None, prepared: Path, encoding: Ascii | None = None, corpus="c4", **options
-) -> Manifest:
+def prepare(source: Path | None, prepared: Path, encoding=None, corpus="c4", **options) -> Manifest:
     """Prepare in chunks of five documents."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparation, "CHUNK", 5)
@@ -102,11 +98,17 @@ def assert_prepared(prepared: Path, train: np.ndarray | None = None, corpus: str
     np.testing.assert_array_equal(tokens, expected(TRAIN) if train is None else train)
 
 
+def assert_goes_on(source: Path, prepared: Path, n_left: int, train=None) -> None:
+    """Check that what was broken off is nothing yet, and once the rest is encoded, all there is."""
+    assert not (prepared / "c4").exists()
+    rest = Ascii()
+    prepare(source, prepared, rest)
+    assert rest.n_documents == n_left
+    assert_prepared(prepared, train)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-# --- What is written
 
 
 def test_tokens_are_the_documents_in_order_each_with_its_end(source, tmp_path):
@@ -144,13 +146,6 @@ def test_a_split_ends_with_the_document_that_reaches_the_count(source, tmp_path,
     assert_prepared(tmp_path, train)
 
 
-def test_preparing_again_changes_nothing(source, tmp_path):
-    first = prepare(source, tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "c4").iterdir()}
-    assert prepare(source, tmp_path, Ascii(0)) == first  # which would raise at once
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "c4").iterdir()} == before
-
-
 # C4 as others publish it again, with columns more, of unequal types, or under other names.
 @pytest.mark.parametrize("column", ["text", "content"])
 @pytest.mark.parametrize(
@@ -167,20 +162,14 @@ def test_any_folder_in_c4s_layout_and_any_column_is_read(tmp_path, column, other
     np.testing.assert_array_equal(validation, expected([["2019-04-25T12:57:54Z"]]))
 
 
-# --- Interruption
-
-
 # Chunks of five documents: 5 in the first shard, 3 in the second, 4 in the third, 2 to validate.
 @pytest.mark.parametrize(("n_chunks", "n_kept"), [(0, 0), (4, 0), (5, 23), (9, 34), (13, 51)])
 def test_resuming_is_bit_identical_and_repeats_no_whole_shard(source, tmp_path, n_chunks, n_kept):
     prepare(source, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         prepare(source, tmp_path / "cut", Ascii(n_chunks))
-    assert not (tmp_path / "cut" / "c4").exists()
-    rest = Ascii()
-    prepare(source, tmp_path / "cut", rest)
+    assert_goes_on(source, tmp_path / "cut", N_DOCUMENTS - n_kept)
     assert contents(tmp_path / "cut" / "c4") == contents(tmp_path / "whole" / "c4")
-    assert rest.n_documents == N_DOCUMENTS - n_kept
 
 
 def test_a_killed_process_leaves_what_another_goes_on_from(source, tmp_path):
@@ -189,11 +178,7 @@ def test_a_killed_process_leaves_what_another_goes_on_from(source, tmp_path):
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    assert not (tmp_path / "c4").exists()
-    rest = Ascii()
-    prepare(source, tmp_path, rest)  # the lock has died with its holder
-    assert rest.n_documents == N_DOCUMENTS - len(TRAIN[0])
-    assert_prepared(tmp_path)
+    assert_goes_on(source, tmp_path, N_DOCUMENTS - len(TRAIN[0]))  # its lock has died with it
 
 
 @pytest.mark.parametrize("replaced", [0, 1])
@@ -220,9 +205,6 @@ def test_two_processes_do_not_prepare_at_once(source, tmp_path):
     assert_prepared(tmp_path)
 
 
-# --- Corruption of raw files, and disks
-
-
 @pytest.mark.parametrize(
     "damage",
     [
@@ -241,12 +223,8 @@ def test_a_damaged_shard_is_named_and_once_mended_preparation_goes_on(source, tm
     path.write_bytes(damage(data))
     with pytest.raises(DataError, match=f"{path.name}.*download .*again.* run the same command"):
         prepare(source, tmp_path)
-    assert not (tmp_path / "c4").exists()
     path.write_bytes(data)
-    rest = Ascii()
-    prepare(source, tmp_path, rest)
-    assert rest.n_documents == N_DOCUMENTS - len(TRAIN[0])
-    assert_prepared(tmp_path)
+    assert_goes_on(source, tmp_path, N_DOCUMENTS - len(TRAIN[0]))
 
 
 @pytest.mark.parametrize("row", [{"content": "a", "n": 1}, {"text": None, "n": 1}])
@@ -269,11 +247,8 @@ def test_a_full_disk_is_named_and_preparation_goes_on_with_room(source, tmp_path
             prepare(source, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not (tmp_path / "c4").exists()
-    rest = Ascii()
-    prepare(source, tmp_path, rest)
-    assert rest.n_documents == 20 + sum(map(len, VALIDATION))
-    assert_prepared(tmp_path, expected([*TRAIN[:2], texts]))
+    n_left = 20 + sum(map(len, VALIDATION))
+    assert_goes_on(source, tmp_path, n_left, expected([*TRAIN[:2], texts]))
 
 
 def test_a_source_without_files_is_refused(source, tmp_path):
@@ -289,9 +264,6 @@ def test_a_source_without_files_is_refused(source, tmp_path):
     with pytest.raises(ValueError, match=r"tokens\.train\s.*greater than 0"):
         prepare(source, tmp_path, train_tokens=0)
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
-
-
-# --- The hub
 
 
 def test_without_a_local_copy_the_hub_is_streamed_as_far_as_needed(source, tmp_path, monkeypatch):
@@ -314,12 +286,12 @@ def test_without_a_local_copy_the_hub_is_streamed_as_far_as_needed(source, tmp_p
         prepare(None, tmp_path / "other")
 
 
-# --- What is prepared already
-
-
-def test_data_prepared_from_something_else_is_refused(source, tmp_path):
+def test_what_is_prepared_is_kept_or_if_of_something_else_refused(source, tmp_path):
     full = prepare(source, tmp_path / "full", train_tokens=300)
-    prepare(source, tmp_path)
+    first = prepare(source, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "c4").iterdir()}
+    assert prepare(source, tmp_path, Ascii(0)) == first  # which would raise at once
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "c4").iterdir()} == before
     with pytest.raises(DataError, match=r"'train': 1000000,.*asked is .*'train': 50,.*delete .*c4"):
         prepare(source, tmp_path, train_tokens=50)
     write_shard(shard(source, "train", 3), letters(5, 7))
@@ -329,9 +301,6 @@ def test_data_prepared_from_something_else_is_refused(source, tmp_path):
     write_shard(shard(source, "train", 0), letters(5, 7))
     with pytest.raises(DataError, match="of other names or sizes"):
         prepare(source, tmp_path / "full", train_tokens=300)
-
-
-# --- Opening
 
 
 @pytest.fixture
@@ -360,9 +329,6 @@ def test_a_damaged_folder_names_the_file_and_the_remedy(folder):
             open_corpus("c4", source=None, prepared=folder.parent)
 
 
-# --- The command
-
-
 def test_the_command_verifies_every_byte(folder, capsys):
     main = runpy.run_path(str(SCRIPT))["main"]
     arguments = ["c4", "--verify", "--prepared", str(folder.parent)]
@@ -383,9 +349,6 @@ def test_help_loads_no_heavy_library():
     script += "finally: assert not {'torch', 'datasets', 'tiktoken', 'pandas'} & set(sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert b"--train-tokens" in run.stdout
-
-
-# --- The real sample
 
 
 def test_counts_of_the_real_sample(real_data, tmp_path):

@@ -1,7 +1,5 @@
 """Streams of random numbers: Philox whatever numpy's release, apart from each other, uniform."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

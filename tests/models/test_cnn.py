@@ -1,7 +1,5 @@
 """The CNN against a loop over channels, torch's own initialization, and its layer table."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 
@@ -119,14 +117,6 @@ def test_layer_table_shows_the_live_module_and_leaves_no_trace(batch_norm):
     assert model.training
     assert all(not module._forward_hooks for module in modules.values())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-def test_first_linear_layer_takes_its_size_from_the_input():
-    for image_size in (8, 15, 16, 28, 32, 64):
-        config = CNNConfig(image_size=image_size, channels=1, width=1 / 32)
-        images = torch.zeros(2, 1, image_size, image_size)
-        assert CNN(config)(images).shape == (2, 10)
-        assert config.n_features == 8 * math.floor(image_size / 8) ** 2
 
 
 @pytest.mark.parametrize(

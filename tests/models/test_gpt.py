@@ -1,7 +1,5 @@
 """The transformer against a loop-by-loop reference, its invariances and its initialization."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import math
@@ -13,14 +11,12 @@ from scipy.special import erf, log_softmax, softmax
 
 from adamct.models import GPT, GPTConfig
 
-SMALL = GPTConfig(
-    vocab_size=29, block_size=12, n_layer=2, n_head=4, d_model=16, dropout=0.0, qk_norm=False
-)
+SMALL = GPTConfig(vocab_size=29, block_size=12, n_layer=2, n_head=4, d_model=16, dropout=0.0)
 
 
-def small(seed: int = 0, **changes: object) -> GPT:
+def small(**changes: object) -> GPT:
     """A small model in float64, its gains and biases moved off their initial 1 and 0."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     model = GPT(dataclasses.replace(SMALL, **changes), generator).double()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -28,51 +24,45 @@ def small(seed: int = 0, **changes: object) -> GPT:
     return model
 
 
-def batch(n_batch: int = 3, n_time: int = 12, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    windows = torch.randint(SMALL.vocab_size, (n_batch, n_time + 1), generator=generator)
+def batch(n_time: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    windows = torch.randint(SMALL.vocab_size, (3, n_time + 1), generator=generator)
     return windows[:, :-1], windows[:, 1:]
-
-
-def _norm(x: np.ndarray, gain: np.ndarray, bias: np.ndarray | float, eps: float) -> np.ndarray:
-    centred = x - x.mean()
-    return gain * centred / np.sqrt((centred**2).mean() + eps) + bias
 
 
 def reference_logits(model: GPT, tokens: np.ndarray) -> np.ndarray:
     """One sequence through the architecture, head by head and position by position."""
     p = {name: value.detach().numpy() for name, value in model.state_dict().items()}
-    config = model.config
+    n_head, d_head = model.config.n_head, model.config.d_head
     h = p["token_embedding.weight"][tokens] + p["position_embedding.weight"][: len(tokens)]
 
     def norm(name: str, x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
-        return _norm(x, p[f"{name}.weight"], p.get(f"{name}.bias", 0.0), eps)
+        centred = x - x.mean(-1, keepdims=True)
+        x = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + eps)
+        return x * p[f"{name}.weight"] + p.get(f"{name}.bias", 0.0)
 
     def linear(name: str, x: np.ndarray) -> np.ndarray:
-        return p[f"{name}.weight"] @ x + p.get(f"{name}.bias", 0.0)
+        return x @ p[f"{name}.weight"].T + p.get(f"{name}.bias", 0.0)
 
-    for layer in range(config.n_layer):
+    for layer in range(model.config.n_layer):
         at, mlp = f"blocks.{layer}.attention", f"blocks.{layer}.mlp"
-        x = np.stack([norm(f"{at}_norm", row) for row in h])
+        x = norm(f"{at}_norm", h)
         attended = np.zeros_like(h)
-        for head in range(config.n_head):
-            rows = slice(head * config.d_head, (head + 1) * config.d_head)
-            q, k = (
-                x @ p[f"{at}.{role}"][head].T + p.get(f"{at}.{role}_bias", np.zeros((99, 1)))[head]
-                for role in ("query", "key")
-            )
-            if config.qk_norm:
-                q = np.stack([norm(f"{at}.query_norm", row, 0.0) for row in q])
-                k = np.stack([norm(f"{at}.key_norm", row, 0.0) for row in k])
-            v = np.stack([linear(f"{at}.value", row)[rows] for row in x])
+        for head in range(n_head):
+            rows = slice(head * d_head, (head + 1) * d_head)
+            q, k = (x @ p[f"{at}.{role}"][head].T for role in ("query", "key"))
+            if model.config.bias:
+                q, k = q + p[f"{at}.query_bias"][head], k + p[f"{at}.key_bias"][head]
+            if model.config.qk_norm:
+                q, k = norm(f"{at}.query_norm", q, 0.0), norm(f"{at}.key_norm", k, 0.0)
+            v = linear(f"{at}.value", x)[:, rows]
             for t in range(len(tokens)):
-                weights = softmax(k[: t + 1] @ q[t] / math.sqrt(config.d_head))
+                weights = softmax(k[: t + 1] @ q[t] / math.sqrt(d_head))
                 attended[t, rows] = weights @ v[: t + 1]
-        h = h + np.stack([linear(f"{at}.output", row) for row in attended])
-        hidden = np.stack([linear(f"{mlp}.hidden", norm(f"{mlp}_norm", row)) for row in h])
-        gelu = hidden * (1 + erf(hidden / math.sqrt(2))) / 2
-        h = h + np.stack([linear(f"{mlp}.output", row) for row in gelu])
-    return np.stack([p["head.weight"] @ norm("norm", row) for row in h])
+        h = h + linear(f"{at}.output", attended)
+        hidden = linear(f"{mlp}.hidden", norm(f"{mlp}_norm", h))
+        h = h + linear(f"{mlp}.output", hidden * (1 + erf(hidden / math.sqrt(2))) / 2)
+    return norm("norm", h) @ p["head.weight"].T
 
 
 @pytest.mark.parametrize("changes", [{}, {"bias": True}, {"qk_norm": True}, {"tied": False}])
