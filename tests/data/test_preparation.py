@@ -116,8 +116,7 @@ def test_tokens_are_the_documents_in_order_each_with_its_end(source, tmp_path):
     assert sorted(contents(tmp_path / "c4")) == ["manifest.json", "train.bin", "validation.bin"]
     corpus = open_corpus("c4", source=None, prepared=tmp_path)
     for split, shards in SPLITS.items():
-        record = manifest.splits[split]
-        data = (tmp_path / "c4" / f"{split}.bin").read_bytes()
+        record, data = manifest.splits[split], (tmp_path / "c4" / f"{split}.bin").read_bytes()
         assert data == expected(shards).astype("<u2").tobytes()
         assert record.sha256 == hashlib.sha256(data).hexdigest()
         assert record.documents == sum(map(len, shards))
@@ -128,10 +127,9 @@ def test_tokens_are_the_documents_in_order_each_with_its_end(source, tmp_path):
             assert used.sha256 == hashlib.sha256(raw.read_bytes()).hexdigest()
             assert used.documents == len(shards[index])
         mapped = getattr(corpus, split)
-        np.testing.assert_array_equal(mapped, expected(shards))
         assert isinstance(mapped, np.memmap)
-        with pytest.raises(ValueError, match="read-only"):
-            mapped[0] = 0
+        assert mapped.tobytes() == data
+        assert not mapped.flags.writeable
     assert set(manifest.versions) == {"python", "datasets", "tiktoken"}
     # Runs are named by it, so it must not change.
     identity = json.dumps(["gpt2", "", *(manifest.splits[split].sha256 for split in SPLITS)])
@@ -147,9 +145,9 @@ def test_a_split_ends_with_the_document_that_reaches_the_count(source, tmp_path,
 
 
 # C4 as others publish it again, with columns more, of unequal types, or under other names.
-@pytest.mark.parametrize("column", ["text", "content"])
 @pytest.mark.parametrize(
-    "others", [{}, {"language": "en"}, {"meta": {"url": "u", "n": [1]}, "timestamp": None}]
+    ("column", "others"),
+    [("text", {}), ("content", {"meta": {"url": "u", "n": [1]}, "timestamp": None})],
 )
 def test_any_folder_in_c4s_layout_and_any_column_is_read(tmp_path, column, others):
     for index, texts in enumerate(TRAIN):

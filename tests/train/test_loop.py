@@ -94,8 +94,8 @@ def test_paper_scale_is_not_trained_on_a_cpu_unasked(monkeypatch):
         asked = compose_sweep([*paper, f"execution.device={device}"], with_data=False)
         check_device(asked)
         assert resolve_device(asked.execution.device).type == "cpu"
-    elsewhere = [*paper, "hydra/launcher=slurm"]
-    check_device(compose_sweep(elsewhere, with_data=False))
-    single = compose_sweep(["scale=paper", elsewhere[-1]], sweep=False, with_data=False)
+    elsewhere = "hydra/launcher=slurm"
+    check_device(compose_sweep([*paper, elsewhere], with_data=False))
+    single = compose_sweep(["scale=paper", elsewhere], sweep=False, with_data=False)
     with pytest.raises(ConfigurationError, match="no GPU here"):
         check_device(single)
