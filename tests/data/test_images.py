@@ -18,7 +18,7 @@ from torchvision.datasets import CIFAR10
 
 from adamct.data import DataError, images
 from adamct.data.catalogue import IMAGE_SETS
-from adamct.data.image_files import HUB_COLUMNS, Columns
+from adamct.data.image_files import HUB_COLUMNS, TORCHVISION_FOLDER, Columns
 from adamct.data.image_set import ImageSet
 from adamct.data.images import open_images
 
@@ -63,30 +63,23 @@ def cifar10(tmp_path: Path, source: Path) -> Callable[..., ImageSet]:
     return partial(open_images, "cifar10", source=source, prepared=tmp_path / "prepared")
 
 
-@pytest.fixture
-def write_torchvision_layout(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Path]:
-    """Return what writes torchvision's layout, and lets torchvision expect these files' md5."""
-
-    def write_layout(root: Path) -> Path:
-        content: dict[str, dict] = {"batches.meta": {"label_names": list("abcdefghij")}}
-        files = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
-        for split, names in files.items():
-            parts = (np.array_split(array, len(names)) for array in pixels_and_labels(split))
-            for name, x, y in zip(names, *parts, strict=True):
-                rows = x.transpose(0, 3, 1, 2).reshape(len(x), -1)
-                content[name] = {"data": rows, "labels": [*y]}
-        folder = root / "cifar-10-batches-py"
-        folder.mkdir(parents=True)
-        md5 = {}
-        for name, value in content.items():
-            (folder / name).write_bytes(pickle.dumps(value))
-            md5[name] = hashlib.md5(pickle.dumps(value)).hexdigest()
-        for split, names in files.items():
-            monkeypatch.setattr(CIFAR10, f"{split}_list", [(name, md5[name]) for name in names])
-        monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": md5["batches.meta"]})
-        return folder
-
-    return write_layout
+def write_torchvision_layout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write torchvision's layout, and let torchvision expect these files' md5."""
+    content: dict[str, dict] = {"batches.meta": {"label_names": list("abcdefghij")}}
+    files = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
+    for split, names in files.items():
+        parts = (np.array_split(array, len(names)) for array in pixels_and_labels(split))
+        for name, x, y in zip(names, *parts, strict=True):
+            rows = x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+            content[name] = {"data": rows, "labels": [*y]}
+    folder.mkdir(parents=True)
+    md5 = {}
+    for name, value in content.items():
+        (folder / name).write_bytes(pickle.dumps(value))
+        md5[name] = hashlib.md5(pickle.dumps(value)).hexdigest()
+    for split, names in files.items():
+        monkeypatch.setattr(CIFAR10, f"{split}_list", [(name, md5[name]) for name in names])
+    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": md5["batches.meta"]})
 
 
 def assert_right(images: ImageSet) -> None:
@@ -99,10 +92,10 @@ def assert_right(images: ImageSet) -> None:
 
 
 @pytest.mark.parametrize("place", ["source", "prepared", "source/cifar10", "prepared/cifar10"])
-def test_both_layouts_give_the_same_data(tmp_path, cifar10, write_torchvision_layout, place):
+def test_both_layouts_give_the_same_data(tmp_path, cifar10, monkeypatch, place):
     hub = cifar10()
     assert_right(hub)
-    write_torchvision_layout(tmp_path / "tv" / place)
+    write_torchvision_layout(tmp_path / "tv" / place / TORCHVISION_FOLDER, monkeypatch)
     ours = cifar10(source=tmp_path / "tv" / "source", prepared=tmp_path / "tv" / "prepared")
     assert_right(ours)
     assert ours.sha256 == hub.sha256
@@ -250,8 +243,9 @@ def test_a_missing_shard_is_noticed(source, cifar10):
 
 @pytest.mark.parametrize("damage", [flip_a_bit, Path.unlink])
 @pytest.mark.parametrize("name", ["data_batch_3", "test_batch", "batches.meta"])
-def test_a_failed_checksum_names_the_file(tmp_path, write_torchvision_layout, name, damage):
-    path = write_torchvision_layout(tmp_path) / name
+def test_a_failed_checksum_names_the_file(tmp_path, monkeypatch, name, damage):
+    path = tmp_path / TORCHVISION_FOLDER / name
+    write_torchvision_layout(path.parent, monkeypatch)
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
     damage(path)
     message = f"{path} is missing, truncated or another file: expected md5 {md5}; replace it by"
@@ -261,12 +255,12 @@ def test_a_failed_checksum_names_the_file(tmp_path, write_torchvision_layout, na
 
 def test_missing_data_is_said_with_its_remedy(tmp_path):
     place = {"source": tmp_path / "raw", "prepared": tmp_path / "prepared"}
-    message = "'cifar10' are not prepared, and not in .*raw: expected .* run scripts/prepare_data"
-    with pytest.raises(DataError, match=message):
-        open_images("cifar10", **place)
-    message = r"'mnist' are not .*\.parquet.*; put them into .* ADAMCT_DATA"
-    with pytest.raises(DataError, match=message):
-        open_images("mnist", **place, may_download=True)
+    for name, message in (
+        ("cifar10", "not in .*raw: expected .*cifar-10-batches-py/; run scripts/prepare_data"),
+        ("mnist", r"not in .*raw: expected .*\.parquet.*; put them into .* ADAMCT_DATA"),
+    ):
+        with pytest.raises(DataError, match=f"'{name}' are not prepared, and {message}"):
+            open_images(name, **place, may_download=name == "mnist")
     assert not list(tmp_path.iterdir())
 
 

@@ -31,13 +31,10 @@ def weights(model):
     return [W.clone() for _, Ws in model.query_key_parameters() for W in Ws.detach()]
 
 
-def test_every_declared_observable_has_its_function_and_no_other_has():
-    assert FUNCTIONS.keys() == OBSERVABLES.keys()
-
-
 @pytest.mark.parametrize("name", OBSERVABLES)
 def test_every_observable_is_taken_with_what_it_declares_to_need(training, name):
     """By the run that is asked for it alone, so that nothing else supplies its needs."""
+    assert FUNCTIONS.keys() == OBSERVABLES.keys()
     needs = OBSERVABLES[name].needs
     task = ["task=gpt_smoke"] if "heads" in needs else ["task=cnn_smoke"]
     run = training(*BESIDE[: 1 + ("ode" in needs)], *task, f"observe=[{name}]", "n_steps=2")
