@@ -35,6 +35,8 @@ SLOW = (
     "runs/test_sweep.py",
     "scripts/test_reproduce.py",
     "tracking/",
+    "train/test_loop.py::test_at_k_1",
+    "train/test_tasks.py::test_a_few_epochs",
     "train/test_tasks.py::test_any_",
 )
 
