@@ -37,7 +37,8 @@ def test_every_observable_is_taken_with_what_it_declares_to_need(training, name)
     assert FUNCTIONS.keys() == OBSERVABLES.keys()
     needs = OBSERVABLES[name].needs
     task = ["task=gpt_smoke"] if "heads" in needs else ["task=cnn_smoke"]
-    run = training(*BESIDE[: 1 + ("ode" in needs)], *task, f"observe=[{name}]", "n_steps=2")
+    run = training(*BESIDE[: 1 + ("ode" in needs)], *task, "n_steps=2")
+    run.spec = run.spec.model_copy(update={"observe": (name,)})  # composed once for all names
     run.look_ahead()
     seen = [observe([name], state) for n in range(2) for state in (run.state(n), run.step(n))]
     assert sum(name in values for values in seen) == (1 if name == "head_samples" else 2)
