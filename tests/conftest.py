@@ -22,8 +22,6 @@ torch.set_num_threads(1)
 SLOW = (
     "analysis/test_grids.py::test_the_interval_of_an_advantage",
     "config/test_compose.py::test_groups_and_values",
-    "data/test_corpora.py::test_any_corpus",
-    "data/test_images.py::test_any_labelled_set_trains",
     "data/test_images.py::test_the_real_images",
     "figures/test_figures.py",
     "optim/test_optim_compiled.py",
@@ -37,6 +35,9 @@ SLOW = (
     "runs/test_sweep.py",
     "scripts/test_reproduce.py",
     "tracking/",
+    "train/test_loop.py::test_at_k_1",
+    "train/test_tasks.py::test_a_few_epochs",
+    "train/test_tasks.py::test_any_",
 )
 
 

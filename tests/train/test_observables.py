@@ -18,9 +18,8 @@ from adamct.train.ode import flat_parameters
 HEADS = ["head_squared_norms", "head_squared_updates", "head_mean_second_moments"]
 NORMALIZED = ["scale=smoke", "task.model.qk_norm=true"]
 BESIDE = ["scale=smoke", "continuous={scheme:exponential,n_substeps:1}"]
-
-
 FIXED_NORM = "{lr:2.0e-3,betas:[0.999,0.98],gammas:[0.9,0.0],fixed_norm:true}"
+WARMUP = ["schedule=warmup_cosine", "schedule.warmup_steps=4", "n_steps=8"]
 OF_MODEL = [name for name, declared in OBSERVABLES.items() if declared.at == "model"]
 
 
@@ -32,18 +31,14 @@ def weights(model):
     return [W.clone() for _, Ws in model.query_key_parameters() for W in Ws.detach()]
 
 
-def test_every_declared_observable_has_its_function_and_no_other_has():
-    assert FUNCTIONS.keys() == OBSERVABLES.keys()
-    assert all(name == function.__name__ for name, function in FUNCTIONS.items())
-    assert all(function.__doc__ for function in FUNCTIONS.values())
-
-
 @pytest.mark.parametrize("name", OBSERVABLES)
 def test_every_observable_is_taken_with_what_it_declares_to_need(training, name):
     """By the run that is asked for it alone, so that nothing else supplies its needs."""
+    assert FUNCTIONS.keys() == OBSERVABLES.keys()
     needs = OBSERVABLES[name].needs
     task = ["task=gpt_smoke"] if "heads" in needs else ["task=cnn_smoke"]
-    run = training(*BESIDE[: 1 + ("ode" in needs)], *task, f"observe=[{name}]", "n_steps=2")
+    run = training(*BESIDE[: 1 + ("ode" in needs)], *task, "n_steps=2")
+    run.spec = run.spec.model_copy(update={"observe": (name,)})  # composed once for all names
     run.look_ahead()
     seen = [observe([name], state) for n in range(2) for state in (run.state(n), run.step(n))]
     assert sum(name in values for values in seen) == (1 if name == "head_samples" else 2)
@@ -51,35 +46,31 @@ def test_every_observable_is_taken_with_what_it_declares_to_need(training, name)
 
 @pytest.mark.parametrize("second_moment", ["elementwise", "tensor_mean"])
 def test_head_observables_are_those_of_the_steps_taken(training, second_moment):
-    run = training(*NORMALIZED, f"optimizer.query_key_second_moment={second_moment}")
+    kind = f"optimizer.query_key_second_moment={second_moment}"
+    run = training(*NORMALIZED, kind, "observe=[head_squared_turns]")
     eta, beta = run.spec.optimizer.lr, run.spec.optimizer.betas[0]
     v = [torch.zeros_like(W, dtype=torch.float64) for W in weights(run.model)]
     for n in range(4):
         before = weights(run.model)
         norms = observe(HEADS, run.state(n))
-        step = observe([*HEADS, "head_squared_gradients"], run.step(n))
-        g = gradients(run.model)
-        moved = [(W - V).double() / eta for W, V in zip(before, weights(run.model), strict=True)]
+        step = observe([*HEADS, "head_squared_gradients", "head_squared_turns"], run.step(n))
+        g, after = gradients(run.model), weights(run.model)
+        moved = [(W - V).double() / eta for W, V in zip(before, after, strict=True)]
+        at, to = ([W.double() / W.double().norm() for W in side] for side in (before, after))
+        turns = [(V - W).square().sum() for W, V in zip(at, to, strict=True)]
         v = [beta * x + (1 - beta) * y.double().square() for x, y in zip(v, g, strict=True)]
         for values, expected, tolerance in (
             (norms["head_squared_norms"], [W.double().square().sum() for W in before], 1e-12),
             (step["head_squared_updates"], [u.square().sum() for u in moved], 1e-4),
             (step["head_mean_second_moments"], [x.mean() for x in v], 1e-5),
             (step["head_squared_gradients"], [x.double().square().sum() for x in g], 1e-12),
+            (step["head_squared_turns"], turns, 1e-9),
         ):
             assert values.numpy() == pytest.approx(np.array(expected), rel=tolerance)
-
-
-def test_coarse_graining_averages_over_each_head(training):
-    run = training(*NORMALIZED, "optimizer.query_key_second_moment=tensor_mean")
-    run.step(0)
     for name, parameter in run.model.named_parameters():
-        v = run.optimizer.state[parameter]["v"][0]
-        if name.endswith(("query", "key")):
-            mean = parameter.grad.double().square().mean((1, 2), keepdim=True)
-            assert v.double().numpy() == pytest.approx(1e-3 * mean.numpy(), rel=1e-5)
-        else:
-            assert v.shape == parameter.shape
+        averaged = second_moment == "tensor_mean" and name.endswith(("query", "key"))
+        shape = (len(parameter), 1, 1) if averaged else parameter.shape  # one mean a head
+        assert run.optimizer.state[parameter]["v"][0].shape == shape
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9])
@@ -116,22 +107,25 @@ def test_the_recursion_is_exact_for_a_coarse_grained_head_and_equation_8_is_not(
         assert ratio[-1].min() > {0.5: 2, 0.9: 5}[gamma]
 
 
-def test_queries_and_keys_go_their_own_way_at_a_fixed_norm(training):
-    run = training(*NORMALIZED, f"optimizer.query_key={FIXED_NORM}")
-    plain = training(*NORMALIZED)
+def test_queries_and_keys_go_their_own_way_at_a_fixed_norm_under_the_schedule_of_all(training):
+    run = training(*NORMALIZED, *WARMUP, f"optimizer.query_key={FIXED_NORM}")
+    plain = training(*NORMALIZED, *WARMUP)
     norms = [W.norm().item() for W in weights(run.model)]
     before = weights(run.model)
     for n in range(3):
         run.step(n)
         plain.step(n)
+        others, theirs = run.optimizer.param_groups
+        lrs = ((n + 1) / 4 * run.spec.optimizer.lr, (n + 1) / 4 * 2e-3)
+        assert (others["lr"], theirs["lr"]) == pytest.approx(lrs)
         assert [W.norm().item() for W in weights(run.model)] == pytest.approx(norms, rel=1e-6)
         if n == 0:
             # γ_2 = 0 and bias correction: u^{(2)} = sign u at first. All else goes as before.
-            ours, theirs = (dict(r.model.named_parameters()) for r in (run, plain))
-            moved = {name for name, p in ours.items() if not p.equal(theirs[name])}
+            ours, plains = (dict(r.model.named_parameters()) for r in (run, plain))
+            moved = {name for name, p in ours.items() if not p.equal(plains[name])}
             assert moved == {name for name, _ in run.model.query_key_parameters()}
             for W, V, g in zip(before, weights(run.model), gradients(run.model), strict=True):
-                step = W - 2e-3 * g.sign()
+                step = W - lrs[1] * g.sign()
                 expected = step * W.norm() / step.norm()
                 assert V.numpy() == pytest.approx(expected.numpy(), abs=1e-6)
 
@@ -147,31 +141,6 @@ def test_weight_decay_of_queries_and_keys_alone(training):
     assert run.model.token_embedding.weight.equal(plain.model.token_embedding.weight)
 
 
-def test_queries_and_keys_at_a_fixed_norm_resume_under_their_own_schedule(training):
-    overrides = [
-        *NORMALIZED,
-        f"optimizer.query_key={FIXED_NORM}",
-        "schedule=warmup_cosine",
-        "schedule.warmup_steps=4",
-        "schedule.final_fraction=0.1",
-        "n_steps=8",
-    ]
-    whole, stopped, resumed = (training(*overrides) for _ in range(3))
-    for n in range(2):
-        whole.step(n)
-        stopped.step(n)
-    resumed.load_state_dict(stopped.state_dict())
-    others, theirs = resumed.optimizer.param_groups
-    factors = []
-    for n in range(2, 6):
-        whole.step(n)
-        resumed.step(n)
-        factors.append(others["lr"] / resumed.spec.optimizer.lr)
-        assert theirs["lr"] / 2e-3 == pytest.approx(factors[-1])
-    assert len(set(factors)) == 3
-    assert flat_parameters(whole.model).equal(flat_parameters(resumed.model))
-
-
 def test_head_samples_are_the_same_parameters_of_each_head(training):
     run = training(*NORMALIZED)
     W = torch.stack(weights(run.model)).flatten(1)
@@ -180,15 +149,6 @@ def test_head_samples_are_the_same_parameters_of_each_head(training):
     assert samples.equal(W[:, at])
     assert samples.shape[1] == min(32, W.shape[1])
     assert observe(["head_samples"], run.state(1)) == {}  # every 20 steps
-
-
-def test_head_turns_are_the_steps_of_the_directions(training):
-    run = training(*NORMALIZED, "observe=[head_squared_turns]")
-    before = [W.double() / W.double().norm() for W in weights(run.model)]
-    turns = observe(run.spec.observe, run.step(0))["head_squared_turns"]
-    after = [W.double() / W.double().norm() for W in weights(run.model)]
-    expected = [(V - W).square().sum().item() for W, V in zip(before, after, strict=True)]
-    assert turns.tolist() == pytest.approx(expected, rel=1e-9)
 
 
 def test_looking_ahead_gives_the_inner_products_with_the_weights_at_the_end(training):
@@ -200,12 +160,17 @@ def test_looking_ahead_gives_the_inner_products_with_the_weights_at_the_end(trai
         seen.append(observe(run.spec.observe, again.step(n))["final_inner_products"])
         run.step(n)
         kept.append(gradients(run.model))
+    end = weights(run.model)
     expected = [
         [(W.double() * g.double()).sum().item() for W, g in zip(end, row, strict=True)]
-        for end, row in zip([weights(run.model)] * 6, kept, strict=True)
+        for row in kept
     ]
     assert flat_parameters(run.model).equal(flat_parameters(again.model))
     assert torch.stack(seen).numpy() == pytest.approx(np.array(expected), rel=1e-9, abs=1e-15)
+
+
+def inner_product(params, gradients):
+    return sum((params[name] * g).sum() for name, g in gradients.items())
 
 
 def test_equation_4_is_solved_on_the_same_batches(training):
@@ -224,42 +189,40 @@ def test_equation_4_is_solved_on_the_same_batches(training):
     gradients = []
     for n, expected in enumerate(states):
         seen = observe(OF_MODEL, run.state(n))
-        moves = np.array(
-            [(flat_parameters(run.model) - θ_0).numpy(), (expected.theta - θ_0).numpy()]
-        )
-        assert seen["displacement"] == pytest.approx(np.linalg.norm(moves[0]), rel=1e-5)
-        assert seen["continuous_displacement"] == pytest.approx(
-            np.linalg.norm(moves[1]), rel=1e-3, abs=1e-9
-        )
-        gap = np.linalg.norm(moves[0] - moves[1])
-        assert seen["continuous_gap"] == pytest.approx(gap, rel=1e-3, abs=1e-9)
-        correlation = np.corrcoef(*moves)[0, 1] if n else 1.0
-        assert seen["continuous_correlation"] == pytest.approx(correlation, rel=1e-4)
-        assert set(seen["sampled_parameters"].tolist()) <= set(flat_parameters(run.model).tolist())
+        θ = flat_parameters(run.model)
         forced = list(solve(inner_product, start, gradients, **scheme, **settings))[-1]
-        gap = (forced.theta - flat_parameters(run.model)).norm().item()
-        assert seen["driven_gap"] == pytest.approx(gap, rel=1e-3, abs=1e-9)
+        moved, continuous = (θ - θ_0).numpy(), (expected.theta - θ_0).numpy()
+        for name, value, tolerance in (
+            ("displacement", np.linalg.norm(moved), 1e-5),
+            ("continuous_displacement", np.linalg.norm(continuous), 1e-3),
+            ("continuous_gap", np.linalg.norm(moved - continuous), 1e-3),
+            ("continuous_correlation", np.corrcoef(moved, continuous)[0, 1] if n else 1.0, 1e-4),
+            ("driven_gap", (forced.theta - θ).norm().item(), 1e-3),
+        ):
+            assert seen[name] == pytest.approx(value, rel=tolerance, abs=1e-9)
+        assert set(seen["sampled_parameters"].tolist()) <= set(θ.tolist())
         run.step(n)
         gradients.append({name: p.grad.clone() for name, p in run.model.named_parameters()})
     assert seen["driven_gap"] < seen["continuous_gap"]
 
 
-def inner_product(params, gradients):
-    return sum((params[name] * g).sum() for name, g in gradients.items())
-
-
-def test_the_trajectories_go_on_from_a_checkpoint_bit_for_bit(training):
-    whole, stopped, resumed = (training(*BESIDE) for _ in range(3))
+@pytest.mark.parametrize(
+    "overrides", [BESIDE, [*NORMALIZED, *WARMUP, f"optimizer.query_key={FIXED_NORM}"]]
+)
+def test_a_run_goes_on_from_its_state_bit_for_bit(training, overrides):
+    whole, stopped, resumed = (training(*overrides) for _ in range(3))
     for n in range(2):
-        whole.step(n)
         stopped.step(n)
     resumed.load_state_dict(stopped.state_dict())
-    for n in range(2, 4):
+    for n in range(6):
         whole.step(n)
-        resumed.step(n)
-    one, other = (observe(OF_MODEL, run.state(4)) for run in (whole, resumed))
-    assert one.keys() == other.keys() == set(OF_MODEL) - {"head_samples"}  # due at every 20th step
+        if n >= 2:
+            resumed.step(n)
+    names = set(OF_MODEL if overrides is BESIDE else HEADS) - {"head_samples"}  # not due
+    one, other = (observe(names, run.state(6)) for run in (whole, resumed))
+    assert one.keys() == other.keys() == names & set(OF_MODEL)
     assert all(one[name].equal(other[name]) for name in one)
+    assert flat_parameters(whole.model).equal(flat_parameters(resumed.model))
 
 
 def test_vectors_of_a_record_become_columns_and_come_back(tmp_path):
@@ -268,10 +231,9 @@ def test_vectors_of_a_record_become_columns_and_come_back(tmp_path):
     train_run(sweep[0].spec, sweep.execution, runs_dir=tmp_path)
     records = load(sweep)
     run_id = sweep[0].spec.run_id
-    n, norms = records.vectors(run_id, "head_squared_norms")
-    assert (n.tolist(), norms.shape) == ([0, 1, 2, 3, 4], (5, 4))
-    n, updates = records.vectors(run_id, "head_squared_updates")
-    assert (n.tolist(), updates.shape) == ([0, 1, 2, 3], (4, 4))
+    for name, n_lines in (("head_squared_norms", 5), ("head_squared_updates", 4)):
+        n, values = records.vectors(run_id, name)
+        assert (n.tolist(), values.shape) == ([*range(n_lines)], (n_lines, 4))
     n, values = records.series(run_id, "max_update")
     assert len(n) == 4
     assert (values == records.series(run_id, "max_update_1")[1]).all()
@@ -289,10 +251,7 @@ def test_vectors_of_a_record_become_columns_and_come_back(tmp_path):
         (["schedule=warmup_cosine"], "schedule of kind 'warmup_cosine'"),
         (["optimizer.query_key_second_moment=tensor_mean"], "a tensor mean for v"),
         (["optimizer.decoupled=false", "optimizer.weight_decay=0.1"], "coupled weight decay"),
-        (
-            ["optimizer.query_key={lr:1.0e-3,betas:[0.9],gammas:[0.9]}"],
-            "queries and keys on their own",
-        ),
+        (["optimizer.query_key={lr:1.0e-3,betas:[0.9],gammas:[0.9]}"], "and keys on their own"),
         (["optimizer.query_key={lr:1.0e-3,betas:[0.9,0.9],gammas:[0.9]}"], "2 betas and 1 gammas"),
         (["continuous.n_substeps=0"], r"continuous\.n_substeps = 0"),
     ],
