@@ -1,7 +1,6 @@
 """The monitor tells the truth about a live optimizer, and does not get in its way."""
 
 import copy
-import itertools
 import pickle
 import warnings
 
@@ -26,6 +25,9 @@ KINDS = {
     "foreach": lambda p, **o: torch.optim.Adam(p, foreach=True, **o),
     "fused": lambda p, **o: torch.optim.Adam(p, fused=True, **o),
     "AdamW, foreach": lambda p, **o: torch.optim.AdamW(p, foreach=True, weight_decay=0, **o),
+    "for-loop, tensors": lambda p, betas=(0.9, 0.999), **o: torch.optim.Adam(
+        p, foreach=False, betas=tuple(torch.tensor(x, dtype=torch.float64) for x in betas), **o
+    ),
     "AdamW, fused": lambda p, **o: torch.optim.AdamW(p, fused=True, weight_decay=0, **o),
 }
 
@@ -71,18 +73,28 @@ def train(optimizer, loss, n_steps, first=0):
         optimizer.step()
 
 
+def feed(optimizer, n_steps, *gradients):
+    """Step with the gradient f(n) in every entry, one f for each parameter."""
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    for n in range(n_steps):
+        for p, gradient in zip(params, gradients, strict=True):
+            p.grad = torch.full_like(p, gradient(n))
+        optimizer.step()
+
+
+def vanishing(n):
+    """A gradient that is nothing to speak of from step 3 on: free decay."""
+    return 1.0 if n < 3 else 1e-12
+
+
 def train_and_measure(optimizer, named, loss, n_steps, lr):
     """Return ‖(θ_n − θ_{n+1})/η‖∞ of each parameter, shape (steps, parameters)."""
     measured = []
     for n in range(n_steps):
         before = [p.detach().clone() for _, p in named]
         train(optimizer, loss, 1, first=n)
-        measured.append(
-            [
-                (b - p.detach()).abs().max().item() / lr
-                for b, (_, p) in zip(before, named, strict=True)
-            ]
-        )
+        moved = (b - p.detach() for b, (_, p) in zip(before, named, strict=True))
+        measured.append([d.abs().max().item() / lr for d in moved])
     return np.array(measured)
 
 
@@ -110,6 +122,8 @@ def test_max_update_is_what_the_parameters_moved_by(kind, options):
     assert history.n.tolist() == list(range(25))
     np.testing.assert_allclose(history.max_update, measured.max(axis=1), rtol=1e-9)
     assert history.leader.tolist() == [named[i][0] for i in measured.argmax(axis=1)]
+    (group,) = watching.groups
+    assert group.diagnosis.torch_betas == options.get("betas", (0.9, 0.999))
 
 
 def test_on_kadam_it_is_kadams_own_and_the_leader_is_known_at_every_flush():
@@ -152,11 +166,7 @@ def test_kadam_groups_with_pairs_of_their_own():
     groups = [{"params": [fast], "beta": 0.9, "gamma": 0.99}, {"params": [slow]}]
     optimizer = KAdam(groups, k=1, lr=0.0)
     with monitor.attach(optimizer, {"fast": fast, "slow": slow}, warn=False) as watching:
-        for n in range(100):
-            # One gradient, then none to speak of: free decay
-            fast.grad = torch.full_like(fast, 1.0 if n < 3 else 1e-12)
-            slow.grad = torch.full_like(slow, 1.0)
-            optimizer.step()
+        feed(optimizer, 100, vanishing, lambda n: 1.0)
     first, second = watching.groups
     assert (first.leader, second.leader) == ("fast", "slow")
     assert first.at_rate
@@ -171,21 +181,11 @@ def test_under_kadams_guard_the_max_update_is_the_clamped_one():
     groups = [{"params": [guarded]}, {"params": [free], "guard": False}]
     optimizer = KAdam(groups, k=1, lr=0.0)
     watching = monitor.attach(optimizer)
-    for _ in range(10):
-        # In float32 their squares underflow, so that u = m / ε.
-        guarded.grad, free.grad = torch.full((2,), 1e-24), torch.full((2,), 1e-25)
-        optimizer.step()
+    feed(optimizer, 10, lambda n: 1e-24, lambda n: 1e-25)  # whose squares underflow: u = m / ε
     watching.flush()
     first, second = watching.groups
     assert first.max_update == pytest.approx(discrete_max_update_bound(9, 0.999, 0.9), rel=1e-4)
     assert second.max_update == optimizer.max_update.item() > 1e3
-
-
-def test_a_coarse_grained_group_says_what_the_bound_is_of():
-    optimizer = KAdam(
-        [{"params": [nn.Parameter(torch.ones(3, 2))], "second_moment": "tensor_mean"}]
-    )
-    assert "D_n bounds the root mean square of u" in monitor.attach(optimizer).report()
 
 
 class Waits(TorchDispatchMode):
@@ -285,10 +285,7 @@ def test_growth_that_small_gradients_brake_is_told_as_such():
     p = nn.Parameter(torch.ones(2, dtype=torch.float64))
     optimizer = torch.optim.Adam([p], lr=0.0, betas=UNSTABLE, eps=1e-40)
     monitor.attach(optimizer, {"p": p}, warn=lambda warning: said.append(str(warning)))
-    for n in range(200):
-        # v follows gradients that fade more slowly than it would without them.
-        p.grad = torch.full_like(p, 0.96**n)
-        optimizer.step()
+    feed(optimizer, 200, lambda n: 0.96**n)  # fades more slowly than v would without it
     assert len(said) == 2
     assert said[1].startswith("p grows as only an unstable pair lets it: its max-update is 1")
 
@@ -298,9 +295,7 @@ def test_every_so_many_steps_are_recorded_and_judged(every):
     p = nn.Parameter(torch.ones(2, dtype=torch.float64))
     optimizer = torch.optim.Adam([p], lr=0.0, betas=UNSTABLE, eps=1e-40)
     watching = monitor.attach(optimizer, every=every, warn=False)
-    for n in range(120):
-        p.grad = torch.full_like(p, 1.0 if n < 3 else 1e-12)
-        optimizer.step()
+    feed(optimizer, 120, vanishing)
     assert watching.history.n.tolist() == list(range(0, 120, every))
     assert watching.groups[0].at_rate
 
@@ -335,26 +330,14 @@ def test_a_pair_that_is_changed_is_noticed_and_judged_anew():
     p = nn.Parameter(torch.ones(2, dtype=torch.float64))
     optimizer = torch.optim.Adam([p], lr=0.0, betas=STABLE)
     watching = monitor.attach(optimizer, warn=said.append)
-    for n in range(80):
-        optimizer.param_groups[0]["betas"] = STABLE if n < 50 else UNSTABLE
-        p.grad = torch.ones_like(p)
-        optimizer.step()
-        if n == 49:
-            assert said == []
+    feed(optimizer, 50, lambda n: 1.0)
+    assert said == []
+    optimizer.param_groups[0]["betas"] = UNSTABLE
+    feed(optimizer, 30, lambda n: 1.0)
     assert len(said) == 1
     assert watching.groups[0].diagnosis.torch_betas == UNSTABLE
     assert watching.groups[0].since == 50
     assert not np.isnan(watching.groups[0].fit.slope)  # 30 steps, just enough
-
-
-def test_pairs_that_are_tensors():
-    betas = tuple(torch.tensor(x, dtype=torch.float64) for x in UNSTABLE)
-    p = nn.Parameter(torch.ones(2, dtype=torch.float64))
-    optimizer = torch.optim.Adam([p], lr=1e-3, betas=betas, foreach=False)
-    watching = monitor.attach(optimizer, {"p": p}, warn=False)
-    measured = train_and_measure(optimizer, [("p", p)], lambda n: p.square().sum(), 10, lr=1e-3)
-    np.testing.assert_allclose(watching.history.max_update, measured[:, 0], rtol=1e-9)
-    assert watching.groups[0].diagnosis.torch_betas == UNSTABLE
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3, _BLOCK), (700, 100), (7, 5, 3, 3), (40, 30, 9, 9)])
@@ -376,11 +359,7 @@ def test_every_shape_layout_and_dtype(shape, dtype):
 
 
 def test_parameters_without_elements_or_gradients_are_passed_over():
-    used, unused, empty = (
-        nn.Parameter(torch.ones(2)),
-        nn.Parameter(torch.ones(2)),
-        nn.Parameter(torch.ones(0)),
-    )
+    used, unused, empty = (nn.Parameter(torch.ones(size)) for size in (2, 2, 0))
     for optimizer in (torch.optim.Adam([unused, empty, used]), KAdam([unused, empty, used])):
         watching = monitor.attach(optimizer, {"used": used})
         optimizer.step()  # before any gradient
@@ -427,17 +406,11 @@ def test_copies_and_checkpoints_of_a_watched_optimizer(make):
     train(fresh, fresh_loss, 2)
     fresh.load_state_dict(saved)
     train(fresh, fresh_loss, 3)
-    assert watching.history.n.tolist() == [0, 1, 5, 6, 7]
-    assert watching.groups[0].n == 7
-
-
-def test_a_resumed_optimizer_counts_on():
-    model, loss = regression()
-    optimizer = torch.optim.Adam(model.parameters())
-    train(optimizer, loss, 30)
-    watching = monitor.attach(optimizer, model)
-    train(optimizer, loss, 2, first=30)
-    assert watching.history.n.tolist() == [30, 31]
+    later = monitor.attach(fresh, fresh_model)
+    train(fresh, fresh_loss, 2)
+    assert watching.history.n.tolist() == [0, 1, 5, 6, 7, 8, 9]
+    assert later.history.n.tolist() == [8, 9]
+    assert watching.groups[0].n == 9
 
 
 def test_a_group_that_is_added_is_watched():
@@ -453,18 +426,18 @@ def test_a_group_that_is_added_is_watched():
 
 def test_detaching_leaves_the_optimizer_as_it_was():
     model, loss = regression()
-    for make, tracked in itertools.product((torch.optim.Adam, KAdam), (False, True)):
-        optimizer = make(
-            model.parameters(), **({"track_max_update": tracked} if make is KAdam else {})
-        )
+    for make, options in (
+        (torch.optim.Adam, {}), (KAdam, {}), (KAdam, {"track_max_update": True})
+    ):  # fmt: skip
+        optimizer = make(model.parameters(), **options)
         with monitor.attach(optimizer, model) as watching:
             train(optimizer, loss, 3)
         train(optimizer, loss, 3)
         watching.detach()
         assert watching.history.n.tolist() == [0, 1, 2]
         assert "after step n = 2" in watching.report()
-        if make is KAdam:
-            assert optimizer.track_max_update == tracked
+        tracked = getattr(optimizer, "track_max_update", False)
+        assert tracked == options.get("track_max_update", False)
 
 
 def test_training_is_untouched_by_being_watched():
@@ -513,15 +486,20 @@ def test_the_report_has_the_numbers():
         f"{group.fit.slope:.4g} per step where ln D_n has {group.fit.predicted:.4g}",
     ):  # fmt: skip
         assert part in report
+    coarse = KAdam([{"params": [nn.Parameter(torch.ones(3))], "second_moment": "tensor_mean"}])
+    assert "D_n bounds the root mean square of u" in monitor.attach(coarse).report()
 
 
-def test_what_cannot_be_watched_is_refused():
-    p = nn.Parameter(torch.zeros(1))
-    for make in (torch.optim.SGD, torch.optim.NAdam):
-        with pytest.raises(TypeError, match=rf"got {make.__name__}; expected torch.optim.Adam"):
-            monitor.attach(make([p]))
-    for option in ({"every": 0}, {"flush_every": 0}):
-        with pytest.raises(ValueError, match=r"=0 is too small; expected a number of steps >= 1"):
-            monitor.attach(torch.optim.Adam([p]), **option)
-    with pytest.raises(ValueError, match="none of the 2 named parameters is the optimizer's"):
-        monitor.attach(torch.optim.Adam([p]), nn.Linear(1, 1))
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda p: monitor.attach(torch.optim.SGD(p)), TypeError, "got SGD; expected torch.optim"),
+        (lambda p: monitor.attach(torch.optim.NAdam(p)), TypeError, "got NAdam; expected"),
+        (lambda p: monitor.attach(KAdam(p), every=0), ValueError, "every=0 is too small"),
+        (lambda p: monitor.attach(KAdam(p), flush_every=0), ValueError, "flush_every=0 is too"),
+        (lambda p: monitor.attach(KAdam(p), nn.Linear(1, 1)), ValueError, "none of the 2 named"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(call, error, words):
+    with pytest.raises(error, match=words):
+        call([nn.Parameter(torch.zeros(1))])

@@ -111,16 +111,7 @@ def test_tight_form_is_below_eq_5_and_tends_to_it(n, beta, gamma):
         assert tight == pytest.approx(loose, abs=1e-12)
 
 
-def test_tight_form_joins_the_three_cases():
-    beta, boundary = 0.5, 2 / 3
-    gammas = boundary + np.array([-1e-8, 0.0, 1e-8])
-    assert sorted(region(beta, gammas)) == ["B+", "B0", "strip"]
-    tight = np.exp(log_tight_bound(50, beta, gammas))
-    assert tight == pytest.approx(max_update_bound(50, beta, boundary), rel=1e-5)
-    assert max_update_bound(50, beta, gammas)[[0, 2]].min() > 100 * tight.max()
-
-
-def test_paper_bound_on_the_boundary_is_zero_at_first_and_broken_early(adam_updates):
+def test_paper_bound_is_broken_early(adam_updates):
     for beta, last_broken in [(0.7, 6), (0.999, 2825)]:
         gamma = 2 * beta / (1 + beta)
         n = np.arange(5000)
@@ -129,14 +120,11 @@ def test_paper_bound_on_the_boundary_is_zero_at_first_and_broken_early(adam_upda
         assert max_update_bound(0, beta, gamma, log=True) == -np.inf
         broken = np.flatnonzero(paper < discrete_max_update_bound(n, beta, gamma))
         assert broken.tolist() == list(range(last_broken + 1))
+    beta, gamma = np.random.default_rng(0).uniform(size=(2, 200_000))
+    assert np.mean(max_update_bound(0, beta, gamma) < 1) == pytest.approx(0.27, abs=0.005)
     # A constant gradient moves every parameter by exactly η, which is more than Eq. (5) allows.
     assert adam_updates(np.ones(22), 0.999, 0.9995) == pytest.approx(np.ones(22), abs=1e-12)
     assert max_update_bound(np.arange(22), 0.999, 2 * 0.999 / 1.999).max() < 0.98
-
-
-def test_paper_bound_misses_the_first_update_on_a_quarter_of_the_square():
-    beta, gamma = np.random.default_rng(0).uniform(size=(2, 200_000))
-    assert np.mean(max_update_bound(0, beta, gamma) < 1) == pytest.approx(0.27, abs=0.005)
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.5, 0.9, 0.999])
@@ -169,14 +157,6 @@ def test_growth_of_the_logarithms_tends_to_the_rates():
     )
 
 
-@pytest.mark.parametrize(
-    ("beta", "gamma", "limit"),
-    [(0.5, 0.69, 2.01), (0.5, 0.705, 5.4), (0.2, 0.44, 3.5), (0.999, 0.9, 7.27)],
-)
-def test_reference_limits(beta, gamma, limit):
-    assert discrete_max_update_limit(beta, gamma) == pytest.approx(limit, rel=3e-3)
-
-
 def test_edges():
     n = np.array([0, 1, 2, 50])
     beta = 0.9
@@ -184,39 +164,24 @@ def test_edges():
     assert discrete_max_update_bound(n, beta, 0.0) == pytest.approx(rmsprop, rel=1e-14)
     assert discrete_max_update_bound(n, 0.0, 0.0).tolist() == [1, 1, 1, 1]
     assert discrete_max_update_bound(n, 0.0, 0.3).tolist() == [1, np.inf, np.inf, np.inf]
-    assert discrete_max_update_limit([0.9, 0.0, 0.0], [0.0, 0.0, 0.3]).tolist() == [
-        pytest.approx(10**0.5),
-        1,
-        np.inf,
-    ]
+    limit = discrete_max_update_limit([0.9, 0.0, 0.0], [0.0, 0.0, 0.3])
+    assert limit == pytest.approx([10**0.5, 1, np.inf])
     grid = np.random.default_rng(0).uniform(size=(2, 1000))
     assert set(discrete_max_update_bound(0, *grid)) == {1.0}
 
 
-def test_arguments_broadcast_and_scalars_stay_scalars():
+@pytest.mark.parametrize(
+    "function",
+    [
+        max_update_bound,
+        discrete_max_update_bound,
+        lambda n, beta, gamma: n + stability_coefficient(beta, gamma),
+        lambda n, beta, gamma: n * discrete_growth_rate(beta, gamma),
+    ],
+)
+def test_arguments_broadcast_and_scalars_stay_scalars(function):
     n, beta, gamma = np.arange(3)[:, None, None], np.array([[0.9], [0.5]]), np.array([0.1, 0.4])
-    for bound in (max_update_bound, discrete_max_update_bound):
-        assert bound(n, beta, gamma).shape == (3, 2, 2)
-        assert bound(n, beta, gamma)[2, 0, 1] == bound(2, 0.9, 0.4)
-        assert type(bound(2, 0.9, 0.4)) is float
-
-
-@pytest.mark.parametrize(("beta", "gamma", "name"), [(0.0, 0.5, "beta"), (0.5, 0.0, "gamma")])
-def test_eq_5_is_refused_on_the_edges_with_the_remedy(beta, gamma, name):
-    with pytest.raises(ValueError, match=rf"Eq\. \(5\): {name} = 0\.0 .*discrete_max_update_bound"):
-        max_update_bound(1, beta, gamma)
-
-
-@pytest.mark.parametrize("bad", [-1, 0.5, float("nan"), float("inf")])
-@pytest.mark.parametrize("bound", [max_update_bound, discrete_max_update_bound])
-def test_steps_that_are_not_steps_are_refused(bound, bad):
-    with pytest.raises(ValueError, match="is not a step index"):
-        bound([0, bad], 0.9, 0.5)
-
-
-@pytest.mark.parametrize("bad", [1.0, -0.1])
-def test_exact_bound_refuses_decays_outside(bad):
-    with pytest.raises(ValueError, match="beta = "):
-        discrete_max_update_bound(1, bad, 0.5)
-    with pytest.raises(ValueError, match="gamma = "):
-        discrete_max_update_limit(0.5, bad)
+    assert function(n, beta, gamma).shape == (3, 2, 2)
+    assert function(n, beta, gamma)[2, 0, 1] == function(2, 0.9, 0.4)
+    assert type(function(2, np.float64(0.9), 0.4)) is float
+    assert type(region(0.9, 0.5)) is str

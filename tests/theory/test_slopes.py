@@ -42,39 +42,6 @@ def test_slope_of_a_diverged_run_is_nan(broken):
     assert log_slope(np.arange(20), values, 9) == 0
 
 
-@pytest.mark.parametrize(("at", "end"), [(1000, 1005), (598, 603), (3, -2)])
-def test_a_record_that_does_not_reach_is_named(at, end):
-    n = np.arange(601)
-    with pytest.raises(ValueError, match=rf"slope at n = {at} needs .* n = {end}, .* 0 … 600"):
-        log_slope(n, np.ones(601), at)
-
-
-def test_records_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"\(3,\) and \(2, 3\)"):
-        log_slope(np.arange(3), np.ones((2, 3)), 1, half_width=1)
-    with pytest.raises(ValueError, match="at least one step"):
-        log_slope([], [], 1)
-    with pytest.raises(ValueError, match="increase strictly"):
-        log_slope([0, 1, 1, 2], np.ones(4), 1, half_width=1)
-    with pytest.raises(ValueError, match="half_width = 0"):
-        log_slope(np.arange(3), np.ones(3), 1, half_width=0)
-    with pytest.raises(ValueError, match="no step has"):
-        local_slopes(np.arange(10), np.ones(10))
-    with pytest.raises(ValueError, match="needs at ≥ 5, got at = 4"):
-        predicted_slope([4, 100], 0.9, 0.5)
-
-
-# The table of measured slopes at n = 1000 on the normal curve through (0.999, 0.9).
-@pytest.mark.parametrize(
-    ("beta", "paper", "exact"), [(0.9550, 0.01715, 0.01663), (0.9525, 0.02279, 0.02219)]
-)
-def test_predicted_slopes_of_both_theories(beta, paper, exact):
-    gamma = normal_curve(0.999, 0.9).gamma(beta)
-    got = predicted_slope(1000, beta, gamma, bound=max_update_bound)
-    assert got == pytest.approx(paper, abs=6e-6)
-    assert predicted_slope(1000, beta, gamma) == pytest.approx(exact, abs=6e-6)
-
-
 def test_prediction_is_the_slope_of_the_bound():
     n, beta, gamma = np.arange(2000), 0.9525, 0.998
     for bound in (discrete_max_update_bound, max_update_bound):
