@@ -21,13 +21,13 @@ GRADIENTS = st.lists(
 
 
 def max_updates(gradients, **options):
-    """‖u^{(i)}_n‖∞ of a single parameter: an array of shape (steps, k)."""
+    """‖u^{(i)}_n‖∞ of one parameter for gradients of any shape: an array of shape (steps, k)."""
     dtype = options.pop("dtype", torch.float64)
-    p = torch.nn.Parameter(torch.zeros(1, dtype=dtype))
+    p = torch.nn.Parameter(torch.zeros(np.shape(gradients[0]), dtype=dtype))
     optimizer = KAdam([p], lr=0.0, track_max_update=True, **options)
     rows = []
     for g in gradients:
-        p.grad = torch.tensor([g], dtype=dtype)
+        p.grad = torch.tensor(g, dtype=dtype)
         optimizer.step()
         rows.append(optimizer.max_update.double().numpy())
     return np.array(rows)
@@ -45,6 +45,20 @@ def test_no_gradient_sequence_breaks_the_bound(gradients, levels):
     for level, (beta, gamma) in enumerate(levels):
         bound = discrete_max_update_bound(n, beta, gamma)
         assert (u[:, level] <= bound * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize(
+    ("beta", "gamma"),
+    [(0.999, 0.9), (0.95, 0.99), (0.5, 0.7), (0.2, 0.5), (0.9, 0.0), (0.0, 0.0)],
+)
+def test_no_long_gradient_sequence_breaks_the_bound(beta, gamma):
+    rng = np.random.default_rng(0)
+    # Many orders of magnitude, with a drift of either sign, so that old gradients matter too.
+    drift = np.outer(np.arange(120), rng.normal(0, 0.2, 2000))
+    size = np.exp(4 * rng.standard_normal((120, 2000)) + drift)
+    gradients = size * rng.choice([-1, 1], size.shape, p=[0.2, 0.8])
+    u = max_updates(gradients, k=1, beta=beta, gamma=gamma, guard=False)[:, 0]
+    assert (u <= discrete_max_update_bound(np.arange(120), beta, gamma) * (1 + 1e-12)).all()
 
 
 @pytest.mark.parametrize(

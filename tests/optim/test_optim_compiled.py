@@ -12,7 +12,6 @@ from torch import nn
 
 from adamct import KAdam
 from adamct.optim import compiled
-from adamct.optim.compiled import flat_views
 
 needs_compiler = pytest.mark.skipif(
     shutil.which(os.environ.get("CXX", "g++")) is None
@@ -115,22 +114,6 @@ def test_the_step_itself_can_be_compiled(counting_backend):
     assert torch.equal(plain, wrapped)
     assert optimizers[1].state[wrapped]["step"] == 20
     assert len(graphs) <= 1
-
-
-def test_flat_views_share_memory_in_the_order_of_the_parameter():
-    for p in parameters():
-        state, g = torch.zeros_like(p), torch.randn(p.shape)
-        views = flat_views(p.detach(), g, [state])
-        if views is None:
-            assert p.shape == (3, 2, 4)
-            continue
-        theta, flat_g, flat_state = views
-        assert theta.data_ptr() == p.data_ptr()
-        assert flat_state.data_ptr() == state.data_ptr()
-        theta.copy_(flat_g)
-        assert torch.equal(p.detach(), g)
-    p = torch.zeros(2, 3, 4, 4)
-    assert flat_views(p, p, [p.to(memory_format=torch.channels_last)]) is None
 
 
 @pytest.fixture

@@ -190,36 +190,22 @@ def test_a_state_with_options_that_are_not_known_is_refused_by_name(foreign):
     assert optimizer.param_groups[0]["lr"] == 1e-3
 
 
-def test_keys_of_users_and_schedulers_are_loaded():
-    def made():
-        return KAdam([{"params": list(model().parameters()), "name": "decoder"}])
-
-    optimizer = made()
+def test_what_users_and_torch_keep_is_loaded():
+    net = model()
+    groups = [{"params": list(net.parameters()), "name": "decoder"}]
+    optimizer, loaded = KAdam(groups), KAdam([dict(groups[0])])
     lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=10, cycle_momentum=False)
-    loaded = made()
-    loaded.load_state_dict(optimizer.state_dict())
-    assert loaded.state_dict() == optimizer.state_dict()
-
-
-def test_a_step_count_may_be_a_tensor_as_in_torch():
-    _, optimizer = stepped(torch.ones(3), torch.ones(3))
+    train(net, optimizer, range(1))
     state = optimizer.state_dict()
-    state["state"][0]["step"] = torch.tensor(1.0)
-    optimizer.load_state_dict(state)
-    optimizer.step()
-    assert optimizer.state_dict()["state"][0]["step"] == 2
+    state["state"][0]["step"] = torch.tensor(1.0)  # as torch's optimizers count
+    loaded.load_state_dict(state)
+    assert loaded.state_dict()["param_groups"] == state["param_groups"]
+    assert isinstance(loaded.state_dict()["state"][0]["step"], int)
 
 
 SCHEDULERS = {
     "LambdaLR": {"lr_lambda": lambda n: 0.9**n},
-    "MultiplicativeLR": {"lr_lambda": lambda n: 0.9},
-    "StepLR": {"step_size": 2},
-    "MultiStepLR": {"milestones": [2, 4]},
     "ConstantLR": {},
-    "LinearLR": {},
-    "PolynomialLR": {},
-    "ExponentialLR": {"gamma": 0.9},
-    "CosineAnnealingLR": {"T_max": 6},
     "CosineAnnealingWarmRestarts": {"T_0": 2},
     "OneCycleLR": {"max_lr": 0.1, "total_steps": 10, "cycle_momentum": False},
     "CyclicLR": {"base_lr": 1e-3, "max_lr": 0.1, "cycle_momentum": False},
@@ -365,13 +351,8 @@ def test_a_step_never_reads_a_value_back(second_moment, decoupled):
     assert optimizer.max_update.device.type == "meta"
 
 
-def test_options_changed_between_steps_take_effect():
-    p, optimizer = stepped(torch.ones(1), torch.ones(1), k=1)
-    optimizer.param_groups[0]["beta"] = 0.0  # v is then g² of the last step alone
-    p.grad = torch.full((1,), 2.0)
-    with pytest.warns(RuntimeWarning, match="guard is off"):
-        optimizer.step()
-    assert optimizer.state[p]["v"][0].item() == 4.0
+def test_the_number_of_levels_cannot_change():
+    _, optimizer = stepped(torch.ones(1), torch.ones(1), k=1, guard=False)
     optimizer.param_groups[0]["k"] = 2
     with pytest.raises(RuntimeError, match=r"2 levels, its state 1.*new KAdam"):
         optimizer.step()

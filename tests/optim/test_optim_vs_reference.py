@@ -20,6 +20,7 @@ from adamct.optim import (
 from adamct.optim.update import level_scalars
 
 SHAPES = [(3, 4), (6,), (2, 2, 3)]
+DECAYS = st.one_of(st.just(0.0), st.floats(0.01, 0.99), st.just(1 - 1e-10))
 
 
 def start(dtype=torch.float64):
@@ -106,19 +107,11 @@ def test_parameters_state_and_updates_are_those_of_algorithm_1(options):
 
 
 @settings(derandomize=True, deadline=None)
-@given(st.integers(0, 100), *[st.one_of(st.just(0.0), st.floats(0.01, 0.99))] * 2)
+@given(st.integers(0, 100), DECAYS, DECAYS)
 def test_bias_correction_against_rational_arithmetic(n, beta, gamma):
     square = (1 - Fraction(beta) ** (n + 1)) / (1 - Fraction(gamma) ** (n + 1)) ** 2
     scalars = level_scalars(n, beta, gamma, largest=0.0)
     assert scalars.correction == pytest.approx(math.sqrt(square), rel=1e-13)
-
-
-def test_the_bias_correction_keeps_its_digits_near_one():
-    beta, gamma = 1 - 1e-10, 1 - 1e-9
-    params, _ = run_kadam([torch.zeros(1, dtype=torch.float64)], [[torch.ones(1)]] * 3,
-                          lr=1.0, k=1, beta=beta, gamma=gamma)  # fmt: skip
-    # Constant gradients: u = 1 at every step, however small 1 − β^{n+1} is.
-    assert params[0].item() == pytest.approx(-3.0, rel=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
@@ -142,14 +135,6 @@ def test_float64_state_of_float32_parameters_is_the_reference_state():
     for p, state in zip(params, states, strict=True):
         for mine, theirs in zip(optimizer.state[p]["v"], state.v, strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=0)
-
-
-def test_maximize_is_the_negated_gradient():
-    steps = list(gradients(10))
-    up, _ = run_kadam(start(), steps, maximize=True, weight_decay=0.1)
-    down, _ = run_kadam(start(), [[-g for g in step] for step in steps], weight_decay=0.1)
-    for a, b in zip(up, down, strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
 def test_each_parameter_counts_its_own_steps():
@@ -180,54 +165,37 @@ def test_the_reference_takes_numpy_and_torch_alike():
 
 
 @pytest.mark.parametrize("coupled", [False, True])
-def test_tensor_mean_is_a_hand_loop(coupled):
+def test_tensor_mean_is_a_hand_loop_without_a_guard(coupled):
     """Assumption 2: every entry's second moment is the mean over the last two dimensions."""
-    shapes = [(2, 3, 4), (2, 2, 3, 4), (3, 4), (5,), ()]
-    reduced = [(2, 1, 1), (2, 2, 1, 1), (1, 1), (1,), ()]
+    means = {(2, 3, 4): (1, 2), (2, 2, 3, 4): (2, 3), (3, 4): (0, 1), (5,): (0,), (): ()}
     rng = np.random.default_rng(2)
-    params = [torch.nn.Parameter(torch.from_numpy(np.array(rng.normal(size=s)))) for s in shapes]
-    thetas = [p.detach().numpy().copy() for p in params]
+    thetas = [np.array(rng.normal(size=shape)) for shape in means]
+    params = [torch.nn.Parameter(torch.from_numpy(theta.copy())) for theta in thetas]
     optimizer = KAdam(
         [{"params": params, "second_moment": "tensor_mean"}], lr=0.1, weight_decay=0.1,
         level_betas=(0.9, 0.8), level_gammas=(0.7, 0.6), decoupled=not coupled,
         track_max_update=True,
     )  # fmt: skip
-    m = [[np.zeros(s) for _ in range(2)] for s in shapes]
-    v = [[np.zeros(s) for _ in range(2)] for s in shapes]
+    m, v = ([[0.0, 0.0] for _ in means] for _ in range(2))
     for n in range(10):
         largest = [0.0, 0.0]
-        for i, p in enumerate(params):
-            g = np.array(rng.normal(size=shapes[i]))
-            p.grad = torch.from_numpy(g)
+        for i, (shape, axes) in enumerate(means.items()):
+            g = np.array(rng.normal(size=shape))
+            params[i].grad = torch.from_numpy(g)
             u = g + 0.1 * thetas[i] if coupled else g
             for level, (β, γ) in enumerate([(0.9, 0.7), (0.8, 0.6)]):
-                mean = np.empty(shapes[i])
-                if len(shapes[i]) < 3:
-                    mean[...] = np.sum(u**2) / u.size
-                else:
-                    for lead in np.ndindex(*shapes[i][:-2]):
-                        mean[lead] = np.sum(u[lead] ** 2) / u[lead].size
                 m[i][level] = γ * m[i][level] + (1 - γ) * u
-                v[i][level] = β * v[i][level] + (1 - β) * mean
+                v[i][level] = β * v[i][level] + (1 - β) * np.mean(u**2, axis=axes, keepdims=True)
                 C = np.sqrt(1 - β ** (n + 1)) / (1 - γ ** (n + 1))
                 u = C * m[i][level] / np.sqrt(v[i][level])
                 largest[level] = max(largest[level], np.abs(u).max())
             thetas[i] = thetas[i] - 0.1 * (u if coupled else u + 0.1 * thetas[i])
         optimizer.step()
         np.testing.assert_allclose(optimizer.max_update.numpy(), largest, rtol=1e-12)
-    for p, theta, shape in zip(params, thetas, reduced, strict=True):
+        assert n > 0 or largest[0] > 2  # where D_0 = 1
+    for p, theta, of_p in zip(params, thetas, v, strict=True):
         np.testing.assert_allclose(p.detach().numpy(), theta, rtol=1e-11)
-        assert all(v_i.shape == shape for v_i in optimizer.state[p]["v"])
-
-
-def test_tensor_mean_is_not_guarded():
-    """One large entry among N small ones: u is about √N there, while D_0 = 1."""
-    p = torch.nn.Parameter(torch.zeros(10, 10, dtype=torch.float64))
-    p.grad = torch.zeros_like(p)
-    p.grad[0, 0] = 1.0
-    optimizer = KAdam([{"params": [p], "second_moment": "tensor_mean"}], k=1, track_max_update=True)
-    optimizer.step()
-    assert optimizer.max_update.item() == pytest.approx(10.0)
+        assert [v_i.shape for v_i in optimizer.state[p]["v"]] == [v_i.shape for v_i in of_p]
 
 
 def test_max_update_covers_groups_of_unlike_k():

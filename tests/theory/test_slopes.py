@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from adamct.optim import reference_state, reference_step
 from adamct.theory import (
     discrete_growth_rate,
     discrete_max_update_bound,
@@ -51,12 +52,16 @@ def test_prediction_is_the_slope_of_the_bound():
 
 
 @pytest.fixture(scope="module")
-def free_decay(adam_updates):
+def free_decay():
     """ln u_n of a parameter whose gradient vanishes after 50 steps, at a point in B−."""
     beta, gamma = 0.9525, normal_curve(0.999, 0.9).gamma(0.9525)
     gradients = np.random.default_rng(0).standard_normal(1200)
     gradients[50:] = 0
-    return beta, gamma, np.log(np.abs(adam_updates(gradients, beta, gamma)))
+    ln_u, state = [], reference_state(np.array(0.0), k=1)
+    for g in gradients:
+        _, state, (u,) = reference_step(g, g, state, lr=0, betas=[beta], gammas=[gamma])
+        ln_u.append(np.log(abs(u)))
+    return beta, gamma, np.array(ln_u)
 
 
 def test_free_decay_grows_by_the_exact_rate_and_the_prefactor(free_decay):
