@@ -5,6 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,26 +23,21 @@ SETTINGS = {"lr": 1e-2, "beta": 0.99, "gamma": 0.9, "weight_decay": 0.1}
 class MLP:
     """Cross-entropy of a network with one hidden layer, on a new batch at each step."""
 
-    def __init__(self, width=6, n_batches=4, seed=0):
-        generator = torch.Generator().manual_seed(seed)
-
-        def normal(*shape):
-            return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-        self.params = {"W": normal(width, 3) / 2, "b": normal(width) / 2, "V": normal(3, width) / 2}
+    def __init__(self, width=6, n_batches=4):
+        generator = torch.Generator().manual_seed(0)
+        normal = partial(torch.randn, generator=generator, dtype=torch.float64)
+        self.params = torch.cat([normal(3 * width), normal(width), normal(3 * width)]) / 2
         xs = [normal(16, 3) for _ in range(n_batches)]
         self.batches = [(x, (x + normal(16, 3)).argmax(dim=1)) for x in xs]
 
-    def loss(self, p, batch):
-        x, y = batch
-        return torch.nn.functional.cross_entropy(torch.tanh(x @ p["W"].T + p["b"]) @ p["V"].T, y)
+    def loss(self, θ, batch):
+        (x, y), width = batch, len(θ) // 7
+        W, b, V = θ.split([3 * width, width, 3 * width])
+        hidden = torch.tanh(x @ W.view(width, 3).T + b)
+        return torch.nn.functional.cross_entropy(hidden @ V.view(3, width).T, y)
 
     def gradient(self, θ, batch):
-        parts = torch.from_numpy(θ).split([p.numel() for p in self.params.values()])
-        items = zip(self.params.items(), parts, strict=True)
-        params = {name: part.view(p.shape) for (name, p), part in items}
-        g = torch.func.grad(self.loss)(params, batch)
-        return torch.cat([g[name].flatten() for name in self.params]).numpy()
+        return torch.func.grad(self.loss)(torch.from_numpy(θ), batch).numpy()
 
 
 def run(problem, batches=None, **options):
@@ -140,7 +136,7 @@ def test_euler_is_appendix_i_line_by_line(psi0):
     K, problem = 7, MLP()
     Δt = η / K
     states = run(problem, n_substeps=K, psi0=psi0)
-    θ = states[0].theta.numpy()
+    θ = problem.params.numpy()
     sign = np.sign(problem.gradient(θ, problem.batches[0])) if psi0 == "sign" else 0
     ψ, m, v = -(sign + λ * θ), 0 * θ, 0 * θ
     for n, batch in enumerate(problem.batches):
@@ -239,7 +235,7 @@ def test_discrete_adam_is_approached_at_first_order_in_the_learning_rate():
     β, γ, λ = 0.9, 0.8, 0.1
     problem = MLP()
     batch, n_steps = problem.batches[0], (5, 10, 20, 40)
-    θ_0 = run(problem, [])[0].theta.numpy()
+    θ_0 = problem.params.numpy()
     differences = []
     for N in n_steps:
         η = 0.01 / N  # short enough a time that no component of the gradient changes sign

@@ -409,14 +409,3 @@ def test_a_moment_of_another_shape_is_refused_on_loading():
     state["param_groups"][0]["second_moment"] = "tensor_mean"
     with pytest.raises(ValueError, match="v_1"):
         KAdam([nn.Parameter(torch.ones(3))]).load_state_dict(state)
-
-
-def test_named_parameters_and_step_hooks():
-    net, calls = model(), []
-    optimizer = KAdam(net.named_parameters())
-    assert optimizer.param_groups[0]["param_names"] == [n for n, _ in net.named_parameters()]
-    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
-    optimizer.register_step_post_hook(lambda *_: calls.append("after"))
-    train(net, optimizer, range(1))
-    assert len(optimizer.state) == 4
-    assert calls == ["before", "after"]

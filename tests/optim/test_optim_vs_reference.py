@@ -153,17 +153,6 @@ def test_each_parameter_counts_its_own_steps():
     torch.testing.assert_close(late.detach(), thetas[0], rtol=1e-10, atol=1e-12)
 
 
-def test_the_reference_takes_numpy_and_torch_alike():
-    steps = list(gradients(5))
-    options = {"betas": (0.9, 0.8), "gammas": (0.5, 0.4), "lr": 0.1, "weight_decay": 0.1}
-    as_torch, _, _ = run_reference(start(), steps, **options)
-    as_numpy, _, _ = run_reference(
-        [p.numpy() for p in start()], [[g.numpy() for g in step] for step in steps], **options
-    )
-    for a, b in zip(as_torch, as_numpy, strict=True):
-        np.testing.assert_allclose(a.numpy(), b, rtol=1e-13)
-
-
 @pytest.mark.parametrize("coupled", [False, True])
 def test_tensor_mean_is_a_hand_loop_without_a_guard(coupled):
     """Assumption 2: every entry's second moment is the mean over the last two dimensions."""
