@@ -42,12 +42,20 @@ def one_cycle(optimizer):
     )
 
 
+def of_paper(β, γ):
+    return {"beta": β, "gamma": γ}
+
+
+def of_torch(β, γ):
+    return {"betas": (γ, β)}
+
+
 def one_group(params, pair):
     return [{"params": params, **pair(0.999, 0.9)}]
 
 
 def two_groups(params, pair):
-    """Two groups which differ in everything; ``pair`` says how (β, γ) is spelt."""
+    """Two groups which differ in everything."""
     return [
         {"params": params[:2], "lr": 3e-2, "weight_decay": 0.2, **pair(0.99, 0.8)},
         {"params": params[2:], "lr": 1e-3, "weight_decay": 0.0, "maximize": True},
@@ -73,23 +81,12 @@ def two_groups(params, pair):
 def test_k1_is_torch(decoupled, options, scheduler, groups):
     ours, theirs = parameters(), parameters()
     options = {"lr": 1e-2, "weight_decay": 0.0, "eps": EPS, **options}
+    mine = {"k": 1, "decoupled": decoupled, **copy.deepcopy(options)}
     adam = torch.optim.AdamW if decoupled else torch.optim.Adam
     for optimizer, params in (
-        (
-            KAdam(
-                groups(ours, lambda β, γ: {"beta": β, "gamma": γ}),
-                k=1, decoupled=decoupled, **copy.deepcopy(options),
-            ),
-            ours,
-        ),
-        (
-            adam(
-                groups(theirs, lambda β, γ: {"betas": (γ, β)}),
-                foreach=False, **copy.deepcopy(options),
-            ),
-            theirs,
-        ),
-    ):  # fmt: skip
+        (KAdam(groups(ours, of_paper), **mine), ours),
+        (adam(groups(theirs, of_torch), foreach=False, **copy.deepcopy(options)), theirs),
+    ):
         run(optimizer, params, scheduler and scheduler(optimizer))
     for p, q, start in zip(ours, theirs, parameters(), strict=True):
         assert (q - start).abs().min() > 1e-4  # it did go somewhere
