@@ -19,7 +19,6 @@ from adamct.continuous.schemes import euler
 SETTINGS = {"lr": 1e-2, "beta": 0.99, "gamma": 0.9, "weight_decay": 0.1}
 
 
-# Problems -------------------------------------------------------------------------------------
 class MLP:
     """Cross-entropy of a network with one hidden layer, on a new batch at each step."""
 
@@ -46,10 +45,6 @@ def run(problem, batches=None, **options):
     return list(solve(problem.loss, problem.params, batches, **{**SETTINGS, **options}))
 
 
-def thetas(states):
-    return torch.stack([state.theta for state in states])
-
-
 def smooth_start(problem, **options):
     """A state past t = 0, with v well away from 0, from where the solution is smooth."""
     state = run(problem, n_substeps=4, scheme="exponential", **options)[-1]
@@ -67,7 +62,6 @@ def slope(errors, ns):
     return -np.polyfit(np.log(ns), np.log(errors), 1)[0]
 
 
-# References -----------------------------------------------------------------------------------
 def right_hand_side(gradient, batch, *, lr, beta, gamma, weight_decay):
     """Lemma 1 and Appendix I as a function of (t, (θ, ψ, m, v)), in numpy."""
 
@@ -175,7 +169,6 @@ def test_without_a_gradient_the_exponential_scheme_is_exact(weight_decay):
         np.testing.assert_allclose(state.theta.numpy(), expected, rtol=1e-12, atol=1e-13)
 
 
-# Orders ---------------------------------------------------------------------------------------
 def order_of(problem, batches, scheme, Ks, **options):
     """The order in Δt, from the error of θ at the end with K substeps."""
 
@@ -230,7 +223,6 @@ def test_exponential_is_as_good_as_the_papers_euler_for_a_30th_of_its_gradients(
     assert costs[1] > 30 * costs[2]
 
 
-# What the trajectory means --------------------------------------------------------------------
 def test_discrete_adam_is_approached_at_first_order_in_the_learning_rate():
     β, γ, λ = 0.9, 0.8, 0.1
     problem = MLP()
@@ -269,7 +261,7 @@ def test_a_component_whose_gradient_sets_in_late_rests_until_then():
     assert all(state.theta[1] == -2 and state.u[1] == 0 for state in states[:4])
     assert states[4].theta[1] > -2
     fine = solve(loss, θ0, batches, n_substeps=8, **settings).stack()
-    assert displacement_error(thetas(states), fine) < 1e-5
+    assert displacement_error(torch.stack([state.theta for state in states]), fine) < 1e-5
 
 
 def test_u_is_the_limit_of_vanishing_v_and_never_nan():

@@ -53,10 +53,8 @@ def language_model():
     """Return a tiny GPT on the embedded text, and its loss at a step."""
     torch.manual_seed(0)
     corpus = open_corpus("pydoc_topics", source=None, prepared=None)
-    config = GPTConfig(
-        corpus.vocab_size, block_size=32, n_layer=2, n_head=2, d_model=32, dropout=0.0
-    )
-    model = GPT(config)
+    shape = {"block_size": 32, "n_layer": 2, "n_head": 2, "d_model": 32, "dropout": 0.0}
+    model = GPT(GPTConfig(corpus.vocab_size, **shape))
 
     def loss(n):
         x, y = text_batch(corpus.train, seed=0, step=n, batch_size=8, block_size=32)

@@ -95,27 +95,21 @@ def test_a_diagnosis_agrees_with_the_theory_and_its_remedy_cures(beta, gamma):
     assert diagnosis.stable == exactly_stable(beta, gamma) == diagnosis.verdict.startswith("stable")
     assert diagnosis.stable == (diagnosis.remedy == "") == np.isfinite(diagnosis.D_limit)
     assert diagnosis.exact_rate == discrete_growth_rate(beta, gamma)
+    if 0 < diagnosis.exact_rate < np.inf:
+        assert diagnosis.exact_rate * diagnosis.doubling_steps == pytest.approx(np.log(2))
     json.dumps(diagnosis.as_dict(), allow_nan=False)
     text = dict(diagnosis.rows())
     largest = text[f"stable at beta2 = {beta!r}"]
     if "<" in largest:
         printed = float(largest.split("= ")[1].split(";")[0])
-        assert printed <= beta**0.5 + 1e-12
+        assert printed <= beta**0.5 + 1e-9
         assert beta**0.5 - printed <= max(1e-4 * (1 + 1e-6), 0.1 * (1 - beta**0.5))
         assert printed == 0 or exactly_stable(beta, printed * (1 - 1e-9))
     smallest = text[f"stable at beta1 = {gamma!r}"]
     if ">" in smallest:
         printed = float(smallest.split("= ")[1].split(";")[0])
-        assert gamma**2 - 1e-12 <= printed < 1
+        assert gamma**2 - 1e-9 <= printed < 1
         assert exactly_stable(min(printed * (1 + 1e-9) + 1e-15, 1 - 1e-12), gamma)
-
-
-def test_doubling_time_is_that_of_the_bound():
-    diagnosis = diagnose(0.9, 0.99)
-    n = 5000  # late enough for the bias correction to be over
-    grown = discrete_max_update_bound([n, n + 100], 0.9, 0.99, log=True)
-    assert np.diff(grown)[0] == pytest.approx(100 * np.log(2) / diagnosis.doubling_steps, rel=1e-9)
-    assert diagnosis.e_folding_steps == pytest.approx(1 / discrete_growth_rate(0.9, 0.99))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
