@@ -42,14 +42,6 @@ def one_cycle(optimizer):
     )
 
 
-def of_paper(β, γ):
-    return {"beta": β, "gamma": γ}
-
-
-def of_torch(β, γ):
-    return {"betas": (γ, β)}
-
-
 def one_group(params, pair):
     return [{"params": params, **pair(0.999, 0.9)}]
 
@@ -81,11 +73,12 @@ def two_groups(params, pair):
 def test_k1_is_torch(decoupled, options, scheduler, groups):
     ours, theirs = parameters(), parameters()
     options = {"lr": 1e-2, "weight_decay": 0.0, "eps": EPS, **options}
-    mine = {"k": 1, "decoupled": decoupled, **copy.deepcopy(options)}
     adam = torch.optim.AdamW if decoupled else torch.optim.Adam
+    mine = {"k": 1, "decoupled": decoupled, **copy.deepcopy(options)}
+    other = {"foreach": False, **copy.deepcopy(options)}
     for optimizer, params in (
-        (KAdam(groups(ours, of_paper), **mine), ours),
-        (adam(groups(theirs, of_torch), foreach=False, **copy.deepcopy(options)), theirs),
+        (KAdam(groups(ours, lambda β, γ: {"beta": β, "gamma": γ}), **mine), ours),
+        (adam(groups(theirs, lambda β, γ: {"betas": (γ, β)}), **other), theirs),
     ):
         run(optimizer, params, scheduler and scheduler(optimizer))
     for p, q, start in zip(ours, theirs, parameters(), strict=True):

@@ -1,7 +1,5 @@
 """The norm laws against Adam on a scale-invariant loss, in float64."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 
@@ -16,14 +14,11 @@ from adamct.theory import (
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-class Trajectory(NamedTuple):
-    squared_norm: np.ndarray  # ‖W_0‖² … ‖W_N‖²
-    squared_updates: np.ndarray  # ‖u_0‖² … ‖u_{N−1}‖²
-    scales: np.ndarray  # c_0 … c_{N−1}
+def train(*, gamma, weight_decay=0.0, lr, beta=0.99, size=24, noise=0.1):
+    """‖W_n‖², ‖u_n‖² and c_n of Adam with a scalar second moment on L(W) = f(W/‖W‖).
 
-
-def train(*, gamma, weight_decay=0.0, lr, beta=0.99, size=24, noise=0.1) -> Trajectory:
-    """Adam with a scalar second moment on L(W) = f(W/‖W‖), f(x) = ½ xᵀAx + (b + noise)ᵀx."""
+    f(x) = ½ xᵀAx + (b + noise)ᵀx.
+    """
     rng = np.random.default_rng(1)
     A, b = rng.standard_normal((size, size)) / size, rng.standard_normal(size)
     A = A + A.T
@@ -40,7 +35,7 @@ def train(*, gamma, weight_decay=0.0, lr, beta=0.99, size=24, noise=0.1) -> Traj
         norms.append(W @ W)
         updates.append(c**2 * (m @ m))
         scales.append(c)
-    return Trajectory(np.array(norms), np.array(updates), np.array(scales))
+    return np.array(norms), np.array(updates), np.array(scales)
 
 
 LR = np.full(300, 3e-2)
