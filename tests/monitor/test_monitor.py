@@ -201,7 +201,6 @@ def test_nothing_waits_between_flushes_and_a_flush_is_one_transfer(make, monkeyp
 )
 def test_it_warns_of_the_pair_at_once_and_of_a_rider_within_200_steps(make, eps):
     said, watching = caught(make, UNSTABLE, 200, eps=eps)
-    assert len(said) == 2
     of_pair, of_rider = said
     for part in (
         "betas=(0.99, 0.9)", "(β, γ) = (0.9, 0.99)", "0.0426", "16.26 steps", "beta1 < 0.94868",
@@ -463,7 +462,6 @@ def test_the_report_has_the_numbers():
     ("call", "error", "words"),
     [
         (lambda p: monitor.attach(torch.optim.SGD(p)), TypeError, "got SGD; expected torch.optim"),
-        (lambda p: monitor.attach(torch.optim.NAdam(p)), TypeError, "got NAdam; expected"),
         (lambda p: monitor.attach(KAdam(p), every=0), ValueError, "every=0 is too small"),
         (lambda p: monitor.attach(KAdam(p), flush_every=0), ValueError, "flush_every=0 is too"),
         (lambda p: monitor.attach(KAdam(p), nn.Linear(1, 1)), ValueError, "none of the 2 named"),

@@ -88,7 +88,7 @@ def test_what_is_said_of_a_pair_in_either_order(output, arguments, words):
         assert values[name] == (number if np.isfinite(number) else None)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(beta=DECAYS, gamma=DECAYS)
 def test_a_diagnosis_agrees_with_the_theory_and_its_remedy_cures(beta, gamma):
     diagnosis = diagnose(beta, gamma)
@@ -130,7 +130,6 @@ def test_the_picture_is_drawn_and_the_same_each_time_or_named(output, tmp_path, 
     ("arguments", "words"),
     [
         (["--paper-order", "1.2", "0.9"], "beta = 1.2 is outside [0, 1)"),
-        (["0.9", "x"], "invalid float value: 'x'"),
         (["0.9", "0.99", "--steps", "-1"], "--steps -1 is no step index; expected a whole number"),
         (["0.9", "0.99", "--picture", "a.jpg"], "expected a name ending in .png, .pdf, .svg"),
     ],

@@ -106,7 +106,7 @@ def test_parameters_state_and_updates_are_those_of_algorithm_1(options):
     assert_equal(optimizer, params, reference)
 
 
-@settings(derandomize=True, deadline=None)
+@settings(max_examples=50, derandomize=True, deadline=None)
 @given(st.integers(0, 100), DECAYS, DECAYS)
 def test_bias_correction_against_rational_arithmetic(n, beta, gamma):
     square = (1 - Fraction(beta) ** (n + 1)) / (1 - Fraction(gamma) ** (n + 1)) ** 2

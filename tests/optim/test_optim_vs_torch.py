@@ -60,15 +60,13 @@ def two_groups(params, pair):
     [
         ({}, None, one_group),
         ({}, None, two_groups),
-        ({"lr": 0.05}, None, one_group),
-        ({"weight_decay": 0.3}, None, one_group),
         ({"maximize": True, "weight_decay": 0.1}, None, one_group),
         ({"weight_decay": 0.1}, cosine, one_group),
         ({"weight_decay": 0.1}, one_cycle, one_group),
         ({"lr": torch.tensor(0.01).double(), "weight_decay": 0.1}, cosine, one_group),
         ({"lr": torch.tensor([0.01]).double()}, None, one_group),
     ],
-    ids=["default", "groups", "lr", "decay", "maximize", "cosine", "one_cycle", "lr_0d", "lr_1d"],
+    ids=["default", "groups", "maximize", "cosine", "one_cycle", "lr_0d", "lr_1d"],
 )
 def test_k1_is_torch(decoupled, options, scheduler, groups):
     ours, theirs = parameters(), parameters()

@@ -18,7 +18,7 @@ from adamct.theory import (
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-def test_slope_of_exponentials_for_scalars_arrays_and_runs():
+def test_slope_of_exponentials_uses_the_two_ends_alone():
     n = np.arange(100, 200)
     rates = np.array([0.02, -0.3, 0.0])
     values = np.exp(np.outer(n, rates))
@@ -27,9 +27,6 @@ def test_slope_of_exponentials_for_scalars_arrays_and_runs():
     assert log_slope(n, values, 150) == pytest.approx(rates, rel=1e-12)
     assert log_slope(n, values, [120, 150], half_width=20) == pytest.approx(np.tile(rates, (2, 1)))
     assert log_slope(n, np.outer(n, rates), 150, log=True) == pytest.approx(rates, rel=1e-12)
-
-
-def test_slope_uses_the_two_ends_alone():
     n = np.array([0, 7, 995, 1000, 1005])  # a sparse record will do
     values = np.array([1.0, 1.0, 2.0, np.nan, 8.0])
     assert log_slope(n, values, 1000) == pytest.approx(np.log(4) / 10, rel=1e-15)
