@@ -22,8 +22,11 @@ torch.set_num_threads(1)
 SLOW = (
     "analysis/test_grids.py::test_the_interval_of_an_advantage",
     "config/test_compose.py::test_groups_and_values",
+    "continuous/test_continuous_schemes.py",
     "data/test_images.py::test_the_real_images",
     "figures/test_figures.py",
+    "monitor/test_monitor.py::test_it_",
+    "monitor/test_stability_command.py::test_the_picture",
     "optim/test_optim_compiled.py",
     "records/test_archive.py",
     "report/test_report_browser.py",

@@ -24,20 +24,15 @@ def theta0():
     return torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
 
 
-def test_states_lie_on_the_step_grid_from_theta_0():
-    states = list(solve(bowl, theta0(), batches(4), **SETTINGS))
-    assert [state.n for state in states] == [0, 1, 2, 3, 4]
-    assert [state.t for state in states] == [n * SETTINGS["lr"] for n in range(5)]
-    assert torch.equal(states[0].params, theta0())
-    assert torch.equal(states[0].u, torch.zeros(3, dtype=torch.float64))
-
-
-def test_psi0_at_rest_and_as_the_first_update():
+def test_states_lie_on_the_step_grid_from_theta_0_and_psi_0():
     options = {**SETTINGS, "weight_decay": 0.5}
-    rest = next(solve(bowl, theta0(), batches(1), psi0="rest", **options))
-    sign = next(solve(bowl, theta0(), batches(1), psi0="sign", **options))
-    assert torch.equal(rest.psi, -0.5 * theta0())
-    assert torch.equal(sign.psi, -(theta0().sign() + 0.5 * theta0()))
+    for psi0, first_update in (("rest", 0 * theta0()), ("sign", theta0().sign())):
+        states = list(solve(bowl, theta0(), batches(4), psi0=psi0, **options))
+        assert [state.n for state in states] == [0, 1, 2, 3, 4]
+        assert [state.t for state in states] == [n * SETTINGS["lr"] for n in range(5)]
+        assert torch.equal(states[0].params, theta0())
+        assert torch.equal(states[0].u, 0 * theta0())
+        assert torch.equal(states[0].psi, -(first_update + 0.5 * theta0()))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -53,13 +48,8 @@ def test_the_form_of_params_comes_back_and_does_not_matter(scheme):
     }
     ends = {}
     for form, (params, vector) in forms.items():
-        trajectory = solve(
-            lambda p, b, vector=vector: bowl(vector(p), b),
-            params,
-            batches(3),
-            scheme=scheme,
-            **SETTINGS,
-        )
+        loss = lambda p, b, vector=vector: bowl(vector(p), b)  # noqa: E731
+        trajectory = solve(loss, params, batches(3), scheme=scheme, **SETTINGS)
         *_, state = trajectory
         assert torch.equal(vector(state.params), state.theta)
         assert torch.equal(vector(trajectory.unflatten(state.u)), state.u)
@@ -77,7 +67,7 @@ def test_params_are_copied_at_the_call_and_never_changed(scheme, psi0):
     )
     with torch.no_grad():
         params["θ"] += 1  # a discrete optimizer at work on the same parameters
-    states = list(trajectory)
+        states = list(trajectory)  # gradients are taken all the same
     assert torch.equal(params["θ"], theta0() + 1)
     assert params["θ"].grad is None
     untouched = solve(bowl, theta0(), batches(3), scheme=scheme, psi0=psi0, **SETTINGS)
@@ -133,70 +123,51 @@ def test_float32_stays_float32_and_close_to_float64(scheme):
     torch.testing.assert_close(single.double(), double, rtol=0, atol=1e-6)
 
 
-def test_gradients_are_taken_under_no_grad_too():
-    with torch.no_grad():
-        inside = solve(bowl, theta0(), batches(2), **SETTINGS).stack()
-    assert torch.equal(inside, solve(bowl, theta0(), batches(2), **SETTINGS).stack())
+START = next(solve(bowl, theta0(), [], **SETTINGS))
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("changed", "error", "message"),
     [
-        ({"lr": 0.0}, "lr is 0.0"),
-        ({"lr": math.nan}, "lr is nan"),
-        ({"beta": 1.0}, r"beta = 1.0 is outside \(0, 1\)"),
-        ({"gamma": 0.0}, r"gamma = 0.0 is outside \(0, 1\)"),
-        ({"weight_decay": -0.1}, "weight_decay is -0.1"),
-        ({"n_substeps": 0}, "n_substeps is 0"),
-        ({"n_substeps": 2.5}, "n_substeps is 2.5"),
-        ({"scheme": "heun"}, "scheme is 'heun'; expected one of euler, exponential"),
-        ({"psi0": "zero"}, "psi0 is 'zero'; expected one of rest, sign"),
+        ({"lr": 0.0}, ValueError, "lr is 0.0"),
+        ({"lr": math.nan}, ValueError, "lr is nan"),
+        ({"beta": 1.0}, ValueError, r"beta = 1.0 is outside \(0, 1\)"),
+        ({"gamma": 0.0}, ValueError, r"gamma = 0.0 is outside \(0, 1\)"),
+        ({"weight_decay": -0.1}, ValueError, "weight_decay is -0.1"),
+        ({"n_substeps": 0}, ValueError, "n_substeps is 0"),
+        ({"n_substeps": 2.5}, ValueError, "n_substeps is 2.5"),
+        ({"scheme": "heun"}, ValueError, "scheme is 'heun'; expected one of euler, exponential"),
+        ({"psi0": "zero"}, ValueError, "psi0 is 'zero'; expected one of rest, sign"),
+        ({"params": torch.nn.Linear(1, 1)}, TypeError, "params is a Linear.*named_parameters"),
+        ({"params": []}, TypeError, "params holds nothing"),
+        ({"params": {"a": 1.0}}, TypeError, r"params holds \['float'\]"),
+        ({"params": [theta0(), theta0().float()]}, ValueError, "float32 on cpu, .*float64 on cpu"),
+        ({"params": torch.ones(1, dtype=torch.bfloat16)}, ValueError, "bfloat16"),
+        ({"start": START, "params": theta0()[:2]}, ValueError, "start has 3 .* and params 2"),
     ],
 )
-def test_settings_that_cannot_work_are_refused_at_the_call(changed, message):
-    with pytest.raises(ValueError, match=message):
-        solve(bowl, theta0(), batches(1), **{**SETTINGS, **changed})
-
-
-@pytest.mark.parametrize(
-    ("params", "error", "message"),
-    [
-        (torch.nn.Linear(1, 1), TypeError, "params is a Linear.*named_parameters"),
-        ([], TypeError, "params holds nothing"),
-        ({"a": 1.0}, TypeError, r"params holds \['float'\]"),
-        ([torch.ones(1), torch.ones(1).double()], ValueError, "float32 on cpu, .*float64 on cpu"),
-        (torch.ones(1, dtype=torch.bfloat16), ValueError, "bfloat16"),
-    ],
-)
-def test_params_that_do_not_fit_are_refused_at_the_call(params, error, message):
+def test_what_cannot_work_is_refused_at_the_call(changed, error, message):
     with pytest.raises(error, match=message):
-        solve(bowl, params, batches(1), **SETTINGS)
-
-
-def test_start_must_be_of_the_same_size():
-    *_, start = solve(bowl, theta0(), batches(1), **SETTINGS)
-    with pytest.raises(ValueError, match="start has 3 parameters and params 2"):
-        solve(bowl, theta0()[:2], batches(1), start=start, **SETTINGS)
-
-
-def test_the_sign_start_needs_a_batch_and_the_rest_start_does_not():
-    assert [state.n for state in solve(bowl, theta0(), [], **SETTINGS)] == [0]
-    with pytest.raises(ValueError, match="batches is empty"):
-        next(solve(bowl, theta0(), [], psi0="sign", **SETTINGS))
+        solve(**{"loss": bowl, "params": theta0(), "batches": batches(1), **SETTINGS, **changed})
 
 
 @pytest.mark.parametrize(
-    ("loss", "error", "message"),
+    ("changed", "error", "message"),
     [
-        (lambda θ, b: θ.square(), ValueError, r"shape \(3,\); expected a scalar"),
-        (lambda θ, b: 1.0, TypeError, "returned a float"),
-        (lambda θ, b: torch.tensor(1.0), ValueError, "does not depend on the params"),
-        (lambda θ, b: torch.ones(1, requires_grad=True).sum(), ValueError, "functional_call"),
+        ({"batches": [], "psi0": "sign"}, ValueError, "batches is empty"),  # at rest it needs none
+        ({"loss": lambda θ, b: θ.square()}, ValueError, r"shape \(3,\); expected a scalar"),
+        ({"loss": lambda θ, b: 1.0}, TypeError, "returned a float"),
+        ({"loss": lambda θ, b: torch.tensor(1.0)}, ValueError, "does not depend on the params"),
+        ({"loss": lambda θ, b: torch.ones((), requires_grad=True)}, ValueError, "functional_call"),
+        # √0: finite, with gradient 0/0
+        ({"loss": lambda θ, b: bowl(θ, b) + (0 * θ).sqrt().sum()}, FloatingPointError, "step 0"),
     ],
 )
-def test_losses_that_cannot_work_are_named(loss, error, message):
+def test_losses_that_cannot_work_are_named(changed, error, message):
     with pytest.raises(error, match=message):
-        list(solve(loss, theta0(), batches(1), **SETTINGS))
+        list(
+            solve(**{"loss": bowl, "params": theta0(), "batches": batches(1)} | SETTINGS | changed)
+        )
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -208,11 +179,3 @@ def test_a_loss_that_ceases_to_be_finite_is_named_with_its_step(scheme):
     assert [next(trajectory).n for _ in range(3)] == [0, 1, 2]
     with pytest.raises(FloatingPointError, match="in step 2"):
         next(trajectory)
-
-
-def test_a_nan_gradient_of_a_finite_loss_is_caught_in_its_step():
-    def loss(θ, batch):  # √0: finite, with gradient 0/0
-        return bowl(θ, batch) + (0 * θ).sqrt().sum()
-
-    with pytest.raises(FloatingPointError, match="in step 0"):
-        list(solve(loss, theta0(), batches(2), **SETTINGS))

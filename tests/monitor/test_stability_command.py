@@ -39,133 +39,97 @@ def command():
 def output(command, capsys):
     """Return what the command prints."""
 
-    def run(*arguments):
-        assert command.main([str(x) for x in arguments]) == 0
-        return capsys.readouterr().out
+    def run(*arguments, code=0):
+        assert command.main([str(x) for x in arguments]) == code
+        printed = capsys.readouterr()
+        return printed.err if code else printed.out
 
     return run
 
 
-def test_the_defaults_of_adam(output):
-    text = output(0.9, 0.999)
-    assert text.startswith("torch's betas=(0.9, 0.999), the paper's (β, γ) = (0.999, 0.9)\nstable")
-    lines = dict(line.strip().split("  ", 1) for line in text.splitlines()[3:])
-    lines = {name: value.strip() for name, value in lines.items()}
-    assert lines["C(β, γ) = 2/γ − 1/β − 1"] == "0.221221"
-    assert lines["limit of the bound, D_∞"] == "7.27029"
-    assert lines["doubling time"] == lines["e-folding time"] == "never"
-    assert lines["stable at beta2 = 0.999"].startswith(
-        "beta1 < √beta2 = 0.9994998; beta1 lies 0.0995"
-    )
-    assert lines["stable at beta1 = 0.9"].startswith(
-        "beta2 > beta1² = 0.81; beta2 lies 0.189 inside"
-    )
-
-
-def test_the_papers_order_is_the_other_one(output):
-    assert output("--paper-order", 0.999, 0.9) == output(0.9, 0.999)
-    assert output(0.999, 0.9) != output(0.9, 0.999)
-
-
-def test_an_unstable_pair_comes_with_the_remedy(output):
-    text = output(0.99, 0.9, "--steps", 1000)
-    for part in (
-        "unstable: where a gradient vanishes",
-        "0.0426299 per step",
-        "16.26 steps",
-        "To be stable, take beta1 < 0.94868 at beta2 = 0.9, or beta2 > 0.9801 at beta1 = 0.99.",
-        "In the other order, betas=(0.9, 0.99), the same two are stable.",
-        f"bound at n = 1000, D_n    {discrete_max_update_bound(1000, 0.9, 0.99):.6g}",
-    ):
-        assert part in text
-
-
-def test_the_strip_is_explained(output):
-    text = output(0.69, 0.5)
-    assert "stable, in the strip between the two theories: the paper's C is negative" in text
-    assert "To be stable" not in text
-
-
 @pytest.mark.parametrize(
-    ("pair", "words"),
+    ("arguments", "words"),
     [
-        ((2 / 3, 0.5), "on the paper's boundary"),
-        ((0.5, 0.25), "on the exact boundary γ² = β: the bound D_n grows like √n"),
-        ((0.3, 0.0), "no bound from the second step on"),
-        ((0.0, 0.9), "stable: both theories"),
-        ((0.0, 0.0), "stable: both theories"),
-        ((0.9999999, 0.999999), "doubles every 1.733e+06 steps"),
+        (
+            (0.9, 0.999, "--steps", 1000),
+            ["betas=(0.9, 0.999), the paper's (β, γ) = (0.999, 0.9)\nstable: both theories",
+             "0.221221", "7.27029", "never", f"{discrete_max_update_bound(1000, 0.999, 0.9):.6g}",
+             "beta1 < √beta2 = 0.9994998; beta1 lies 0.0995",
+             "beta2 > beta1² = 0.81; beta2 lies 0.189 inside"],
+        ),
+        (
+            (0.99, 0.9),
+            ["unstable: where a gradient vanishes", "0.0426299 per step", "16.26 steps",
+             "take beta1 < 0.94868 at beta2 = 0.9, or beta2 > 0.9801 at beta1 = 0.99.",
+             "In the other order, betas=(0.9, 0.99), the same two are stable."],
+        ),
+        ((0.69, 0.5), ["stable, in the strip", "the paper's C is negative"]),
+        ((2 / 3, 0.5), ["on the paper's boundary"]),
+        ((0.5, 0.25), ["on the exact boundary γ² = β: the bound D_n grows like √n"]),
+        ((0.3, 0.0), ["no bound from the second step on"]),
+        ((0.0, 0.0), ["stable: both theories"]),
+        ((0.9999999, 0.999999), ["doubles every 1.733e+06 steps"]),
     ],
-)
-def test_boundaries_and_edges(output, pair, words):
-    assert words in output(*pair)
-    json.loads(output(*pair, "--json", "--steps", 10**7))
+)  # fmt: skip
+def test_what_is_said_of_a_pair_in_either_order(output, arguments, words):
+    text = output(*arguments)
+    assert [part for part in words if part not in text] == []
+    assert ("To be stable" in text) == ("unstable" in text.splitlines()[1])
+    beta1, beta2, *more = arguments
+    assert output("--paper-order", beta2, beta1, *more) == text
+    values = json.loads(output(beta1, beta2, "--json", "--steps", 10**7))
+    assert (values["torch_betas"], values["region"]) == ([beta1, beta2], region(beta2, beta1))
+    for name, number in (
+        ("C", stability_coefficient(beta2, beta1)),
+        ("paper_rate", growth_rate(beta2, beta1)),
+        ("D_limit", discrete_max_update_limit(beta2, beta1)),
+        ("log_D_n", discrete_max_update_bound(10**7, beta2, beta1, log=True)),
+    ):
+        assert values[name] == (number if np.isfinite(number) else None)
 
 
-def test_json_has_the_numbers_of_the_theory(output):
-    values = json.loads(output(0.69, 0.5, "--json", "--steps", 50))
-    assert values["torch_betas"] == [0.69, 0.5]
-    assert values["region"] == region(0.5, 0.69) == "strip"
-    assert values["C"] == stability_coefficient(0.5, 0.69)
-    assert values["paper_rate"] == growth_rate(0.5, 0.69)
-    assert values["D_limit"] == discrete_max_update_limit(0.5, 0.69)
-    assert values["log_D_n"] == discrete_max_update_bound(50, 0.5, 0.69, log=True)
-    assert values["doubling_steps"] is None
-    assert values["largest_stable_beta1"] == 0.5**0.5
-
-
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(beta=DECAYS, gamma=DECAYS)
 def test_a_diagnosis_agrees_with_the_theory_and_its_remedy_cures(beta, gamma):
     diagnosis = diagnose(beta, gamma)
     assert diagnosis.stable == exactly_stable(beta, gamma) == diagnosis.verdict.startswith("stable")
     assert diagnosis.stable == (diagnosis.remedy == "") == np.isfinite(diagnosis.D_limit)
     assert diagnosis.exact_rate == discrete_growth_rate(beta, gamma)
+    if 0 < diagnosis.exact_rate < np.inf:
+        assert diagnosis.exact_rate * diagnosis.doubling_steps == pytest.approx(np.log(2))
     json.dumps(diagnosis.as_dict(), allow_nan=False)
     text = dict(diagnosis.rows())
     largest = text[f"stable at beta2 = {beta!r}"]
     if "<" in largest:
         printed = float(largest.split("= ")[1].split(";")[0])
-        assert printed <= beta**0.5 + 1e-12
+        assert printed <= beta**0.5 + 1e-9
         assert beta**0.5 - printed <= max(1e-4 * (1 + 1e-6), 0.1 * (1 - beta**0.5))
         assert printed == 0 or exactly_stable(beta, printed * (1 - 1e-9))
     smallest = text[f"stable at beta1 = {gamma!r}"]
     if ">" in smallest:
         printed = float(smallest.split("= ")[1].split(";")[0])
-        assert gamma**2 - 1e-12 <= printed < 1
+        assert gamma**2 - 1e-9 <= printed < 1
         assert exactly_stable(min(printed * (1 + 1e-9) + 1e-15, 1 - 1e-12), gamma)
 
 
-def test_doubling_time_is_that_of_the_bound():
-    diagnosis = diagnose(0.9, 0.99)
-    n = 5000  # late enough for the bias correction to be over
-    grown = discrete_max_update_bound([n, n + 100], 0.9, 0.99, log=True)
-    assert np.diff(grown)[0] == pytest.approx(100 * np.log(2) / diagnosis.doubling_steps, rel=1e-9)
-    assert diagnosis.e_folding_steps == pytest.approx(1 / discrete_growth_rate(0.9, 0.99))
-
-
-@pytest.mark.parametrize(
-    ("suffix", "pair"), [(".png", (0.0, 0.0)), (".pdf", (0.9, 0.999)), (".svg", (0.9, 0.999))]
-)
-def test_the_picture_is_drawn_and_the_same_each_time(output, tmp_path, suffix, pair):
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_the_picture_is_drawn_and_the_same_each_time_or_named(output, tmp_path, suffix):
     pytest.importorskip("matplotlib")
     paths = [tmp_path / "new" / f"{i}{suffix}" for i in range(2)]
     for path in paths:
-        output(*pair, "--picture", path)
+        output(0.9, 0.999, "--picture", path)
     first, second = (path.read_bytes() for path in paths)
     assert first == second
     assert len(first) > 5000
+    nowhere = paths[0] / f"a{suffix}"  # below a file
+    error = output(0.9, 0.99, "--picture", nowhere, code=2)
+    assert f"a{suffix} cannot be written" in error
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["1.2", "0.9"], "gamma = 1.2 is outside [0, 1)"),
-        (["0.9", "1"], "beta = 1.0 is outside [0, 1)"),
-        (["0.9", "nan"], "beta = nan is outside [0, 1)"),
         (["--paper-order", "1.2", "0.9"], "beta = 1.2 is outside [0, 1)"),
-        (["0.9", "x"], "invalid float value: 'x'"),
-        (["0.9"], "required: BETA"),
         (["0.9", "0.99", "--steps", "-1"], "--steps -1 is no step index; expected a whole number"),
         (["0.9", "0.99", "--picture", "a.jpg"], "expected a name ending in .png, .pdf, .svg"),
     ],
@@ -177,16 +141,10 @@ def test_bad_arguments_are_named(command, capsys, arguments, words):
     assert words in capsys.readouterr().err
 
 
-def test_a_picture_that_cannot_be_written_is_named(command, tmp_path, capsys):
-    pytest.importorskip("matplotlib")
-    (tmp_path / "file").write_text("")
-    assert command.main(["0.9", "0.99", "--picture", str(tmp_path / "file" / "a.png")]) == 1
-    assert "a.png cannot be written" in capsys.readouterr().err
-
-
-def test_without_a_picture_it_needs_numpy_alone():
+def test_the_command_and_the_strategies_need_numpy_alone():
     code = (
         "import runpy, sys; sys.argv = ['stability.py', '0.9', '0.999']\n"
+        "from adamct.optim import level_decays, strategy_hyperparameters\n"
         f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
         "except SystemExit as end: assert not end.code\n"
         "assert not {'torch', 'matplotlib', 'scipy', 'pandas'} & set(sys.modules)"

@@ -1,5 +1,7 @@
 """At k = 1 KAdam is torch's AdamW, and with coupled decay torch's Adam."""
 
+import copy
+
 import pytest
 import torch
 
@@ -40,60 +42,43 @@ def one_cycle(optimizer):
     )
 
 
-def groups(params, names):
-    """Two groups which differ in everything; ``names`` says how a pair (β, γ) is spelt."""
+def one_group(params, pair):
+    return [{"params": params, **pair(0.999, 0.9)}]
+
+
+def two_groups(params, pair):
+    """Two groups which differ in everything."""
     return [
-        {"params": params[:2], "lr": 3e-2, "weight_decay": 0.2, **names(0.99, 0.8)},
+        {"params": params[:2], "lr": 3e-2, "weight_decay": 0.2, **pair(0.99, 0.8)},
         {"params": params[2:], "lr": 1e-3, "weight_decay": 0.0, "maximize": True},
     ]
 
 
 @pytest.mark.parametrize("decoupled", [True, False])
 @pytest.mark.parametrize(
-    ("options", "scheduler"),
+    ("options", "scheduler", "groups"),
     [
-        ({}, None),
-        ({"lr": 0.05}, None),
-        ({"weight_decay": 0.3}, None),
-        ({"maximize": True, "weight_decay": 0.1}, None),
-        ({"weight_decay": 0.1}, cosine),
-        ({"weight_decay": 0.1}, one_cycle),
-        ({"lr": torch.tensor(0.01, dtype=torch.float64), "weight_decay": 0.1}, cosine),
-        ({"lr": torch.tensor([0.01], dtype=torch.float64)}, None),
+        ({}, None, one_group),
+        ({}, None, two_groups),
+        ({"maximize": True, "weight_decay": 0.1}, None, one_group),
+        ({"weight_decay": 0.1}, cosine, one_group),
+        ({"weight_decay": 0.1}, one_cycle, one_group),
+        ({"lr": torch.tensor(0.01).double(), "weight_decay": 0.1}, cosine, one_group),
+        ({"lr": torch.tensor([0.01]).double()}, None, one_group),
     ],
-    ids=["default", "lr", "decay", "maximize", "cosine", "one_cycle", "lr_0d", "lr_1d"],
+    ids=["default", "groups", "maximize", "cosine", "one_cycle", "lr_0d", "lr_1d"],
 )
-def test_k1_is_torch(decoupled, options, scheduler):
-    theirs_class = torch.optim.AdamW if decoupled else torch.optim.Adam
-    options = {"lr": 1e-2, "weight_decay": 0.0, **options}
-    results = []
-    for make in (
-        lambda ps, lr: theirs_class(
-            ps, **{**options, "lr": lr}, betas=(0.9, 0.999), eps=EPS, foreach=False
-        ),
-        lambda ps, lr: KAdam(
-            ps, k=1, beta=0.999, gamma=0.9, eps=EPS, decoupled=decoupled, **{**options, "lr": lr}
-        ),
+def test_k1_is_torch(decoupled, options, scheduler, groups):
+    ours, theirs = parameters(), parameters()
+    options = {"lr": 1e-2, "weight_decay": 0.0, "eps": EPS, **options}
+    adam = torch.optim.AdamW if decoupled else torch.optim.Adam
+    mine = {"k": 1, "decoupled": decoupled, **copy.deepcopy(options)}
+    other = {"foreach": False, **copy.deepcopy(options)}
+    for optimizer, params in (
+        (KAdam(groups(ours, lambda β, γ: {"beta": β, "gamma": γ}), **mine), ours),
+        (adam(groups(theirs, lambda β, γ: {"betas": (γ, β)}), **other), theirs),
     ):
-        params, lr = parameters(), options["lr"]
-        optimizer = make(params, lr.clone() if isinstance(lr, torch.Tensor) else lr)
         run(optimizer, params, scheduler and scheduler(optimizer))
-        results.append(params)
-    for theirs, ours, start in zip(*results, parameters(), strict=True):
-        assert (theirs - start).abs().min() > 1e-4  # it did go somewhere
-        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)
-
-
-@pytest.mark.parametrize("decoupled", [True, False])
-def test_k1_is_torch_group_by_group(decoupled):
-    theirs, ours = parameters(), parameters()
-    theirs_class = torch.optim.AdamW if decoupled else torch.optim.Adam
-    run(theirs_class(groups(theirs, lambda β, γ: {"betas": (γ, β)}), eps=EPS), theirs)
-    run(
-        KAdam(
-            groups(ours, lambda β, γ: {"beta": β, "gamma": γ}), k=1, eps=EPS, decoupled=decoupled
-        ),
-        ours,
-    )
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
+    for p, q, start in zip(ours, theirs, parameters(), strict=True):
+        assert (q - start).abs().min() > 1e-4  # it did go somewhere
+        torch.testing.assert_close(p, q, rtol=1e-11, atol=1e-12)

@@ -1,7 +1,5 @@
 """The norm laws against Adam on a scale-invariant loss, in float64."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 
@@ -16,14 +14,11 @@ from adamct.theory import (
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-class Trajectory(NamedTuple):
-    squared_norm: np.ndarray  # ‖W_0‖² … ‖W_N‖²
-    squared_updates: np.ndarray  # ‖u_0‖² … ‖u_{N−1}‖²
-    scales: np.ndarray  # c_0 … c_{N−1}
+def train(*, gamma, weight_decay=0.0, lr, beta=0.99, size=24, noise=0.1):
+    """‖W_n‖², ‖u_n‖² and c_n of Adam with a scalar second moment on L(W) = f(W/‖W‖).
 
-
-def train(*, gamma, weight_decay=0.0, lr, beta=0.99, size=24, noise=0.1) -> Trajectory:
-    """Adam with a scalar second moment on L(W) = f(W/‖W‖), f(x) = ½ xᵀAx + (b + noise)ᵀx."""
+    f(x) = ½ xᵀAx + (b + noise)ᵀx.
+    """
     rng = np.random.default_rng(1)
     A, b = rng.standard_normal((size, size)) / size, rng.standard_normal(size)
     A = A + A.T
@@ -40,7 +35,7 @@ def train(*, gamma, weight_decay=0.0, lr, beta=0.99, size=24, noise=0.1) -> Traj
         norms.append(W @ W)
         updates.append(c**2 * (m @ m))
         scales.append(c)
-    return Trajectory(np.array(norms), np.array(updates), np.array(scales))
+    return np.array(norms), np.array(updates), np.array(scales)
 
 
 LR = np.full(300, 3e-2)
@@ -96,8 +91,6 @@ def test_correction_accounts_for_the_memory_of_momentum(gamma):
 
 
 def test_memory_factor_and_mean_age_against_their_definition():
-    assert memory_factor(0.9) == pytest.approx(19, rel=1e-14)
-    assert memory_factor(0.9, n=10) == pytest.approx(8.9, abs=0.05)
     for gamma in (0.1, 0.5, 0.9, 0.999):
         for n in (0, 1, 10, 300):
             ages = np.arange(n + 1)
@@ -122,14 +115,3 @@ def test_several_weights_go_side_by_side():
     assert exact_squared_norm(true[0], u2, c, lr=LR, gamma=0.9) == pytest.approx(true, rel=1e-12)
     eq_8 = squared_norm_growth(true[0], u2, lr=LR)
     assert eq_8[:, 1].tolist() == squared_norm_growth(true[0, 1], u2[:, 1], lr=LR).tolist()
-
-
-def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"scales of shape \(2,\) must match .* \(3,\)"):
-        exact_squared_norm(1.0, np.ones(3), np.ones(2), lr=0.1, gamma=0.9)
-    with pytest.raises(ValueError, match=r"lr of shape \(2,\) must be a scalar or have .*\(3,\)"):
-        squared_norm_growth(1.0, np.ones(3), lr=[0.1, 0.1])
-    with pytest.raises(ValueError, match=r"got \(3, 2\) and \(3,\)"):
-        squared_norm_growth(np.ones(3), np.ones((3, 2)), lr=0.1)
-    with pytest.raises(ValueError, match=r"gamma = 1\.0"):
-        memory_factor(1.0)
