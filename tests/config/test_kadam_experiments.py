@@ -19,12 +19,8 @@ def test_the_grids_of_appendix_H_and_what_they_share(overrides, n_points, n_runs
     assert len({point.spec.canonical_json() for point in sweep}) == n_runs
     optimizers = [point.spec.optimizer for point in sweep]
     ks = {len(optimizer.betas) for optimizer in optimizers}
-    assert {point.labels["strategy"] for point in sweep} == {
-        "inverse_exp",
-        "exp",
-        "scaled",
-        "naive",
-    }
+    strategies = {point.labels["strategy"] for point in sweep}
+    assert strategies == {"inverse_exp", "exp", "scaled", "naive"}
     assert {(point.labels["beta"], point.labels["gamma"]) for point in sweep} == {(0.999, 0.9)}
     rates, decays = ({getattr(o, name) for o in optimizers} for name in ("lr", "weight_decay"))
     if overrides is CIFAR10:
