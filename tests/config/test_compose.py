@@ -1,4 +1,5 @@
 import math
+import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ from adamct.config import compose
 from adamct.config.compose import compose_sweep
 from adamct.config.schema import SCALES, ConfigurationError
 from adamct.models.gpt import INIT_STD
-from adamct.plotting.registry import import_file
 from adamct.runs import runner
 from adamct.theory import normal_curve, stability_coefficient
 
@@ -112,10 +112,11 @@ def test_all_that_can_be_overridden_can_be_swept(
     swept = compose_sweep(overrides)
     assert sorted(map(of_a_point, swept)) == sorted(expected)
     launched, here = [], [f"runs_dir={tmp_path}", "hydra/launcher=basic"]
-    script = import_file(ROOT / "scripts" / "run.py")
+    monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", ["run.py", "-m", *overrides, *here])
     monkeypatch.setattr(runner, "train_run", lambda spec, *_, **__: launched.append(spec.run_id))
-    script.job()
+    with pytest.raises(SystemExit):
+        runpy.run_path("scripts/run.py", run_name="__main__")
     assert set(launched) == set(swept.runs)
 
 

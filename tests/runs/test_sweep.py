@@ -1,5 +1,7 @@
 import json
 import math
+import os
+import runpy
 import subprocess
 import sys
 import time
@@ -9,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from adamct.config.compose import compose_sweep
-from adamct.plotting.registry import import_file
 from adamct.runs.store import RunFolder
 from adamct.runs.sweep import run_sweep
 from adamct.train import Training
@@ -22,12 +23,12 @@ SWEEP = ["experiment=max_update_normal_curve", "scale=smoke"]
 def call(monkeypatch, capsys):
     """Return a function that calls run.py in this process: its code, what it prints and says."""
     monkeypatch.chdir(ROOT)
-    script = import_file(ROOT / "scripts" / "run.py")
 
     def called(*arguments):
-        arguments = [*arguments, "hydra/launcher=basic"]
-        monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
-        return script.main(arguments), *capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["run.py", *arguments, "hydra/launcher=basic"])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path("scripts/run.py", run_name="__main__")
+        return end.value.code, *capsys.readouterr()
 
     return called
 
@@ -109,13 +110,32 @@ def test_bad_input_is_named_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_sweep_on_a_full_disk_says_so(small_disk, call, unlaunched):
-    code, _, err = call("-m", *SWEEP, f"runs_dir={small_disk}", "n_steps=1000", "point=0,1")
-    assert code == 1
-    assert "scalars.jsonl cannot be written (No space left on device): make room" in err
-    code, _, err = unlaunched("-m", *SWEEP, f"runs_dir={small_disk}")
-    assert code == 2
-    assert "cannot be written (No space left on device): make room" in err
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path, call, unlaunched):
+    """The kernel itself reports it, of a folder with room for 64 KiB."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root, and a system that lets it")
+    asked = ["-m", *SWEEP, f"runs_dir={small}", "n_steps=800", "point=0"]
+    try:
+        code, _, err = call(*asked)
+        full = "cannot be written (No space left on device): make room"
+        assert (code, f"scalars.jsonl {full}" in err) == (1, True)
+        (folder,) = (RunFolder.of(point.spec, small) for point in compose_sweep(asked[1:]))
+        assert not folder.is_done()
+        text = folder.record_path.read_text()
+        assert text.endswith("\n")
+        steps = [json.loads(line)["n"] for line in text.splitlines()]
+        assert steps == list(range(len(steps)))
+        assert not [path for path in folder.path.iterdir() if path.name.startswith(".")]
+        code, _, err = unlaunched(*asked)
+        assert (code, full in err) == (2, True)
+        subprocess.run(["mount", "-o", "remount,size=4m", str(small)], check=True)
+        assert call(*asked)[0] == 0
+        assert folder.outcome().status == "finished"
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_what_lies_in_the_way_of_a_run_is_named(tmp_path, unlaunched):
@@ -130,23 +150,15 @@ def test_what_lies_in_the_way_of_a_run_is_named(tmp_path, unlaunched):
     assert (code, "is no outcome of a run" in err) == (2, True)
 
 
-def test_c4_with_the_encoding_of_gpt2(real_data, tmp_path, call, monkeypatch):
-    """Real documents, from C4's own files to a sweep's records."""
-    monkeypatch.setenv("ADAMCT_DATA", str(real_data))
-    monkeypatch.setenv("ADAMCT_CACHE", str(tmp_path / "cache"))
-    prepare = [sys.executable, "scripts/prepare_data.py", "c4"]
-    subprocess.run(prepare, cwd=ROOT, capture_output=True, check=True)
-    sweep = ["-m", "experiment=max_update_normal_curve", "task=gpt_c4_small", "curve.n_points=2"]
-    small = ["n_steps=8", "task.model.d_model=16", f"runs_dir={tmp_path / 'runs'}"]
-    code, out, err = call(*sweep, *small)
-    assert code == 0, err
-    assert "0 of 2 runs done" in out
-    records = sorted((tmp_path / "runs").glob("*/scalars.jsonl"))
-    assert len(records) == 2
-    for record in records:
-        lines = [json.loads(line) for line in record.read_text().splitlines()]
-        assert len(lines) == 8
-        assert lines[0]["train_loss"] == pytest.approx(math.log(50257), abs=0.1)
+def test_a_run_on_c4_begins_at_the_loss_of_chance(real_data, tmp_path, call):
+    """Real documents in the encoding of GPT-2, from C4's own files to a sweep's record."""
+    asked = ["task=gpt_c4_small", "n_steps=8", "task.model.d_model=16"]
+    asked += [f"data_dir={real_data}", f"cache_dir={tmp_path / 'cache'}", f"runs_dir={tmp_path}"]
+    assert call("-m", *asked)[0] == 0
+    (point,) = compose_sweep(asked)
+    lines = RunFolder.of(point.spec, tmp_path).lines()
+    assert len(lines) == 8
+    assert lines[0]["train_loss"] == pytest.approx(math.log(50257), abs=0.1)
 
 
 def test_a_run_that_fails_keeps_no_later_array_from_being_launched(tmp_path, call, monkeypatch):
