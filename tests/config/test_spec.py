@@ -54,11 +54,13 @@ def test_the_name_follows_from_all_that_tells_runs_apart_and_from_nothing_else()
         _ = spec().without_data().run_id
 
 
-def test_a_spec_survives_its_json():
+def test_a_spec_survives_its_json_and_is_frozen():
     again = RunSpec.model_validate_json(spec().canonical_json())
     assert again == spec()
     assert again.run_id == spec().run_id
     assert json.loads(spec().canonical_json())["format"] == 1
+    with pytest.raises(ValidationError, match="frozen"):
+        again.seed = 1
 
 
 @pytest.mark.parametrize(
@@ -99,18 +101,16 @@ def test_an_observable_is_refused_where_its_needs_are_not_met(name, declared):
         assert spec(observe=[name], task=CNN, **SOLVED).observe == (name,)
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        {"query_key": {"lr": 1e-3, "betas": [0.9], "gammas": [0.9]}},
-        {"query_key_second_moment": "tensor_mean"},
-    ],
-)
-def test_only_a_gpt_has_query_and_key_matrices(option):
-    values = {"optimizer": {"lr": 1e-3, "betas": [0.9], "gammas": [0.9], **option}}
-    assert spec(**values).task.model.has_heads
-    with pytest.raises(ValidationError, match="only a GPT"):
-        spec(task=CNN, **values)
+def test_queries_and_keys_need_a_gpt_and_their_decay_alone_may_be_coupled():
+    own = {"lr": 1e-3, "betas": [0.9], "gammas": [0.9]}
+    for option in ({"query_key": own}, {"query_key_second_moment": "tensor_mean"}):
+        with pytest.raises(ValidationError, match="only a GPT"):
+            spec(task=CNN, optimizer={**own, **option})
+    kept = optimizer(decoupled=False, query_key={**own, "weight_decay": 1.0})
+    again = RunSpec.model_validate(kept.model_dump())
+    assert not kept.optimizer.decoupled
+    assert not again.optimizer.decoupled
+    assert optimizer(decoupled=False, query_key=own).optimizer.decoupled
 
 
 def test_an_option_of_the_optimizer_reaches_it_from_its_one_declaration():
@@ -145,20 +145,6 @@ def test_what_a_model_refuses_no_spec_says(change):
         spec(task=GPT_TASK | {"model": GPT_TASK["model"] | change})
     with pytest.raises(ValidationError, match="multiple of 1/32"):
         spec(task=CNN | {"model": {"kind": "cnn", "width": 0.01}})
-
-
-def test_the_decay_of_queries_and_keys_alone_may_be_coupled():
-    own = {"lr": 1e-3, "betas": [0.9], "gammas": [0.9]}
-    kept = optimizer(decoupled=False, query_key={**own, "weight_decay": 1.0})
-    assert not kept.optimizer.decoupled
-    again = RunSpec.model_validate(kept.model_dump())
-    assert not again.optimizer.decoupled
-    assert optimizer(decoupled=False, query_key=own).optimizer.decoupled
-
-
-def test_specs_are_frozen():
-    with pytest.raises(ValidationError, match="frozen"):
-        spec().seed = 1
 
 
 def test_only_options_may_have_defaults_never_what_tells_kinds_apart():

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 import time
 
 import pytest
@@ -24,6 +23,15 @@ def folder(tmp_path):
 
 def lines(n):
     return [{"n": i, "train_loss": 1.0 / (i + 1)} for i in range(n)]
+
+
+def failing(code):
+    """Return a function of the system that fails."""
+
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    return fail
 
 
 def write(folder, start, some):
@@ -136,51 +144,49 @@ def test_steps_recorded_ignores_a_torn_line(folder):
 def test_an_atomic_write_leaves_the_old_file_or_the_new(tmp_path, monkeypatch):
     path = tmp_path / "outcome.json"
     files.replace(path, "old")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
     with pytest.raises(FileError, match=r"outcome\.json cannot be written \(No space .*: make"):
         files.replace(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
+# A real limit of the kernel, in a process of its own: the write fails half way.
+NO_ROOM = """
+import resource, signal, sys
+from adamct.files import FileError
+from adamct.runs.lines import RecordWriter
+from pathlib import Path
+path = Path(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+writer = RecordWriter(path, 3)
+resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, resource.RLIM_INFINITY))
+try:
+    writer.write([{"n": 3, "train_loss": 0.25}])
+except FileError as error:
+    print(error)
+"""
+LOCKING = """
+import sys, time
+from pathlib import Path
+from adamct.runs.store import RunFolder
+with RunFolder(Path(sys.argv[1])).lock():
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
 def test_a_line_that_does_not_fit_is_taken_back(folder):
     write(folder, 0, lines(3))
     before = folder.record_path.read_bytes()
-    # A real limit of the kernel, in a process of its own: the write fails half way.
-    script = f"""
-        import resource, signal
-        from adamct.files import FileError
-        from adamct.runs.lines import RecordWriter
-        from pathlib import Path
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        writer = RecordWriter(Path({str(folder.record_path)!r}), 3)
-        resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before)} + 10, resource.RLIM_INFINITY))
-        try:
-            writer.write([{{"n": 3, "train_loss": 0.25}}])
-        except FileError as error:
-            print(error)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
-    )
-    assert "scalars.jsonl cannot be written" in done.stdout
+    command = [sys.executable, "-c", NO_ROOM, str(folder.record_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "scalars.jsonl cannot be written" in said
     assert folder.record_path.read_bytes() == before
 
 
 def test_a_second_process_waits_for_the_lock(tmp_path):
-    script = f"""
-        import sys, time
-        from pathlib import Path
-        from adamct.runs.store import RunFolder
-        with RunFolder(Path({str(tmp_path / "run")!r})).lock():
-            print("held", flush=True)
-            time.sleep(float(sys.argv[1]))
-    """
-    command = [sys.executable, "-c", textwrap.dedent(script)]
+    command = [sys.executable, "-c", LOCKING, str(tmp_path / "run")]
     first = subprocess.Popen([*command, "60"], stdout=subprocess.PIPE, text=True)
     assert first.stdout.readline() == "held\n"
     second = subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True)
@@ -232,9 +238,6 @@ def test_a_second_writer_is_noticed(folder):
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK])
 def test_a_file_system_without_locks_is_named(folder, monkeypatch, code):
-    def flock(*_):
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(files.fcntl, "flock", flock)
+    monkeypatch.setattr(files.fcntl, "flock", failing(code))
     with pytest.raises(FileError, match="cannot be locked"), folder.lock():
         pass

@@ -50,15 +50,18 @@ def script(monkeypatch):
     return lambda name: import_file(ROOT / "scripts" / name)
 
 
+def own():
+    """Return the environment of a program: W&B's service of the tests is not that of another."""
+    return {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+
+
 @pytest.fixture
 def call():
     """Run a program of the project to its end; return its code, and what it prints."""
 
     def called(*command):
-        # W&B's service of the tests is not that of the program, either.
-        env = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
-        command, pipe = [sys.executable, *command], subprocess.PIPE
-        done = subprocess.run(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True)
+        command = [sys.executable, *command]
+        done = subprocess.run(command, cwd=ROOT, env=own(), capture_output=True, text=True)
         return done.returncode, done.stdout, done.stderr
 
     return called
@@ -85,9 +88,8 @@ def kill_in_second_run():
     """Start a sweep; kill it, with everything that belongs to it, in step 45 of its second run."""
 
     def killed(command, when):
-        env = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
         command = [sys.executable, "-c", HANGING, *command]
-        process = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
+        process = subprocess.Popen(command, cwd=ROOT, env=own(), start_new_session=True)
         patience = time.monotonic() + 120
         try:
             while not when():

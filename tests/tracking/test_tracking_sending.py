@@ -67,10 +67,6 @@ def folder_of(point, sweep):
     return RunFolder.of(point.spec, sweep.runs_dir)
 
 
-def is_complete(mirror, point, sweep):
-    return mirror.is_complete(run_identity(point), folder_of(point, sweep).outcome())
-
-
 def read_back(runs_dir, wandb_id):
     """Read a W&B file with W&B's own reader: what it has of a run, as of the server's runs."""
     (path,) = runs_dir.glob(f".wandb/wandb/*{wandb_id}/*.wandb")
@@ -119,14 +115,13 @@ def test_a_mirror_that_was_cut_or_removed_is_made_again_and_a_whole_one_when_ask
 ):
     with locked(sweep) as mirror:
         send(mirror, replace(sweep, points=sweep.points[:1]))
-        cut = mirror.open(run_identity(sweep[1]), {})  # as by a kill
+        identities = [run_identity(point) for point in sweep]
+        cut = mirror.open(identities[1], {})  # as by a kill
         cut.finish(exit_code=1)
-        (folder,) = sweep.runs_dir.glob(f".wandb/wandb/*{run_identity(sweep[0]).id}")
+        (folder,) = sweep.runs_dir.glob(f".wandb/wandb/*{identities[0].id}")
         shutil.rmtree(folder)
-        assert not is_complete(mirror, sweep[0], sweep)
-        assert send(mirror, sweep)["sent"] == 2
-    assert_written(sweep)
-    for arguments, count in (([], "0 of 2"), (["--again"], "2 of 2")):
+        assert not mirror.is_complete(identities[0], folder_of(sweep[0], sweep).outcome())
+    for arguments, count in (([], "2 of 2"), ([], "0 of 2"), (["--again"], "2 of 2")):
         assert script("mirror.py").main([*overrides, *arguments]) == 0
         assert f"{count} points mirrored now" in capsys.readouterr().out
     assert_written(sweep)
@@ -188,14 +183,18 @@ def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, capsys,
         assert capsys.readouterr().err == ""  # once
 
 
-def test_a_diverged_record_is_mirrored_to_its_last_value(sweep):
+def test_a_diverged_record_is_mirrored_to_its_last_value_under_a_sweep_agent(sweep, monkeypatch):
+    """W&B's agent names one run, by variables that W&B prefers to what it is told."""
+    monkeypatch.setenv("WANDB_RUN_ID", "abc")
+    monkeypatch.setenv("WANDB_SWEEP_ID", "s1")
+    wandb.teardown()  # its settings are read once a session
     folder = folder_of(sweep[0], sweep)
     lines = folder.lines()[:12]
     lines[-1] |= {"train_loss": math.nan, "max_update": [math.inf]}
     folder.record_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     folder.write_outcome(folder.final_outcome("diverged", 12, "train_loss is not finite"))
     with locked(sweep) as mirror:
-        send(mirror, sweep)
+        assert send(mirror, sweep)["sent"] == 2
     history, summary, *_ = read_back(sweep.runs_dir, run_identity(sweep[0]).id)
     assert [item["n"] for item in history] == list(range(12))
     assert (history[-1]["train_loss"], history[-1]["max_update"]) == ("NaN", "Infinity")
@@ -232,18 +231,6 @@ def test_a_process_of_its_own_says_once_what_it_cannot_read(
     err = capfd.readouterr().err
     assert (err.count("warning: "), "is no outcome of a run" in err) == (1, True)
     assert_written(replace(sweep, points=sweep.points[1:]))
-
-
-def test_every_point_has_its_own_run_under_a_sweep_agent_of_wandb(
-    assert_written, sweep, monkeypatch
-):
-    """The agent names one W&B run, by variables that W&B prefers to what it is told."""
-    monkeypatch.setenv("WANDB_RUN_ID", "abc")
-    monkeypatch.setenv("WANDB_SWEEP_ID", "s1")
-    wandb.teardown()  # its settings are read once a session
-    with locked(sweep) as mirror:
-        assert send(mirror, sweep)["sent"] == 2
-    assert_written(sweep)
 
 
 def test_the_mode_is_online_where_there_is_a_login(sweep, monkeypatch, tmp_path):
@@ -301,7 +288,7 @@ def test_a_server_that_cannot_be_reached_costs_a_warning(
     assert "Traceback" not in err
     assert {folder_of(point, swept).outcome().status for point in swept} == {"finished"}
     with locked(sweep) as mirror:
-        assert not is_complete(mirror, sweep[0], sweep)
+        assert not mirror.is_complete(run_identity(sweep[0]), folder_of(sweep[0], sweep).outcome())
         assert send(mirror, swept)["sent"] == 2
     assert_written(swept)
 
