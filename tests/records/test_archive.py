@@ -35,13 +35,20 @@ def trained(tmp_path_factory):
     return runs
 
 
-@pytest.fixture
-def saved(trained, tmp_path):
-    """Save both in a folder of this test."""
+@pytest.fixture(scope="module")
+def reference(trained, tmp_path_factory):
+    """Save both in one folder."""
+    folder = tmp_path_factory.mktemp("reference")
     for asked in (LEVELS, GRAINS):
         sweep = compose_sweep([*asked, trained])
-        archive.save(sweep, records.load(sweep), tmp_path)
-    return tmp_path
+        archive.save(sweep, records.load(sweep), folder)
+    return folder
+
+
+@pytest.fixture
+def saved(reference, tmp_path):
+    """Return a copy of the reference, which the test may spoil."""
+    return shutil.copytree(reference, tmp_path, dirs_exist_ok=True)
 
 
 def load(asked, folder):
