@@ -21,7 +21,8 @@ torch.set_num_threads(1)
 # draw many samples.
 SLOW = (
     "analysis/test_grids.py::test_the_interval_of_an_advantage",
-    "config/test_compose.py::test_groups_and_values",
+    "config/test_compose.py::test_every_experiment_composes_at_every_scale[laptop",
+    "config/test_compose.py::test_every_experiment_composes_at_every_scale[paper",
     "continuous/test_continuous_schemes.py",
     "data/test_images.py::test_the_real_images",
     "figures/test_figures.py",

@@ -1,6 +1,6 @@
 import math
+import runpy
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,20 +11,22 @@ from adamct.config import compose
 from adamct.config.compose import compose_sweep
 from adamct.config.schema import SCALES, ConfigurationError
 from adamct.models.gpt import INIT_STD
+from adamct.runs import runner
 from adamct.theory import normal_curve, stability_coefficient
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ["experiment=max_update_normal_curve", "scale=smoke"]
 
 
-@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("experiment", compose.experiment_names())
-def test_every_experiment_composes_at_every_scale(experiment, scale):
-    sweep = compose_sweep([f"experiment={experiment}", f"scale={scale}"], with_data=False)
-    assert len(sweep) > 0
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_experiment_composes_at_every_scale(scale, experiment):
+    seeds = ["n_seeds=2"] if scale == "smoke" else []
+    sweep = compose_sweep([f"experiment={experiment}", f"scale={scale}", *seeds], with_data=False)
     assert {(point.experiment, point.scale) for point in sweep} == {(experiment, scale)}
     assert sweep.question.endswith("?")
     assert sweep.paper
+    assert not seeds or {point.spec.seed for point in sweep} == {0, 1}
 
 
 def test_configuration_holds_values_only():
@@ -48,17 +50,10 @@ def test_paper_scale_is_appendix_H():
         ["experiment=max_update_normal_curve", "scale=paper", "point=0"], with_data=False
     )
     spec = point.spec
-    assert spec.task.model.model_dump() == {
-        "kind": "gpt",
-        "n_layer": 6,
-        "n_head": 6,
-        "d_model": 384,
-        "block_size": 256,
-        "dropout": 0.2,
-        "bias": False,
-        "tied": True,
-        "qk_norm": False,
-    }
+    model = spec.task.model
+    assert (model.kind, model.n_layer, model.n_head, model.d_model) == ("gpt", 6, 6, 384)
+    assert (model.block_size, model.dropout) == (256, 0.2)
+    assert (model.bias, model.tied, model.qk_norm) == (False, True, False)
     assert (spec.task.data.corpus, spec.task.batch_size, spec.n_steps) == ("c4", 64, 3000)
     assert (spec.optimizer.lr, spec.optimizer.weight_decay) == (1e-3, 0.0)
     assert not spec.optimizer.guard
@@ -72,35 +67,6 @@ def test_a_strategy_at_k_1_is_adam():
         )
         assert one.spec.run_id == adam.spec.run_id != two.spec.run_id
         assert two.labels["strategy"] == strategy
-
-
-def test_groups_and_values_are_swept_as_hydra_does(tmp_path):
-    overrides = [*SMOKE, "task=gpt_smoke,gpt_laptop", "seed=0,1", "point=1,3", "n_steps=3"]
-    sweep = compose_sweep(overrides)
-    asked = {(p.spec.task.model.d_model, p.spec.seed, p.labels["point"]) for p in sweep}
-    assert asked == {(d, seed, point) for d in (16, 64) for seed in (0, 1) for point in (1, 3)}
-    done = subprocess.run(
-        [sys.executable, "scripts/run.py", "-m", *overrides, f"runs_dir={tmp_path}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    folders = {path.parent.name for path in tmp_path.glob("*/outcome.json")}
-    assert folders == set(sweep.runs)
-
-
-def test_a_key_of_the_task_can_be_swept():
-    sweep = compose_sweep(["task.model.qk_norm=true,false", "seed=0,1"])
-    assert {(p.spec.task.model.qk_norm, p.spec.seed) for p in sweep} == {
-        (qk_norm, seed) for qk_norm in (True, False) for seed in (0, 1)
-    }
-
-
-@pytest.mark.parametrize("experiment", compose.experiment_names())
-def test_every_experiment_takes_seeds(experiment):
-    sweep = compose_sweep([f"experiment={experiment}", "scale=smoke", "n_seeds=2"])
-    assert {point.spec.seed for point in sweep} == {0, 1}
 
 
 @pytest.mark.parametrize("experiment", ["annealed_unstable", "max_update_float64"])
@@ -118,6 +84,42 @@ def test_points_in_the_unstable_region_are_those_of_figure_3(experiment, scale):
     assert scale != "paper" or chosen == unstable
 
 
+@pytest.mark.parametrize(
+    ("overrides", "of_a_point", "expected"),
+    [
+        (
+            [*SMOKE, "task=gpt_smoke,gpt_laptop", "seed=0,1", "point=1,3", "n_steps=3"],
+            lambda p: (p.spec.task.model.d_model, p.spec.seed, p.labels["point"]),
+            [(d, seed, point) for d in (16, 64) for seed in (0, 1) for point in (1, 3)],
+        ),
+        (
+            ["task.model.qk_norm=true,false", "seed=0,1"],
+            lambda p: (p.spec.task.model.qk_norm, p.spec.seed),
+            [(True, 0), (True, 1), (False, 0), (False, 1)],
+        ),
+        (
+            [*SMOKE, "curve.section.1=0.965,0.97", "point=3"],
+            lambda p: p.labels["beta"],
+            [0.965, 0.97],
+        ),
+    ],
+    ids=["groups and values", "keys of the task", "elements of a list"],
+)
+def test_all_that_can_be_overridden_can_be_swept(
+    overrides, of_a_point, expected, tmp_path, monkeypatch
+):
+    """As Hydra sweeps it: its own launcher, in this process, is handed the same runs."""
+    swept = compose_sweep(overrides)
+    assert sorted(map(of_a_point, swept)) == sorted(expected)
+    launched, here = [], [f"runs_dir={tmp_path}", "hydra/launcher=basic"]
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["run.py", "-m", *overrides, *here])
+    monkeypatch.setattr(runner, "train_run", lambda spec, *_, **__: launched.append(spec.run_id))
+    with pytest.raises(SystemExit):
+        runpy.run_path("scripts/run.py", run_name="__main__")
+    assert set(launched) == set(swept.runs)
+
+
 def test_a_curve_on_the_boundary_can_be_given_by_its_level():
     level = ["curve.kind=level", "curve.through=null", "+curve.level=0.0"]
     for point in compose_sweep([*SMOKE, *level, "curve.section=[0.5,0.9]"]):
@@ -129,14 +131,8 @@ def test_a_curve_on_the_boundary_can_be_given_by_its_level():
     ("overrides", "message"),
     [
         (["optimizer.gamma=1"], r"optimizer\.gamma: gamma = 1\.0 is outside \[0, 1\)"),
-        (["optimizer.beta=-0.1"], r"optimizer\.beta: beta = -0\.1 is outside"),
         (["optimizer=kadam", "optimizer.k=0"], r"optimizer\.k = 0: .*greater than or equal to 1"),
         (["optimizer.level_betas=[0.9,0.9]"], "2 betas and 0 gammas"),
-        (
-            ["optimizer.level_betas=[0.9,0.9]", "optimizer.level_gammas=[0.9]"],
-            "2 betas and 1 gammas",
-        ),
-        (["optimizer=kadam", "optimizer.strategy=inverse"], "'inverse'.*inverse_exp"),
         ([*SMOKE, "curve.section=[0.9,0.99]"], r"curve\.section = \[0\.9, 0\.99\]: .*0\.9515"),
         ([*SMOKE, "curve.section=[0.96,1.01]"], r"1\.01"),
         ([*SMOKE, "point=4"], r"point = 4, expected one of 0 … 3"),
@@ -147,10 +143,7 @@ def test_a_curve_on_the_boundary_can_be_given_by_its_level():
             r"observe\.1: received 'sharpness', .* train_loss, max_up",
         ),
         (["+execution.thread=2"], r"execution\.thread: unknown key; did you mean 'threads'"),
-        (["task.model.n_head=3"], "d_model = 64 is not a multiple of n_head = 3"),
         (["n_steps=0"], "n_steps = 0"),
-        (["optimizer.lr=-1"], r"optimizer\.lr = -1.*greater than 0"),
-        (["optimizer.level_betas=[1.0]"], r"optimizer\.level_betas\.0: beta = 1\.0 is outside"),
         (["optimizer.strategy=banana"], "'banana'.*inverse_exp"),
         (
             ["optimizer.beta=null", "optimizer.gamma=null", "pair=[1.0,0.6]"],
@@ -160,9 +153,9 @@ def test_a_curve_on_the_boundary_can_be_given_by_its_level():
         (["task.model.qk_norm=true", "task.model.bias=true"], "set bias=False"),
         (["execution.device=banana"], r"execution\.device = 'banana'"),
         (["seed=true"], "seed = True"),
-        (["seed='3'"], "seed = '3'"),
         (["optimizer.guard=maybe"], r"optimizer\.guard = 'maybe'"),
         (["schedule=annealed", "optimizer.beta=0.0"], r"\|C\|/2, which is inf"),
+        ([*SMOKE, "execution.threads=1,2"], "execution is swept"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_remedy(overrides, message):
@@ -206,19 +199,5 @@ def test_the_2_adam_of_section_42_has_the_rates_that_follow_from_adams(scale):
     assert corrected.lr == pytest.approx(printed.lr * math.sqrt((1 - gamma) / (1 + gamma)))
     assert printed.gammas == corrected.gammas == (gamma, 0.0)
     assert (fixed.lr, fixed.betas, fixed.gammas) == (adam.lr, adam.betas, adam.gammas)
-    assert [own.fixed_norm for own in (adam, printed, corrected, fixed)] == [
-        False,
-        True,
-        True,
-        True,
-    ]
-
-
-def test_an_element_of_a_list_is_swept_as_hydra_does():
-    sweep = compose_sweep([*SMOKE, "curve.section.1=0.965,0.97", "point=3"], with_data=False)
-    assert [point.labels["beta"] for point in sweep] == [0.965, 0.97]
-
-
-def test_a_sweep_has_one_execution():
-    with pytest.raises(ConfigurationError, match="execution is swept"):
-        compose_sweep([*SMOKE, "execution.threads=1,2"], with_data=False)
+    assert not adam.fixed_norm
+    assert all(own.fixed_norm for own in (printed, corrected, fixed))

@@ -11,26 +11,14 @@ from adamct.config.optimizer import KAdamOptions, OptimizerConfig
 from adamct.config.spec import RunSpec
 
 GPT_TASK = {
-    "model": {
-        "kind": "gpt",
-        "n_layer": 1,
-        "n_head": 2,
-        "d_model": 16,
-        "block_size": 16,
-        "dropout": 0.0,
-    },
+    "model": {"kind": "gpt", "n_layer": 1, "n_head": 2, "d_model": 16}
+    | {"block_size": 16, "dropout": 0.0},
     "data": {"kind": "text", "corpus": "pydoc_topics", "vocab_size": 100, "sha256": "0" * 64},
     "batch_size": 4,
 }
 # Every option of KAdam that a spec can name, none of them at its default.
-OPTIONS = {
-    "lr": 0.5,
-    "eps": 1e-8,
-    "weight_decay": 0.1,
-    "decoupled": False,
-    "guard": True,
-    "state_dtype": "float64",
-}
+OPTIONS = {"lr": 0.5, "eps": 1e-8, "weight_decay": 0.1}
+OPTIONS |= {"decoupled": False, "guard": True, "state_dtype": "float64"}
 
 
 def spec(**changes):
@@ -49,37 +37,30 @@ def optimizer(**changes):
     return spec(optimizer={"lr": 1e-3, "betas": [0.999], "gammas": [0.9], **changes})
 
 
-def test_the_name_depends_on_every_digit():
-    neighbours = [0.9, 0.9 + 2**-53, 0.9 - 2**-53]
-    names = {optimizer(gammas=[gamma]).run_id for gamma in neighbours}
-    assert len(set(neighbours)) == len(names) == 3
-
-
-def test_the_name_depends_on_seed_and_data():
+def test_the_name_follows_from_all_that_tells_runs_apart_and_from_nothing_else():
+    """Every digit, the seed, the data; not how a number is written, nor an option switched off."""
     other = spec().model_dump(mode="json")
     other["task"]["data"]["sha256"] = "1" * 64
-    assert len({spec().run_id, spec(seed=1).run_id, RunSpec.model_validate(other).run_id}) == 3
+    apart = [spec(), spec(seed=1), RunSpec.model_validate(other)]
+    apart += [optimizer(gammas=[0.9 + ulp]) for ulp in (2**-53, -(2**-53))]
+    apart += [optimizer(decoupled=d, weight_decay=0.1) for d in (False, True)]
+    apart.append(optimizer(state_dtype="float64"))
+    assert len({one.run_id for one in apart}) == len(apart) == 8
+    same = [spec(continuous=None), optimizer(eps=1e-30, state_dtype="float32")]
+    same += [optimizer(decoupled=False), optimizer(query_key_second_moment="elementwise")]
+    assert {one.run_id for one in same} == {spec().run_id}
+    assert optimizer(lr=1).run_id == optimizer(lr=1.0).run_id
+    with pytest.raises(ValueError, match="composed without its data"):
+        _ = spec().without_data().run_id
 
 
-def test_a_spec_survives_its_json():
+def test_a_spec_survives_its_json_and_is_frozen():
     again = RunSpec.model_validate_json(spec().canonical_json())
     assert again == spec()
     assert again.run_id == spec().run_id
     assert json.loads(spec().canonical_json())["format"] == 1
-
-
-def test_runs_that_coincide_have_one_name():
-    assert optimizer(decoupled=False).run_id == optimizer(decoupled=True).run_id
-    apart = {optimizer(decoupled=d, weight_decay=0.1).run_id for d in (False, True)}
-    assert len(apart) == 2
-    assert optimizer(lr=1).run_id == optimizer(lr=1.0).run_id
-
-
-def test_without_data_there_is_no_name():
-    values = spec().model_dump(mode="json")
-    values["task"]["data"]["sha256"] = None
-    with pytest.raises(ValueError, match="composed without its data"):
-        _ = RunSpec.model_validate(values).run_id
+    with pytest.raises(ValidationError, match="frozen"):
+        again.seed = 1
 
 
 @pytest.mark.parametrize(
@@ -120,18 +101,16 @@ def test_an_observable_is_refused_where_its_needs_are_not_met(name, declared):
         assert spec(observe=[name], task=CNN, **SOLVED).observe == (name,)
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        {"query_key": {"lr": 1e-3, "betas": [0.9], "gammas": [0.9]}},
-        {"query_key_second_moment": "tensor_mean"},
-    ],
-)
-def test_only_a_gpt_has_query_and_key_matrices(option):
-    values = {"optimizer": {"lr": 1e-3, "betas": [0.9], "gammas": [0.9], **option}}
-    assert spec(**values).task.model.has_heads
-    with pytest.raises(ValidationError, match="only a GPT"):
-        spec(task=CNN, **values)
+def test_queries_and_keys_need_a_gpt_and_their_decay_alone_may_be_coupled():
+    own = {"lr": 1e-3, "betas": [0.9], "gammas": [0.9]}
+    for option in ({"query_key": own}, {"query_key_second_moment": "tensor_mean"}):
+        with pytest.raises(ValidationError, match="only a GPT"):
+            spec(task=CNN, optimizer={**own, **option})
+    kept = optimizer(decoupled=False, query_key={**own, "weight_decay": 1.0})
+    again = RunSpec.model_validate(kept.model_dump())
+    assert not kept.optimizer.decoupled
+    assert not again.optimizer.decoupled
+    assert optimizer(decoupled=False, query_key=own).optimizer.decoupled
 
 
 def test_an_option_of_the_optimizer_reaches_it_from_its_one_declaration():
@@ -168,32 +147,11 @@ def test_what_a_model_refuses_no_spec_says(change):
         spec(task=CNN | {"model": {"kind": "cnn", "width": 0.01}})
 
 
-def test_the_decay_of_queries_and_keys_alone_may_be_coupled():
-    own = {"lr": 1e-3, "betas": [0.9], "gammas": [0.9]}
-    kept = optimizer(decoupled=False, query_key={**own, "weight_decay": 1.0})
-    assert not kept.optimizer.decoupled
-    again = RunSpec.model_validate(kept.model_dump())
-    assert not again.optimizer.decoupled
-    assert optimizer(decoupled=False, query_key=own).optimizer.decoupled
-
-
-def test_specs_are_frozen():
-    with pytest.raises(ValidationError, match="frozen"):
-        spec().seed = 1
-
-
 def test_only_options_may_have_defaults_never_what_tells_kinds_apart():
     """Defaults are left out of the name; without its kind, one schedule could pass for another."""
     for model in Frozen.descendants():
         if "kind" in model.model_fields:
             assert model.model_fields["kind"].is_required(), model
-
-
-def test_an_option_at_its_default_leaves_the_name_alone():
-    assert optimizer(eps=1e-30, state_dtype="float32").run_id == optimizer().run_id
-    assert optimizer(query_key_second_moment="elementwise").run_id == optimizer().run_id
-    assert spec(continuous=None).run_id == spec().run_id
-    assert optimizer(state_dtype="float64").run_id != optimizer().run_id
 
 
 def test_names_of_runs_stay():

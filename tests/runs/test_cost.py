@@ -1,6 +1,5 @@
 """The cost of a run, against closed forms."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from adamct.config.compose import compose_sweep
 from adamct.data import DataError
 from adamct.models import CNN, CNNConfig
+from adamct.plotting.registry import import_file
 from adamct.runs import cost
 
 
@@ -51,11 +51,11 @@ def test_a_set_of_images_without_known_size_is_named():
         cost.run_flops(spec_of("task=cnn_smoke", "task.data.corpus=mnist"))
 
 
-def test_the_command_prints_a_table():
-    script = Path(__file__).parents[2] / "scripts" / "cost.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "trajectory", "--tflops", "10", "seed=0"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    row = next(line.split() for line in done.stdout.splitlines() if line.startswith("trajectory"))
+def test_the_command_prints_a_table(monkeypatch, capsys):
+    root = Path(__file__).parents[2]
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["cost.py", "trajectory", "--tflops", "10", "seed=0"])
+    assert import_file(root / "scripts" / "cost.py").main() == 0
+    table = capsys.readouterr().out.splitlines()
+    row = next(line.split() for line in table if line.startswith("trajectory"))
     assert float(row[4]) == pytest.approx(float(row[3]) * 1e15 / 10e12 / 3600, abs=0.01)

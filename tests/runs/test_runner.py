@@ -1,5 +1,3 @@
-import json
-import os
 import random
 import re
 import signal
@@ -12,7 +10,6 @@ import pytest
 import torch
 
 from adamct.config.compose import compose_sweep
-from adamct.files import FileError
 from adamct.runs.runner import train_run
 from adamct.runs.store import RunFolder
 from adamct.train import Training, checkpoint
@@ -21,13 +18,8 @@ from adamct.train.checkpoint import CheckpointError
 ROOT = Path(__file__).parents[2]
 TINY = ["scale=smoke", "n_steps=60", "execution.flush_every=7"]
 # Dropout on: its masks, too, must be those of an uninterrupted run.
-RESUMED = [
-    *TINY,
-    "n_steps=400",
-    "task.model.dropout=0.2",
-    "execution.checkpoint_every=20",
-    "evaluation={every:50,n_batches:2}",
-]
+RESUMED = [*TINY, "n_steps=300", "task.model.dropout=0.2"]
+RESUMED += ["execution.checkpoint_every=20", "evaluation={every:50,n_batches:2}"]
 
 
 def single(*overrides):
@@ -40,39 +32,29 @@ def run(sweep, runs_dir):
     return outcome, RunFolder.of(point.spec, runs_dir)
 
 
-def test_the_same_spec_gives_the_same_record(tmp_path):
-    first, second = (run(single(*TINY), tmp_path / name)[1] for name in "ab")
-    assert first.record_path.read_bytes() == second.record_path.read_bytes()
+def test_the_same_spec_gives_the_same_record_however_often_it_is_flushed(tmp_path):
+    first, *others = (
+        run(single(*TINY, f"execution.flush_every={every}"), tmp_path / str(every))[1]
+        for every in (7, 1, 60)
+    )
+    for other in others:
+        assert other.record_path.read_bytes() == first.record_path.read_bytes()
     lines = first.lines()
     assert [line["n"] for line in lines] == list(range(60))
     assert all(set(line) == {"n", "train_loss", "max_update", "lr"} for line in lines)
     assert lines[0]["max_update"] == pytest.approx([1.0], abs=1e-6)
-    assert first.outcome().status == "finished"
 
 
-def test_flushing_more_often_changes_nothing(tmp_path):
-    records = [
-        run(single(*TINY, f"execution.flush_every={every}"), tmp_path / str(every))[1]
-        for every in (1, 60)
-    ]
-    assert records[0].record_path.read_bytes() == records[1].record_path.read_bytes()
-
-
-def test_the_environment_is_on_record(tmp_path):
-    _, folder = run(single(*TINY), tmp_path)
+def test_a_finished_run_has_its_environment_on_record_and_is_not_trained_again(tmp_path):
+    outcome, folder = run(single(*TINY), tmp_path)
+    assert outcome.status == "finished"
     (entry,) = folder.environments()
     assert torch.__version__.startswith(entry["versions"]["torch"])
-    assert entry["threads"] == 1
-    assert entry["compiled"] is False
+    assert (entry["threads"], entry["compiled"], entry["first_step"]) == (1, False, 0)
     assert entry["wall_s"] > 0
-    assert entry["first_step"] == 0
     assert entry["device"]
-
-
-def test_a_finished_run_is_not_trained_again(tmp_path):
-    _, folder = run(single(*TINY), tmp_path)
     before = {path.name: path.stat().st_mtime_ns for path in folder.path.iterdir()}
-    run(single(*TINY), tmp_path)
+    assert run(single(*TINY), tmp_path)[0] == outcome
     after = {path.name: path.stat().st_mtime_ns for path in folder.path.iterdir()}
     assert {**before, "lock": 0} == {**after, "lock": 0}
 
@@ -89,16 +71,19 @@ def test_evaluation_is_recorded_at_the_parameters_of_its_line(tmp_path):
     assert lines[25]["test_loss"] == float(training.evaluate()["test_loss"])
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return the folder of a run that nothing interrupted."""
+    return run(single(*RESUMED), tmp_path_factory.mktemp("whole"))[1]
+
+
 @pytest.mark.parametrize("attempt", range(2))
-def test_killed_at_a_random_step_it_ends_as_if_it_had_not_been(tmp_path, attempt):
+def test_killed_at_a_random_step_it_ends_as_if_it_had_not_been(tmp_path, whole, attempt):
     one = single(*RESUMED)
-    _, whole = run(one, tmp_path / "whole")
     folder = RunFolder.of(one[0].spec, tmp_path / "killed")
-    kill_at = random.Random(attempt).randrange(40, 300)
+    kill_at = random.Random(attempt).randrange(40, 200)
     command = [sys.executable, "scripts/run.py", *RESUMED, f"runs_dir={tmp_path / 'killed'}"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     while process.poll() is None and folder.steps_recorded() < kill_at:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
@@ -172,32 +157,3 @@ def test_a_failed_run_says_why_and_is_tried_again(tmp_path, monkeypatch):
     assert folder.outcome().reason == "ZeroDivisionError: no such luck"
     monkeypatch.undo()
     assert run(one, tmp_path)[0].status == "finished"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True
-    )
-    if mount.returncode:
-        pytest.skip("this system does not let root mount a tmpfs")
-    try:
-        one = single(*TINY, "n_steps=2000")
-        with pytest.raises(
-            FileError, match=r"scalars\.jsonl cannot be written \(No space .*: make room"
-        ):
-            run(one, small)
-        folder = RunFolder.of(one[0].spec, small)
-        assert not folder.is_done()
-        text = folder.record_path.read_text()
-        assert text.endswith("\n")
-        assert [json.loads(line)["n"] for line in text.splitlines()] == list(
-            range(text.count("\n"))
-        )
-        assert not [path for path in folder.path.iterdir() if path.name.startswith(".")]
-        subprocess.run(["mount", "-o", "remount,size=4m", str(small)], check=True)
-        assert run(one, small)[0].status == "finished"
-    finally:
-        subprocess.run(["umount", str(small)], check=True)

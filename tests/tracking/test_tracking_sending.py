@@ -8,43 +8,26 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
-from typing import get_args
+from functools import partial
 from unittest.mock import MagicMock
 
 import pytest
 import wandb
 from wandb.util import get_core_path
 
-from adamct.claims.verdict import Status
 from adamct.config.compose import compose_sweep
 from adamct.files import FileError
-from adamct.runs.lines import RecordWriter
+from adamct.runs.lines import RecordWriter, StoreError
 from adamct.runs.runner import train_run
 from adamct.runs.store import RunFolder
 from adamct.tracking import live_sync
-from adamct.tracking.content import rows, run_config, run_identity
-from adamct.tracking.figures import mirror_figure
+from adamct.tracking.content import run_identity
 from adamct.tracking.live_sync import tracked
 from adamct.tracking.mirror import Mirror
 from adamct.tracking.mode import TrackingError, tracker_mode
 from adamct.tracking.sending import PointMirror, send
 
-ROOT = Path(__file__).parents[2]
 SMOKE = ["experiment=max_update_normal_curve", "scale=smoke", "tracker=wandb"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_account():
-    """Keep an account of the person who tests, and a server that answers, out of it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("WANDB_")]:
-            patch.delenv(name)
-        patch.setenv("NETRC", os.devnull)
-        patch.setenv("WANDB_MODE", "offline")
-        patch.setattr(live_sync, "END_WAIT_S", 240.0)  # on a busy machine, too
-        yield
-        wandb.teardown()
 
 
 def compose(runs_dir, *overrides):
@@ -64,17 +47,16 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def sweep(finished, tmp_path):
-    """Return a sweep of two finished runs, in folders of this test's own."""
-    without = shutil.ignore_patterns(".wandb")
-    shutil.copytree(finished.runs_dir, tmp_path, dirs_exist_ok=True, ignore=without)
-    return compose(tmp_path, "point=0,3", "n_steps=30")
+def overrides(tmp_path):
+    return [*SMOKE, f"runs_dir={tmp_path}", "point=0,3", "n_steps=30"]
 
 
 @pytest.fixture
-def mirror_script(script, monkeypatch):
-    monkeypatch.chdir(ROOT)  # which it may leave
-    return script("mirror.py")
+def sweep(finished, tmp_path, overrides):
+    """Return a sweep of two finished runs, in folders of this test's own."""
+    without = shutil.ignore_patterns(".wandb")
+    shutil.copytree(finished.runs_dir, tmp_path, dirs_exist_ok=True, ignore=without)
+    return compose_sweep(overrides)
 
 
 def locked(sweep):
@@ -85,79 +67,71 @@ def folder_of(point, sweep):
     return RunFolder.of(point.spec, sweep.runs_dir)
 
 
-def is_complete(mirror, point, sweep):
-    return mirror.is_complete(run_identity(point), folder_of(point, sweep).outcome())
-
-
-def read_back(sweep, wandb_id):
-    """Read a W&B file with W&B's own reader: history, summary, and what else there is of a run."""
-    (path,) = sweep.runs_dir.glob(f".wandb/wandb/*{wandb_id}/*.wandb")
+def read_back(runs_dir, wandb_id):
+    """Read a W&B file with W&B's own reader: what it has of a run, as of the server's runs."""
+    (path,) = runs_dir.glob(f".wandb/wandb/*{wandb_id}/*.wandb")
     command = [get_core_path(), "leet", "inspect", "--no-observability", "--json"]
     command += ["--run-file", str(path), str(path.parent)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    entries = [json.loads(line) for line in text.splitlines()]
-    items = [e["history"]["item"] for e in entries if e["type"] == "history"]
-    history = [
-        {k: v for k, v in item.items() if k not in ("_runtime", "_timestamp")} for item in items
-    ]
-    summary = {}
-    for entry in entries:
-        if entry["type"] == "summary":
+    history, summary, exit_codes = [], {}, []
+    for entry in map(json.loads, text.splitlines()):
+        if entry["type"] == "history":
+            item = entry["history"]["item"]
+            history.append({k: item[k] for k in item if k not in ("_runtime", "_timestamp")})
+        elif entry["type"] == "summary":
             summary |= entry["summary"]["update"]
-    (run,) = (entry["run"] for entry in entries if entry["type"] == "run")
-    ends = [entry["exit"].get("exit_code", 0) for entry in entries if entry["type"] == "exit"]
-    return history, summary, run, ends
+        elif entry["type"] == "run":
+            run = entry["run"]
+        elif entry["type"] == "exit":
+            exit_codes.append(entry["exit"].get("exit_code", 0))
+    about = [run[key] for key in ("run_group", "job_type", "display_name")]
+    return history, summary, run["config"]["update"], (*about, set(run["tags"])), exit_codes
 
 
-def assert_mirrored(sweep):
-    """The W&B file of a point holds every step once, with the record's values and the rows'."""
-    for point in sweep:
-        folder, identity = folder_of(point, sweep), run_identity(point)
-        history, summary, run, ends = read_back(sweep, identity.id)
-        lines = folder.lines()
-        assert [item.pop("_step") for item in history] == [line["n"] for line in lines]
-        assert history == rows(point.spec, lines)
-        assert [item["train_loss"] for item in history if "train_loss" in item] == [
-            line["train_loss"] for line in lines if "train_loss" in line
-        ]
-        outcome = folder.outcome()
-        assert (summary["status"], summary["n_recorded"]) == (outcome.status, outcome.step)
-        assert run["config"]["update"].items() >= run_config(point).items()
-        assert (run["run_group"], run["job_type"]) == (identity.group, "point")
-        assert set(run["tags"]) == set(identity.tags) >= {"figure 3", "k=1", summary["region"]}
-        assert ends == [0]
+@pytest.fixture
+def assert_written(assert_mirrored):
+    """Assert that W&B's files have all of a sweep."""
+    return lambda sweep: assert_mirrored(sweep, partial(read_back, sweep.runs_dir))
 
 
-def test_a_mirror_equals_the_record_and_is_made_once(finished):
+def test_a_mirror_equals_the_record_and_is_made_once(assert_written, finished):
     with locked(finished) as mirror:
         assert mirror.mode == "offline"
         assert send(mirror, finished) == {"sent": 3, "left": 0}
-        assert_mirrored(finished)
-        _, summary, *_ = read_back(finished, run_identity(finished[-1]).id)
-        losses = [
-            x["test_loss"] for x in folder_of(finished[-1], finished).lines() if "test_loss" in x
-        ]
+        assert_written(finished)
+        _, summary, *_ = read_back(finished.runs_dir, run_identity(finished[-1]).id)
+        scored = folder_of(finished[-1], finished).lines()
+        losses = [line["test_loss"] for line in scored if "test_loss" in line]
         assert summary["best/test_loss"] == min(losses)
         files = {path: path.stat().st_mtime for path in finished.runs_dir.rglob("*.wandb")}
         assert send(mirror, finished) == {"was sent": 3, "left": 0}
         assert files == {path: path.stat().st_mtime for path in finished.runs_dir.rglob("*.wandb")}
+        with pytest.raises(FileError, match="held by another process"), locked(finished):
+            pass
 
 
-def test_a_mirror_that_was_cut_or_removed_is_made_again(sweep):
+def test_a_mirror_that_was_cut_or_removed_is_made_again_and_a_whole_one_when_asked(
+    assert_written, sweep, overrides, script, capsys
+):
     with locked(sweep) as mirror:
         send(mirror, replace(sweep, points=sweep.points[:1]))
-        cut = mirror.open(run_identity(sweep[1]), {})  # as by a kill
+        identities = [run_identity(point) for point in sweep]
+        cut = mirror.open(identities[1], {})  # as by a kill
         cut.finish(exit_code=1)
-        (folder,) = sweep.runs_dir.glob(f".wandb/wandb/*{run_identity(sweep[0]).id}")
+        (folder,) = sweep.runs_dir.glob(f".wandb/wandb/*{identities[0].id}")
         shutil.rmtree(folder)
-        assert not is_complete(mirror, sweep[0], sweep)
-        assert send(mirror, sweep)["sent"] == 2
-    assert_mirrored(sweep)
+        assert not mirror.is_complete(identities[0], folder_of(sweep[0], sweep).outcome())
+    for arguments, count in (([], "2 of 2"), ([], "0 of 2"), (["--again"], "2 of 2")):
+        assert script("mirror.py").main([*overrides, *arguments]) == 0
+        assert f"{count} points mirrored now" in capsys.readouterr().out
+    assert_written(sweep)
 
 
 @pytest.mark.parametrize("shift", [0, 1])
 @pytest.mark.parametrize("n_before_the_look", [12, 25])
-def test_a_record_cut_at_its_checkpoint_leaves_no_trace(sweep, shift, n_before_the_look):
+def test_a_record_cut_at_its_checkpoint_leaves_no_trace(
+    assert_written, sweep, shift, n_before_the_look
+):
     """The lines after the cut may differ from those before it, as on another device."""
     folder = folder_of(sweep[0], sweep)
     final, outcome = folder.lines(), folder.outcome()
@@ -181,7 +155,7 @@ def test_a_record_cut_at_its_checkpoint_leaves_no_trace(sweep, shift, n_before_t
         assert point.look() == "left"
         folder.write_outcome(outcome)
         assert point.look() == "sent"
-    assert_mirrored(replace(sweep, points=sweep.points[:1]))
+    assert_written(replace(sweep, points=sweep.points[:1]))
 
 
 def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, capsys, monkeypatch):
@@ -209,15 +183,19 @@ def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, capsys,
         assert capsys.readouterr().err == ""  # once
 
 
-def test_a_diverged_record_is_mirrored_to_its_last_value(sweep):
+def test_a_diverged_record_is_mirrored_to_its_last_value_under_a_sweep_agent(sweep, monkeypatch):
+    """W&B's agent names one run, by variables that W&B prefers to what it is told."""
+    monkeypatch.setenv("WANDB_RUN_ID", "abc")
+    monkeypatch.setenv("WANDB_SWEEP_ID", "s1")
+    wandb.teardown()  # its settings are read once a session
     folder = folder_of(sweep[0], sweep)
     lines = folder.lines()[:12]
     lines[-1] |= {"train_loss": math.nan, "max_update": [math.inf]}
     folder.record_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     folder.write_outcome(folder.final_outcome("diverged", 12, "train_loss is not finite"))
     with locked(sweep) as mirror:
-        send(mirror, sweep)
-    history, summary, *_ = read_back(sweep, run_identity(sweep[0]).id)
+        assert send(mirror, sweep)["sent"] == 2
+    history, summary, *_ = read_back(sweep.runs_dir, run_identity(sweep[0]).id)
     assert [item["n"] for item in history] == list(range(12))
     assert (history[-1]["train_loss"], history[-1]["max_update"]) == ("NaN", "Infinity")
     assert (summary["status"], summary["diverged_at"]) == ("diverged", 11)
@@ -232,39 +210,27 @@ def test_a_diverged_record_is_mirrored_to_its_last_value(sweep):
     ],
 )
 def test_what_cannot_be_read_is_named_and_the_others_are_mirrored(
-    sweep, capfd, monkeypatch, mirror_script, file, old, new, message
+    assert_written, sweep, file, old, new, message
 ):
-    monkeypatch.setenv("WANDB_SERVICE", "of a process that is gone")
     path = folder_of(sweep[0], sweep).path / file
     path.write_text(path.read_text().replace(old, new, 1))
+    with locked(sweep) as mirror, pytest.raises(StoreError, match=f"{path} {message}"):
+        send(mirror, sweep)
+    assert_written(replace(sweep, points=sweep.points[1:]))
+    if file == "scalars.jsonl":
+        assert read_back(sweep.runs_dir, run_identity(sweep[0]).id)[-1] == [1]  # it shows as failed
+
+
+def test_a_process_of_its_own_says_once_what_it_cannot_read(
+    assert_written, sweep, capfd, monkeypatch
+):
+    monkeypatch.setenv("WANDB_SERVICE", "of a process that is gone")
+    (folder_of(sweep[0], sweep).path / "outcome.json").write_text("")
     with tracked(sweep, ["experiment=e"]):
         pass
     err = capfd.readouterr().err
-    assert err.count("warning: ") == 1
-    assert f"{path} {message}" in err
-    assert_mirrored(replace(sweep, points=sweep.points[1:]))
-    monkeypatch.delenv("WANDB_SERVICE")
-    overrides = [*SMOKE, f"runs_dir={sweep.runs_dir}", "point=0,3", "n_steps=30"]
-    assert mirror_script.main([*overrides, "--again"]) == 1
-    assert f"error: {path} {message}" in capfd.readouterr().err
-    assert_mirrored(replace(sweep, points=sweep.points[1:]))
-    if file == "scalars.jsonl":
-        assert read_back(sweep, run_identity(sweep[0]).id)[-1] == [1]  # it shows as failed
-
-
-def test_two_processes_do_not_mirror_the_same_points(sweep):
-    with locked(sweep), pytest.raises(FileError, match="held by another process"), locked(sweep):
-        pass
-
-
-def test_every_point_has_its_own_run_under_a_sweep_agent_of_wandb(sweep, monkeypatch):
-    """The agent names one W&B run, by variables that W&B prefers to what it is told."""
-    monkeypatch.setenv("WANDB_RUN_ID", "abc")
-    monkeypatch.setenv("WANDB_SWEEP_ID", "s1")
-    wandb.teardown()  # its settings are read once a session
-    with locked(sweep) as mirror:
-        assert send(mirror, sweep)["sent"] == 2
-    assert_mirrored(sweep)
+    assert (err.count("warning: "), "is no outcome of a run" in err) == (1, True)
+    assert_written(replace(sweep, points=sweep.points[1:]))
 
 
 def test_the_mode_is_online_where_there_is_a_login(sweep, monkeypatch, tmp_path):
@@ -288,87 +254,43 @@ def test_the_mode_is_online_where_there_is_a_login(sweep, monkeypatch, tmp_path)
         tracker_mode(undecided)
 
 
-def test_a_figure_is_a_run_with_its_claims(sweep, tmp_path):
-    from matplotlib.figure import Figure
-
-    picture, table = tmp_path / "fig03_max_update.png", tmp_path / "fig03_max_update.csv"
-    Figure(figsize=(1, 1)).savefig(picture)
-    table.write_text("C,slope\n-0.1,0.05\n0.1,\n")
-    claim = {"name": "a", "reference": "Fig. 3", "statement": "s", "criterion": "c", "n": 3}
-    reproduced = claim | {"status": "reproduced", "statistic": 0.5, "interval": (0.4, 0.61234)}
-    open_one = claim | {"status": "inconclusive", "statistic": None, "interval": None}
-    verdicts = [verdict | {"detail": "d"} for verdict in (reproduced, open_one)]
-    for _ in range(2):  # drawn again, it replaces what was there
-        files = [picture, picture.with_suffix(".pdf"), table]
-        mirror_figure(sweep.tracker, "smoke", picture.stem, ["e"], files, verdicts)
-    (row,), summary, run, _ = read_back(sweep, "fig03_max_update-smoke")
-    assert row["figure._type"] == "image-file"
-    assert (row["figure.width"], row["figure.height"]) == (100, 100)
-    (folder,) = tmp_path.glob(".wandb/wandb/*fig03_max_update-smoke/files")
-    claims, numbers = (
-        json.loads((folder / row[f"{n}.path"]).read_text()) for n in ("claims", "numbers")
-    )
-    assert [line[4:6] for line in claims["data"]] == [[0.5, "[0.4, 0.6123]"], [None, None]]
-    assert numbers == {"columns": ["C", "slope"], "data": [["-0.1", "0.05"], ["0.1", ""]]}
-    assert [summary[f"claims/{status}"] for status in get_args(Status)] == [1, 0, 1]
-    assert (run["run_group"], run["job_type"]) == ("figures-smoke", "figure")
-    assert run["tags"] == ["figure 3"]
-
-
-# Runs a sweep whose second run is killed, with everything else that belongs to it, at step 45: as
-# soon as W&B has a part of it.
-KILLED = """
-import os, pathlib, runpy, signal, sys, time
-from adamct.train import Training
-runs_dir, *sys.argv = sys.argv[1:]
-step, begun = Training.step, []
-def killed_step(training, n):
-    begun.append(n)
-    if begun.count(45) == 2:
-        pattern = f".wandb/wandb/*{training.spec.run_id}*/*.wandb"
-        while not list(pathlib.Path(runs_dir).glob(pattern)):
-            time.sleep(0.05)
-        os.killpg(0, signal.SIGKILL)
-    return step(training, n)
-Training.step = killed_step
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
-
 def test_killed_and_started_again_each_step_is_mirrored_once(
-    tmp_path, start, call, mirror_script, capsys
+    assert_written, tmp_path, kill_in_second_run, call, script, capsys
 ):
-    overrides = [*SMOKE, f"runs_dir={tmp_path}", "point=0,1,2", "n_steps=60"]
-    overrides += ["execution.checkpoint_every=20", "execution.flush_every=10"]
-    run = ["scripts/run.py", "-m", *overrides, "hydra/launcher=basic", "tracker.interval=0.5"]
-    sweep = compose_sweep(overrides)
-    assert start("-c", KILLED, tmp_path, *run).wait(timeout=120) == -signal.SIGKILL
+    asked = [*SMOKE, f"runs_dir={tmp_path}", "point=0,1,2", "n_steps=60"]
+    asked += ["execution.checkpoint_every=20", "execution.flush_every=10", "tracker.interval=0.5"]
+    run = ["scripts/run.py", "-m", *asked, "hydra/launcher=basic"]
+    sweep = compose_sweep(asked)
+    begun = f".wandb/wandb/*{sweep[1].spec.run_id}*/*.wandb"
+    kill_in_second_run(run, when=lambda: list(tmp_path.glob(begun)))
     assert [folder_of(point, sweep).is_done() for point in sweep] == [True, False, False]
     assert folder_of(sweep[1], sweep).steps_recorded() == 40
     code, out, err = call(*run)
     assert (code, "warning" in err) == (0, False), err
     assert "W&B: 3 points mirrored; offline; upload with: wandb sync" in out
-    assert_mirrored(sweep)
-    assert mirror_script.main(overrides) == 0
+    assert_written(sweep)
+    assert script("mirror.py").main(asked) == 0
     assert "0 of 3 points mirrored now, 3 before" in capsys.readouterr().out
 
 
-def test_a_server_that_cannot_be_reached_costs_a_warning(sweep, call):
+def test_a_server_that_cannot_be_reached_costs_a_warning(
+    assert_written, sweep, train, capfd, monkeypatch
+):
     with locked(sweep) as mirror:
         send(mirror, sweep)  # an earlier mirror, which the one online would replace
-    nowhere = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "a" * 40}
-    overrides = [*SMOKE, "tracker.mode=online", "tracker.init_timeout=2", "point=0,1", "n_steps=30"]
-    overrides += [f"runs_dir={sweep.runs_dir}"]
-    code, _, err = call("scripts/run.py", "-m", *overrides, "hydra/launcher=basic", **nowhere)
-    assert code == 0, err
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    online = ["tracker.mode=online", "tracker.init_timeout=2", "point=0,1", "n_steps=30"]
+    swept = compose(sweep.runs_dir, *online)
+    train(swept)
+    err = capfd.readouterr().err
     assert err.count("warning: the W&B mirror ended: W&B failed") == 1
     assert "Traceback" not in err
-    swept = compose_sweep(overrides)
     assert {folder_of(point, swept).outcome().status for point in swept} == {"finished"}
     with locked(sweep) as mirror:
-        assert not is_complete(mirror, sweep[0], sweep)
+        assert not mirror.is_complete(run_identity(sweep[0]), folder_of(sweep[0], sweep).outcome())
         assert send(mirror, swept)["sent"] == 2
-    assert_mirrored(swept)
+    assert_written(swept)
 
 
 @pytest.mark.parametrize(
@@ -394,30 +316,23 @@ def test_a_mirror_that_does_not_end_well_is_reported_with_the_command_that_makes
     assert "later with: python scripts/mirror.py experiment=e 'point=range(0,3)'" in warning
 
 
-def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, mirror_script, capsys):
-    assert mirror_script.main([*SMOKE, f"runs_dir={tmp_path}"]) == 0
+def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, script, capsys):
+    main = script("mirror.py").main
+    assert main([*SMOKE, f"runs_dir={tmp_path}"]) == 0
     printed = capsys.readouterr().out
     assert "0 of 4 points mirrored now, 0 before; 4 have no final outcome yet" in printed
     for arguments, message in (
         (["scale=smoke", "tracker=none"], "error: tracker=none, tracker.mode=disabled and"),
         (["scale=smoke", "tracker.mode=disabled"], "WANDB_MODE=disabled mirror nothing"),
         (["scale=smoke", "tracker.interval=1e9"], "tracker.interval"),
-        (["experiment=nothing"], "nothing"),
         (["tracker.project="], "tracker.project"),
     ):
-        assert mirror_script.main(arguments) == 1
+        assert main(arguments) == 2
         assert message in capsys.readouterr().err
 
 
-def test_the_script_mirrors_again_when_asked(sweep, mirror_script, capsys):
-    overrides = [*SMOKE, f"runs_dir={sweep.runs_dir}", "point=0,3", "n_steps=30"]
-    for arguments, count in (([], "2 of 2"), ([], "0 of 2"), (["--again"], "2 of 2")):
-        assert mirror_script.main([*overrides, *arguments]) == 0
-        assert f"{count} points mirrored now" in capsys.readouterr().out
-    assert_mirrored(sweep)
-
-
-def test_without_a_tracker_wandb_is_not_imported(call):
+def test_without_a_tracker_wandb_is_not_imported(call, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
     code = """
 import multiprocessing, sys
 from adamct.config.compose import compose_sweep
@@ -427,5 +342,5 @@ for tracker in ("tracker=none", "tracker=wandb"):
         assert not multiprocessing.active_children()
 assert not {"wandb", "pandas"} & set(sys.modules)
 """
-    code, _, err = call("-c", code, WANDB_MODE="disabled")
+    code, _, err = call("-c", code)
     assert code == 0, err

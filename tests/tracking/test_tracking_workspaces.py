@@ -8,39 +8,31 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import wandb
+from wandb_workspaces.workspaces import interface, internal
 
 from adamct.config.compose import compose_sweep
-from adamct.plotting.registry import figure_files, reads
+from adamct.plotting.registry import figure_files, import_file, reads
 from adamct.runs.runner import train_run
 from adamct.runs.store import Outcome, RunFolder
 from adamct.tracking import names as m
 from adamct.tracking.content import rows, run_config, summary
 
-ROOT = Path(__file__).parents[2]
 FILES = figure_files()
 EXPERIMENTS = sorted({name for path in FILES.values() for name in reads(path)})
+COMMAND = import_file(Path(__file__).parents[2] / "scripts" / "dashboards.py")
+LOGIN = wandb.login  # which finds none: there is no account in these tests
 # What a single run of these experiments needs, or lacks beside others of its sweep.
 SINGLE = {"instability_strip": ["pair=[0.5,0.69]"], "max_update_levels": ["optimizer.k=3"]}
 
 
-@pytest.fixture(scope="module")
-def command(script):
-    return script("dashboards.py")
-
-
-@pytest.fixture(scope="module")
-def build(command):
-    """Build the workspace of a figure, once."""
-
-    @cache
-    def built(figure):
-        return command.build(FILES[figure], "smoke", entity="me", project="adamct")
-
-    return built
+@cache
+def build(figure):
+    return COMMAND.build(FILES[figure], "smoke", entity="me", project="adamct")
 
 
 @pytest.fixture(autouse=True)
-def no_network(command, monkeypatch, tmp_path):
+def no_network(script, monkeypatch, tmp_path):
     """Refuse every connection, and save notes elsewhere."""
 
     def refuse(*arguments):
@@ -48,7 +40,7 @@ def no_network(command, monkeypatch, tmp_path):
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(command, "NOTES", tmp_path / "notes.json")
+    monkeypatch.setattr(COMMAND, "NOTES", tmp_path / "notes.json")
 
 
 def panels(built, kind):
@@ -75,18 +67,17 @@ def logged(tmp_path_factory):
         sweep = compose_sweep([*overrides, *SINGLE.get(name, [])], sweep=False)
         train_run(sweep[0].spec, sweep.execution, runs_dir=runs)
         record = RunFolder.of(sweep[0].spec, runs).lines()
+        finished = Outcome("finished", 14, record_sha256="")
         found[name] = {
             "history": {key for row in rows(sweep[0].spec, record) for key in row},
             "config": set(run_config(sweep[0])),
-            "summary": set(
-                summary(sweep[0], record, Outcome("finished", 14, record_sha256=""), 1.0)
-            ),
+            "summary": set(summary(sweep[0], record, finished, 1.0)),
         }
     return found
 
 
 @pytest.mark.parametrize("figure", FILES)
-def test_a_workspace_shows_all_that_its_runs_log_and_names_nothing_else(figure, build, logged):
+def test_a_workspace_shows_all_that_its_runs_log_and_names_nothing_else(figure, logged):
     built, experiments = build(figure), reads(FILES[figure])
     known = {
         section: set().union(*(logged[name][section] for name in experiments))
@@ -107,36 +98,23 @@ def test_a_workspace_shows_all_that_its_runs_log_and_names_nothing_else(figure, 
     assert tables == [m.CLAIMS_TABLE, m.NUMBERS_TABLE]
 
 
-class Key:
-    """A key of a run in a filter, which is read as Python."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __eq__(self, other):
-        return self.value == other
-
-    __hash__ = None
-
-
 @pytest.mark.parametrize("figure", FILES)
-def test_a_workspace_shows_its_experiments_and_its_figure_and_nothing_else(figure, build):
+def test_a_workspace_shows_its_experiments_and_its_figure_and_nothing_else(figure):
     filters = compile(build(figure).runset_settings.filters, "filter", "eval")
 
-    def shows(**run):
-        return eval(filters, {"Metric": lambda name: Key(run[name])})
+    def shows(group, scale, run="0123-4567"):
+        values = {"Group": m.at_scale(group, scale), "ID": run}
+        return eval(filters, {"Metric": values.get})
 
     for experiment in EXPERIMENTS:
-        expected = experiment in reads(FILES[figure])
-        assert shows(Group=m.at_scale(experiment, "smoke"), ID="0123-4567") == expected
-        assert not shows(Group=m.at_scale(experiment, "paper"), ID="0123-4567")
+        assert shows(experiment, "smoke") == (experiment in reads(FILES[figure]))
+        assert not shows(experiment, "paper")
     for other, path in FILES.items():
-        own = f"{path.stem}-smoke"
-        assert shows(Group=m.at_scale(m.FIGURES, "smoke"), ID=own) == (other == figure)
-        assert not shows(Group=m.at_scale(m.FIGURES, "paper"), ID=f"{path.stem}-paper")
+        assert shows(m.FIGURES, "smoke", f"{path.stem}-smoke") == (other == figure)
+        assert not shows(m.FIGURES, "paper", f"{path.stem}-paper")
 
 
-def test_scores_are_drawn_against_what_varies(build):
+def test_scores_are_drawn_against_what_varies():
     titles = {panel.title: panel for panel in panels(build("fig6"), "ScatterPlot")}
     assert titles["best/test_accuracy against lr"].log_x
     assert "best/test_accuracy against k" in titles
@@ -163,9 +141,6 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch):
-    import wandb
-    from wandb_workspaces.workspaces import interface, internal
-
     there = Server()
     monkeypatch.setattr(wandb, "Api", lambda **_: None)
     monkeypatch.setattr(wandb, "login", lambda **_: True)
@@ -174,74 +149,67 @@ def server(monkeypatch):
     return there
 
 
-def test_a_second_call_updates_in_place(command, server, capsys):
+def test_a_second_call_updates_in_place(server, capsys, monkeypatch):
     words = ["fig2", "fig5", "--entity", "me", "--scale", "smoke"]
     printed = []
     for _ in range(2):
-        assert command.main(words) == 0
+        assert COMMAND.main(words) == 0
         printed.append(capsys.readouterr().out)
-        assert [v["displayName"] for v in server.views.values()] == [
-            "Figure 2, smoke scale",
-            "Figure 5, smoke scale",
-        ]
+        titles = [view["displayName"] for view in server.views.values()]
+        assert titles == ["Figure 2, smoke scale", "Figure 5, smoke scale"]
     assert printed[0] == printed[1]
     assert printed[0].startswith("fig2: https://wandb.example/me/adamct?nw=")
     server.views.popitem()  # deleted in W&B: it is created again
-    assert command.main(words) == 0
-    assert len(server.views) == 2
-    sent = list(server.views.values())[1]["spec"]
-    assert "head_squared_norms" in sent
-    shown = json.loads(sent)["section"]["panelBankConfig"]["sections"]
-    assert len(shown) > 2
-    assert json.loads(sent)["section"]["settings"]["xAxis"] == "n"
+    assert COMMAND.main(words) == 0
+    capsys.readouterr()
+    _, view = server.views.values()
+    assert "head_squared_norms" in view["spec"]
+    section = json.loads(view["spec"])["section"]
+    assert len(section["panelBankConfig"]["sections"]) > 2
+    assert section["settings"]["xAxis"] == "n"
+    monkeypatch.setenv("WANDB_ENTITY", "team")  # unless one is named
+    assert COMMAND.main(["fig2"]) == 0
+    assert "fig2: https://wandb.example/team/adamct" in capsys.readouterr().out
 
 
-def test_the_entity_is_that_of_the_environment_unless_named(command, server, capsys, monkeypatch):
-    monkeypatch.setenv("WANDB_ENTITY", "team")
-    for words, owner in ((["fig2"], "team"), (["fig2", "--entity", "me"], "me")):
-        assert command.main(words) == 0
-        assert f"https://wandb.example/{owner}/adamct" in capsys.readouterr().out
+def refuse(*_, **__):
+    raise OSError("permission denied")
 
 
-def test_a_server_that_refuses_or_is_away_is_an_error_in_words(
-    command, server, monkeypatch, capsys
-):
-    import wandb
+@pytest.mark.parametrize(
+    ("fault", "words", "message"),
+    [
+        (
+            lambda patch: patch.setattr(internal, "execute_graphql", refuse),
+            ["fig2", "--entity", "me"],
+            r"permission denied\); 'Figure 2, laptop scale' is not saved in me/adamct",
+        ),
+        (lambda patch: patch.setattr(wandb, "login", refuse), ["fig2"], "denied.* --print needs"),
+        (
+            lambda patch: patch.setattr(wandb, "login", LOGIN),
+            ["fig2"],
+            "error: no login to W&B, or WANDB_MODE=offline: run `wandb login`",
+        ),
+        (
+            lambda patch: patch.setitem(sys.modules, "adamct.tracking.workspaces", None),
+            ["fig2", "--print"],
+            "install the project's requirements",
+        ),
+        (lambda patch: None, ["fig99"], "unknown figure 'fig99'; there are fig1, "),
+    ],
+    ids=["a refusal", "away", "no login", "no package", "no such figure"],
+)
+def test_what_cannot_work_is_an_error_in_words(server, monkeypatch, capsys, fault, words, message):
+    fault(monkeypatch)
+    assert COMMAND.main(words) == 2
+    assert re.search(message, capsys.readouterr().err)
 
-    def refuse(*_):
-        raise OSError("permission denied")
 
-    def login(**_):
-        raise wandb.errors.AuthenticationError("Failed to authenticate with https://wandb.example")
-
-    monkeypatch.setattr("wandb_workspaces.workspaces.internal.execute_graphql", refuse)
-    assert command.main(["fig2", "--entity", "me"]) == 1
-    expected = "(OSError: permission denied); 'Figure 2, laptop scale' is not saved in me/adamct"
-    assert expected in capsys.readouterr().err
-    monkeypatch.setattr(wandb, "login", login)
-    assert command.main(["fig2"]) == 1
-    assert re.search(r"Failed to authenticate .* --print needs", capsys.readouterr().err)
-
-
-def test_without_the_package_the_remedy_is_named(command, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
-    monkeypatch.delitem(sys.modules, "adamct.tracking.workspaces", raising=False)
-    assert command.main(["fig2", "--print"]) == 2
-    assert "wandb_workspaces" in capsys.readouterr().err
-
-
-def test_printing_needs_neither_network_nor_data(command, monkeypatch, capsys, tmp_path):
+def test_printing_needs_neither_network_nor_data(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("ADAMCT_DATA", str(tmp_path))
     monkeypatch.setenv("ADAMCT_CACHE", str(tmp_path))
-    assert command.main(["--print", "fig7", "--scale", "paper"]) == 0
+    assert COMMAND.main(["--print", "fig7", "--scale", "paper"]) == 0
     assert "name='Figure 7, paper scale'" in capsys.readouterr().out
-
-
-def test_without_a_login_it_says_so(call, tmp_path):
-    code, _, err = call(ROOT / "scripts/dashboards.py", "fig2", HOME=str(tmp_path))
-    assert code == 2
-    assert "error: no login to W&B, or WANDB_MODE=offline: run `wandb login`" in err
-    assert "Traceback" not in err
 
 
 def test_help_imports_nothing_heavy(call):
@@ -257,8 +225,3 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     code, _, err = call("-c", code)
     assert code == 0, err
-
-
-def test_an_unknown_figure_is_named(command, capsys):
-    assert command.main(["fig99"]) == 1
-    assert "unknown figure 'fig99'; there are fig1, " in capsys.readouterr().err
