@@ -53,12 +53,8 @@ def test_what_is_not_a_number_decides_nothing_and_the_verdict_says_so(limits, in
         evaluate=lambda records: estimate,
     )  # fmt: skip
     found = judge(claim, join([]))
-    assert (found.status, found.statistic, found.interval, found.n) == (
-        "inconclusive",
-        None,
-        None,
-        7,
-    )
+    assert (found.status, found.statistic, found.interval) == ("inconclusive", None, None)
+    assert found.n == 7
     assert "not a number" in found.detail
 
 
@@ -71,16 +67,18 @@ def test_seeds_that_disagree_or_tie_decide_nothing(by_seed):
     assert criterion.decide(agreed) == "reproduced"
 
 
-def test_of_several_the_worst_counts():
+@pytest.mark.parametrize(
+    ("x", "y", "status"),
+    [
+        ((-2, -1), (1, 2), "reproduced"),
+        ((-2, 1), (1, 2), "inconclusive"),
+        ((-2, 1), (-2, -1), "not reproduced"),
+    ],
+)
+def test_of_several_the_worst_counts(x, y, status):
     criterion = AllOf((Criterion("x", at_most=0), Criterion("y", at_least=0)))
-
-    def status(x, y):
-        parts = (Estimate(0.0, interval=Interval(*x)), Estimate(0.0, interval=Interval(*y)))
-        return criterion.decide(Estimate(0.0, parts=parts))
-
-    assert status((-2, -1), (1, 2)) == "reproduced"
-    assert status((-2, 1), (1, 2)) == "inconclusive"
-    assert status((-2, 1), (-2, -1)) == "not reproduced"
+    parts = tuple(Estimate(0.0, interval=Interval(*ends)) for ends in (x, y))
+    assert criterion.decide(Estimate(0.0, parts=parts)) == status
 
 
 def test_limits_are_said_with_their_units():
