@@ -25,8 +25,7 @@ LEVEL = level_curve(float(stability_coefficient(0.999, 0.9))).sample(12, 0.3, 0.
 STRIP = ([0.5, 0.5, 0.2, 0.1, 0.3], [0.69, 0.705, 0.44, 0.25, 0.52])
 BEYOND = ([0.9, 0.9, 0.8, 0.9, 0.95], [0.99, 0.995, 0.99, 0.97, 0.999])
 
-# ------------------------------------------------------- what could be measured: u(n, beta, gamma)
-
+# What could be measured: u(n, beta, gamma).
 at_the_bound = discrete_max_update_bound
 
 
@@ -60,9 +59,6 @@ def constant(n, beta, gamma):
 
 def square_root(n, beta, gamma):
     return 0.5 * np.sqrt(n + 1)
-
-
-# ------------------------------------------------------------------- records with such measurements
 
 
 def case(build):
@@ -128,8 +124,7 @@ def grid(make, strip, beyond):
 def levels(make, factor):
     pairs = {"beta_1": 0.9, "gamma_1": 0.5, "beta_2": 0.99, "gamma_2": 0.9}
     records = make("max_update_levels", [0.999] * 2, [0.9] * 2, at_the_bound, k=2, **pairs)
-    n = records.scalars.n.to_numpy()
-    first, second = (discrete_max_update_bound(n, *p) for p in ((0.9, 0.5), (0.99, 0.9)))
+    first, second = (at_the_bound(records.scalars.n, *p) for p in ((0.9, 0.5), (0.99, 0.9)))
     scalars = records.scalars.assign(max_update_1=first, max_update_2=factor * second)
     return Records(records.runs, scalars)
 
@@ -322,9 +317,7 @@ CASES = {
     "B-minus-is-unstable": both(grid, (times(1e-9, max_update_bound), constant), as_predicted),
     "beyond-exact-boundary-is-unstable": (grid(constant, as_predicted), grid(constant, constant)),
     "slower-towards-origin": both(
-        losses,
-        (lambda C, beta, early: 3.0 - beta, lambda C, beta, early: 3.0 + beta),
-        *("generalization_level_curve", LEVEL),
+        losses, (lambda C, b, _: 3 - b, lambda C, b, _: 3 + b), "generalization_level_curve", LEVEL
     ),
     "annealed-to-nothing": (annealed(constant), annealed(constant, rate=0.001)),
     "unscaled-of-order-one": both(annealed, (constant, growing(0.02))),
