@@ -32,22 +32,18 @@ def records(rows, evaluations):
     return Records(runs, pd.DataFrame(lines))
 
 
-def test_the_scores_of_a_run_are_those_of_its_best_evaluation():
-    table = run_scores(
-        records([("exp", 2, 1e-3, 0)], [[(3.0, 3.0), (1.0, 2.5), (1.5, 2.0), (9.0, np.inf)]]),
-        "loss",
-    )
-    (row,) = table.itertuples()
-    assert row.test == -1.0  # the paper's rule
-    assert row.validation == -2.0
-    assert row.test_at_validation == -1.5  # and not -1.0, at which validation was worse
-
-
-def test_a_diverged_run_counts_with_what_it_reached():
-    table = run_scores(
-        records([("exp", 2, 1e-3, 0)], [[(3.0, 3.0), (2.0, 2.0), (np.nan, np.nan)]]), "loss"
-    )
-    assert table.test.tolist() == [-2.0]
+@pytest.mark.parametrize(
+    ("evaluations", "scores"),
+    [
+        # On test the paper's rule; by validation not -1.0, at which validation was worse.
+        ([(3.0, 3.0), (1.0, 2.5), (1.5, 2.0), (9.0, np.inf)], (-1.0, -2.0, -1.5)),
+        # A diverged run counts with what it reached.
+        ([(3.0, 3.0), (2.0, 2.0), (np.nan, np.nan)], (-2.0, -2.0, -2.0)),
+    ],
+)
+def test_the_scores_of_a_run_are_those_of_its_best_evaluation(evaluations, scores):
+    (row,) = run_scores(records([("exp", 2, 1e-3, 0)], [evaluations]), "loss").itertuples()
+    assert (row.test, row.validation, row.test_at_validation) == scores
 
 
 def test_at_k_1_every_strategy_is_one_adam():
@@ -60,13 +56,8 @@ def test_at_k_1_every_strategy_is_one_adam():
 
 def test_the_best_point_follows_the_split_it_is_selected_on_and_is_flagged_at_an_edge():
     rows = [("exp", 2, lr, seed) for lr in (1e-4, 1e-3, 1e-2) for seed in (0, 1)]
-    scores = run_scores(
-        records(
-            rows,
-            [[(1.0, 2.0)], [(1.2, 2.0)], [(1.5, 1.0)], [(1.7, 1.0)], [(3.0, 3.0)], [(3.0, 3.0)]],
-        ),
-        "loss",
-    )
+    losses = [(1.0, 2.0), (1.2, 2.0), (1.5, 1.0), (1.7, 1.0), (3.0, 3.0), (3.0, 3.0)]
+    scores = run_scores(records(rows, [[pair] for pair in losses]), "loss")
     (on_test,) = best_points(scores).itertuples()
     assert (on_test.lr, on_test.edge) == (1e-4, "lr")
     assert (on_test.mean, on_test.low, on_test.high) == pytest.approx((-1.1, -1.2, -1.0))

@@ -13,15 +13,12 @@ def test_the_interval_covers_the_median_as_often_as_it_says():
     assert 0.88 <= np.mean(covered) <= 0.99
 
 
-def test_the_interval_repeats_and_shrinks():
+def test_the_interval_repeats_and_shrinks_and_one_value_has_none():
     rng = np.random.default_rng(1)
     few, many = rng.standard_normal(20), rng.standard_normal(2000)
     assert bootstrap_interval(few) == bootstrap_interval(few)
     width = [high - low for low, high in map(bootstrap_interval, (few, many))]
     assert width[1] < width[0] / 3
-
-
-def test_one_value_has_no_interval():
     assert np.isnan(bootstrap_interval(np.array([1.0]))).all()
 
 

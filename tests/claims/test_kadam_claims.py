@@ -1,5 +1,7 @@
 """k-Adam's claims change their verdicts when the sweeps are changed, both ways."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,16 +11,10 @@ from adamct.records import Records
 
 BY_NAME = {claim.name: claim for claim in CLAIMS if "kadam" in "".join(claim.reads)}
 COLUMNS = ["strategy", "k", "decoupled"]
-OPTIMIZERS = [
-    *(("exp", 1, kind) for kind in (True, False)),
-    *(
-        (s, k, d)
-        for s in ("inverse_exp", "exp", "naive")
-        for k in range(2, 6)
-        for d in (True, False)
-    ),
-    ("normalization_layer", 2, True),
-]
+STRATEGIES = ("inverse_exp", "exp", "naive")
+OPTIMIZERS = [("exp", 1, True), ("exp", 1, False)]
+OPTIMIZERS += product(STRATEGIES, range(2, 6), (True, False))
+OPTIMIZERS += [("normalization_layer", 2, True)]
 RATES = (1e-4, 1e-3, 1e-2)
 
 
@@ -47,10 +43,6 @@ def swept(name, score, *, n_seeds=3, validation=None, spread=0.002):
         return Records(records.runs, scalars)
 
     return build
-
-
-def verdict(name, build, make):
-    return judge(BY_NAME[name], build(make))
 
 
 def peaked(best, *, at=1e-3, naive=-0.3):
@@ -101,13 +93,13 @@ CASES |= {
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_verdict_follows_the_data(name, make_records):
     good, bad = CASES[name]
-    assert verdict(name, good, make_records).status == "reproduced"
-    assert verdict(name, bad, make_records).status == "not reproduced"
+    assert judge(BY_NAME[name], good(make_records)).status == "reproduced"
+    assert judge(BY_NAME[name], bad(make_records)).status == "not reproduced"
 
 
 @pytest.mark.parametrize("name", [n for n in SCORES if not n.startswith("grid-holds")])
 def test_one_seed_decides_no_ranking(name, make_records):
-    found = verdict(name, swept(name, peaked(is_above_one), n_seeds=1), make_records)
+    found = judge(BY_NAME[name], swept(name, peaked(is_above_one), n_seeds=1)(make_records))
     assert found.status == "inconclusive"
     assert "seed" in found.detail
 
@@ -126,7 +118,7 @@ def test_one_seed_decides_no_ranking(name, make_records):
     ids=["overturned", "overturned distance", "tie", "equal worth"],
 )
 def test_what_seeds_do_not_agree_on_is_inconclusive(name, score, settings, make_records):
-    found = verdict(name, swept(name, score, **settings), make_records)
+    found = judge(BY_NAME[name], swept(name, score, **settings)(make_records))
     assert found.status == "inconclusive"
     low, high = found.interval
     if "naive" in name:
@@ -156,7 +148,8 @@ def test_a_grid_that_one_seed_overturns_decides_no_ranking(make_records):
 )
 def test_a_best_point_at_the_edge_of_its_grid_is_flagged(at, flag, make_records):
     name = "k-beats-adamw-fig06"
-    detail = verdict(name, swept(name, peaked(is_above_one, at=at)), make_records).detail
+    records = swept(name, peaked(is_above_one, at=at))(make_records)
+    detail = judge(BY_NAME[name], records).detail
     assert flag in detail
     assert "of η and λ" not in detail
 

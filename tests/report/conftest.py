@@ -24,63 +24,36 @@ def png(width=1540, height=800):
 
 def verdict(name, **changes):
     values = {
-        "name": name,
-        "figure": "fig03",
-        "kind": "paper",
-        "reference": "Section 3.2, Fig. 3b",
-        "statement": f"what {name} says",
-        "criterion": "the interval lies below 1",
-        "reads": ["max_update_normal_curve"],
-        "status": "reproduced",
-        "statistic": 0.0340233,
-        "interval": [0.0312, 0.0395],
-        "n": 21,
-        "detail": f"numbers of {name}",
-        "scale": "laptop",
-        "seeds": [0],
-        "corpora": ["pydoc_topics"],
-        "devices": ["AMD EPYC"],
-    }
+        "name": name, "figure": "fig03", "kind": "paper", "reference": "Section 3.2, Fig. 3b",
+        "statement": f"what {name} says", "criterion": "the interval lies below 1",
+        "reads": ["max_update_normal_curve"], "status": "reproduced", "statistic": 0.0340233,
+        "interval": [0.0312, 0.0395], "n": 21, "detail": f"numbers of {name}", "scale": "laptop",
+        "seeds": [0], "corpora": ["pydoc_topics"], "devices": ["AMD EPYC"],
+    }  # fmt: skip
     return values | changes
 
 
 def experiment(name, **changes):
     values = {
-        "experiment": name,
-        "question": "Does the max-update obey its bound?",
-        "command": f"python scripts/run.py -m experiment={name}",
-        "points": 64,
-        "runs": 64,
-        "seeds": [0, 1],
-        "n_steps": [1010],
-        "corpora": ["pydoc_topics"],
-        "data_sha256": ["3f" * 32],
-        "commits": ["66a9ef3" + 33 * "0"],
-        "dirty": False,
-        "devices": ["AMD EPYC"],
-        "statuses": {"finished": 62, "diverged": 2},
-        "wall_s": 612.4,
-        "settings": {"k": "1, 2", "lr": "0.001 … 0.03 (7 values)"},
-        "run_ids_sha256": "ab" * 32,
-    }
+        "experiment": name, "question": "Does the max-update obey its bound?",
+        "command": f"python scripts/run.py -m experiment={name}", "points": 64, "runs": 64,
+        "seeds": [0, 1], "n_steps": [1010], "settings": {"k": "1, 2", "lr": "0.001 … 0.03"},
+        "corpora": ["pydoc_topics"], "data_sha256": ["3f" * 32], "commits": ["66a9ef3" + 33 * "0"],
+        "dirty": False, "devices": ["AMD EPYC"], "statuses": {"finished": 62, "diverged": 2},
+        "wall_s": 612.4, "run_ids_sha256": "ab" * 32,
+    }  # fmt: skip
     return values | changes
 
 
 def figure(name, **changes):
+    stem = FIGURES[name].stem
     values = {
-        "figure": name,
-        "stem": FIGURES[name].stem,
-        "title": f"Title of {name}",
-        "caption": f"How to read {name}.",
-        "alt": f"A picture of {name}.",
-        "scale": "laptop",
-        "source": "runs",
-        "drawn": "2026-11-24T13:02:11+00:00",
-        "seconds": 3.21,
-        "files": [f"{FIGURES[name].stem}.png"],
+        "figure": name, "stem": stem, "title": f"Title of {name}", "files": [f"{stem}.png"],
+        "caption": f"How to read {name}.", "alt": f"A picture of {name}.", "scale": "laptop",
+        "source": "runs", "drawn": "2026-11-24T13:02:11+00:00", "seconds": 3.21,
         "verdicts": [verdict(f"claim-of-{name}")],
         "experiments": [experiment("max_update_normal_curve")],
-    }
+    }  # fmt: skip
     return values | changes
 
 

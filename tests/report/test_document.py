@@ -35,14 +35,11 @@ def test_a_table_keeps_its_cells_and_names_them_for_narrow_screens():
         ("θ_n at t_{n+1}", "θ<sub>n</sub> at t<sub>n+1</sub>"),
         ("`n_steps` n_steps", "<code>n_steps</code> n_steps"),
         ("a <img src=x onerror=y>", "a &lt;img src=x onerror=y&gt;"),
+        ("[e](javascript:x)", "[e](javascript:x)"),  # no link runs a script
     ],
 )
 def test_marks_within_a_line(text, html):
     assert to_html(text) == f"<p>{html}</p>\n"
-
-
-def test_no_link_runs_a_script():
-    assert "<a" not in to_html("[e](javascript:x)")
 
 
 def test_the_register_of_ambiguities_is_set_whole_without_its_title():
