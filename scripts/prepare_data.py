@@ -18,42 +18,49 @@ from adamct.data import DataError, default_prepared, default_source
 from adamct.data.catalogue import IMAGE_SETS
 from adamct.data.preparation import TRAIN_TOKENS, VALIDATION_TOKENS, prepare_corpus
 from adamct.data.tokens import open_tokens
-from adamct.files import FileError
+from adamct.runs.exits import exit_code
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Prepare or verify one data set; 0 on success."""
     options = _parser().parse_args(arguments)
-    source = options.source
-    images = source is not None and any((source / options.name).rglob("*.parquet"))
-    try:
-        if images or options.name in IMAGE_SETS:
-            _images(options)
-        else:
-            _text(options)
-    except (DataError, FileError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: _images(options) if _is_images(options) else _text(options))
 
 
-def _images(options: argparse.Namespace) -> None:
+def _is_images(options: argparse.Namespace) -> bool:
+    raw = (folder / options.name for folder in (options.source, options.prepared) if folder)
+    return (
+        options.name in IMAGE_SETS
+        or any(options.prepared.glob(f"{options.name}*.images.pt"))
+        or any(any(folder.rglob("*.parquet")) for folder in raw)
+    )
+
+
+def _images(options: argparse.Namespace) -> int:
     from adamct.data.image_files import Columns  # loads torch: not for --help
-    from adamct.data.images import open_images
+    from adamct.data.images import kept_path, open_images
 
+    columns = Columns(options.image_column, options.label_column, options.n_classes)
+    kept = kept_path(options.name, options.prepared, columns)
+    if options.verify and options.name != "digits" and not kept.is_file():
+        raise DataError(f"{kept} is not there to be verified: prepare it without --verify")
     images = open_images(
         options.name,
-        source=options.source,
+        source=None if options.verify else options.source,
         prepared=options.prepared,
-        columns=Columns(options.image_column, options.label_column, options.n_classes),
+        columns=columns,
         may_download=not options.verify,
     )
     print(f"{options.name}: {len(images.train):,} train and {len(images.test):,} test images")
     print(f"  sha256 {images.sha256}")
+    return 0
 
 
-def _text(options: argparse.Namespace) -> None:
+def _text(options: argparse.Namespace) -> int:
     folder = options.prepared / options.name
+    if options.source and (options.source / options.name / "input.txt").is_file():
+        print(f"{options.name} is a plain text: it is read as it is, and needs no preparation")
+        return 0
     if options.verify:
         manifest, _ = open_tokens(folder, verify=True)
     else:
@@ -73,6 +80,7 @@ def _text(options: argparse.Namespace) -> None:
             f"  {split}: {record.tokens:,} tokens{short}, {record.documents:,} documents, "
             f"sha256 {record.sha256}"
         )
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

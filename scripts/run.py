@@ -39,7 +39,7 @@ def job(cfg: DictConfig) -> None:
             cache_dir=sweep.cache_dir,
         )
     except ExpectedError as error:
-        # Its message says all that there is to say. The sweep goes on, and reports at its end.
+        # Shown without a traceback. The sweep goes on, and reports at its end.
         print(f"error: {error}", file=sys.stderr)
     except Exception:
         # Its outcome says so, too. To Hydra it would be a reason to launch no further jobs.

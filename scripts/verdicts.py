@@ -59,10 +59,11 @@ def write() -> int:
 def check() -> int:
     """Compare both files with what they should say."""
     from adamct.report.summary import differs
+    from adamct.runs.exits import complain
 
     stale = [path for path, text in texts().items() if differs(path.read_text("utf-8"), text)]
     for path in stale:
-        print(f"error: {path.relative_to(ROOT)} is stale: make verdicts", file=sys.stderr)
+        complain(f"{path.relative_to(ROOT)} is stale: make verdicts")
     return 1 if stale else 0
 
 

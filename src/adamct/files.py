@@ -27,7 +27,7 @@ class FileError(ExpectedError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Say of a failed write which file it was, and what to do.
+    """Name the file of a failed write, and the remedy.
 
     Raises:
         FileError: in place of the ``OSError``.

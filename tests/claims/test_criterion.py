@@ -80,3 +80,11 @@ def test_of_several_the_worst_counts(x, y, status):
 def test_limits_are_said_with_their_units():
     assert str(Criterion("x", at_most=0.1, unit="% of y")).endswith("is at most 10 % of y")
     assert str(Criterion("x", **WITHIN, interval=False)) == "x lies within −1 to 1"
+    assert str(Criterion("x", at_least=2, unit="m", times="y")).endswith("is at least 2 times y")
+
+
+def test_a_criterion_without_what_it_needs_is_an_error():
+    with pytest.raises(ValueError, match="has no limit"):
+        Criterion("x")
+    with pytest.raises(ValueError, match="needs a value of each seed"):
+        Criterion("x", at_most=0, interval=False, no_seed_overturns=True).decide(Estimate(0.0))

@@ -29,6 +29,12 @@ def test_every_experiment_composes_at_every_scale(scale, experiment):
     assert not seeds or {point.spec.seed for point in sweep} == {0, 1}
 
 
+@pytest.mark.parametrize("experiment", compose.experiment_names())
+def test_the_header_of_an_experiment_is_its_command(experiment):
+    text = (ROOT / "conf" / "experiment" / f"{experiment}.yaml").read_text()
+    assert f"# Run:   python scripts/run.py -m experiment={experiment}\n" in text
+
+
 def test_configuration_holds_values_only():
     for path in (ROOT / "conf").rglob("*.yaml"):
         assert "_target_" not in path.read_text(), path

@@ -196,6 +196,9 @@ def test_a_damaged_decoding_is_refused(tmp_path, cifar10, source, damage, messag
 GOOD, NARROW = (png(np.zeros((32, width, 3), dtype=np.uint8)) for width in (32, 31))
 
 
+DEEP = png(np.full((32, 32), 40_000, np.uint16))  # 16 bits a channel
+
+
 def struct(*encoded: bytes | None) -> list[dict[str, bytes | None]]:
     return [{"bytes": image} for image in encoded]
 
@@ -207,6 +210,7 @@ def struct(*encoded: bytes | None) -> list[dict[str, bytes | None]]:
         ({"img": struct(b"no image", GOOD), "label": [0, 1]}, 0, "UnidentifiedImageError"),
         ({"img": struct(GOOD, None), "label": [0, 1]}, 1, "Error"),
         ({"img": struct(GOOD, NARROW), "label": [0, 1]}, 1, r"\(3, 32, 31\), expected \(3, 32, 3"),
+        ({"img": struct(DEEP), "label": [0]}, 0, "mode I;16, expected one of 1, L, LA, P, RGB"),
         ({"img": struct(GOOD, GOOD), "label": [0, 10]}, 1, "label 10, expected an .* 0 to 9"),
         ({"img": struct(GOOD, GOOD), "label": [-1, 1]}, 0, "label -1, expected"),
         ({"img": struct(GOOD, GOOD), "label": [1, None]}, 1, "label None, expected"),

@@ -337,8 +337,20 @@ def test_the_command_verifies_every_byte(folder, capsys):
     data[333] ^= 1
     (folder / "train.bin").write_bytes(data)
     open_tokens(folder)
-    assert main(arguments) == 1
+    assert main(arguments) == 2
     assert re.match(r"error: .*train\.bin has sha256 .*delete", capsys.readouterr().err)
+
+
+def test_what_is_not_prepared_is_not_verified(tmp_path, capsys):
+    main = runpy.run_path(str(SCRIPT))["main"]
+    (tmp_path / "raw" / "cifar10").mkdir(parents=True)
+    folders = ["--source", str(tmp_path / "raw"), "--prepared", str(tmp_path / "prepared")]
+    assert main(["cifar10", "--verify", *folders]) == 2
+    assert "cifar10.images.pt is not there to be verified" in capsys.readouterr().err
+    (tmp_path / "raw" / "plays").mkdir()
+    (tmp_path / "raw" / "plays" / "input.txt").write_text("To be")
+    assert main(["plays", *folders]) == 0
+    assert "needs no preparation" in capsys.readouterr().out
 
 
 def test_help_loads_no_heavy_library():

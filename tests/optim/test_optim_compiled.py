@@ -39,6 +39,7 @@ def run(compiled, options, n_steps=6):
         torch.manual_seed(n)
         for p in params:
             p.grad = torch.randn(p.shape)
+        params[4].grad = torch.randn(()).expand(10)  # one element for all
         lr = options.get("lr")
         rate = 0.1 / (n + 1)
         optimizer.param_groups[0]["lr"] = rate if lr is None else torch.full_like(lr, rate)

@@ -97,10 +97,10 @@ class Estimate:
         return any(map(math.isnan, (self.statistic, *(self.interval or ()))))
 
 
-def number(value: float, unit: str = "") -> str:
+def in_unit(value: float, unit: str = "") -> str:
     """Return a number of some unit; where that begins with %, in percent.
 
-    >>> number(-0.25), number(-0.25, "% of the displacement")
+    >>> in_unit(-0.25), in_unit(-0.25, "% of the displacement")
     ('−0.25', '−25')
     """
     shown = 100 * value if unit.startswith("%") else value
@@ -118,6 +118,7 @@ class Criterion:
         interval: the whole 95 % interval decides, so that one across a limit is inconclusive;
             otherwise the statistic itself.
         unit: of the statistic and its limits. Where it begins with %, they are shown in percent.
+        times: what the limits are multiples of, where that is not 1: the estimate's ``scale``.
         no_seed_overturns: seeds that disagree about the sign, or tie, make it inconclusive.
         note: what else a reader should know.
 
@@ -133,16 +134,23 @@ class Criterion:
     at_most: float | None = None
     interval: bool = True
     unit: str = ""
+    times: str = ""
     no_seed_overturns: bool = False
     note: str = ""
 
+    def __post_init__(self) -> None:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError(f"the criterion on {self.of} has no limit; give at_least or at_most")
+
     def decide(self, estimate: Estimate) -> Status:
         """Judge an estimate; one that is not a number decides nothing."""
+        needed = {"an interval": self.interval, "a value of each seed": self.no_seed_overturns}
+        there = {"an interval": estimate.interval, "a value of each seed": estimate.by_seed}
+        if missing := [name for name in needed if needed[name] and not there[name]]:
+            raise ValueError(f"the criterion on {self.of} needs {missing[0]}, and there is none")
         signs = np.sign(estimate.by_seed)
         if estimate.undefined or (self.no_seed_overturns and abs(signs.sum()) != len(signs)):
             return "inconclusive"
-        if self.interval and estimate.interval is None:
-            raise ValueError(f"the criterion on {self.of} needs an interval, and there is none")
         low, high = (self.interval and estimate.interval) or (estimate.statistic,) * 2
         least = -math.inf if self.at_least is None else self.at_least * estimate.scale
         most = math.inf if self.at_most is None else self.at_most * estimate.scale
@@ -154,10 +162,11 @@ class Criterion:
         subject = f"the 95 % interval of {self.of}" if self.interval else self.of
         overturned = ", and no seed overturns its sign" if self.no_seed_overturns else ""
         note = f"; {self.note}" if self.note else ""
-        return f"{subject} {self._limits()} {self.unit}".rstrip() + overturned + note
+        unit = f"times {self.times}" if self.times else self.unit
+        return f"{subject} {self._limits()} {unit}".rstrip() + overturned + note
 
     def _limits(self) -> str:
-        shown = [number(x, self.unit) for x in (self.at_least, self.at_most) if x is not None]
+        shown = [in_unit(x, self.unit) for x in (self.at_least, self.at_most) if x is not None]
         if len(shown) == 2:
             return f"is {shown[0]}" if shown[0] == shown[1] else f"lies within {' to '.join(shown)}"
         return f"is at {'most' if self.at_least is None else 'least'} {shown[0]}"

@@ -90,6 +90,8 @@ def annealed_excess(records: Records) -> Estimate:
     runs = records.runs
     annealed = runs[runs.schedule == "annealed_warmup_cosine"]
     default = runs[(runs.experiment == "generalization_normal_curve") & (runs.beta == 0.999)]
+    if default.empty:
+        raise InconclusiveError("the sweep has no run at β = 0.999 to compare with")
     reference = float(best_losses_by_point(records.where(default)).best.iloc[0])
     excess = best_losses_by_point(records.where(annealed)).best.to_numpy() - reference
     beside = f"nats above the {reference:.3f} of (0.999, 0.9)"

@@ -115,6 +115,8 @@ def change_of_advantage(records: Records, *, metric: Metric, end: float) -> Esti
     sides = OPTIMIZERS[PAPERS_BEST], OPTIMIZERS["Adam"]
     parts, words = [], []
     for points, where in ((scores[scores.lr <= end], f"up to {end:g}"), (scores, "of every size")):
+        if any(points.query(side).empty for side in sides):
+            raise InconclusiveError(f"the sweep lacks one of the two sides with η {where}")
         by_seed, interval = grids.held_out_advantage(points, *sides)
         parts.append(Estimate(float(by_seed.mean()), interval=interval, by_seed=tuple(by_seed)))
         words.append(
@@ -203,7 +205,12 @@ CLAIMS = (
         figure="fig15",
         reference="Section 4.3, Appendix O, Fig. 15",
         statement="The naive strategy falls far behind for k > 2",
-        criterion=decides("the median distance, over what a seed moves a run by,", at_least=2),
+        criterion=decides(
+            "the median distance",
+            at_least=2,
+            times="what a seed moves a run by",
+            unit=UNIT["accuracy"],
+        ),
         reads=CIFAR10,
         evaluate=partial(naive_distance, metric="accuracy"),
     ),

@@ -81,7 +81,7 @@ def _settled_ratios(records: Records, kind: str) -> np.ndarray:
     return ratios
 
 
-SETTLED = "once decay has erased the start"
+ONCE_SETTLED = "once decay has erased the start"
 MEMORY = "beyond the paper: m remembers gradients that W has moved against"
 
 in_figure_E2 = partial(Claim, figure="figE2", whole_runs=True)
@@ -90,12 +90,14 @@ of_directions = partial(in_figure_E2, reads=("direction",))
 follows = partial(
     of_norms,
     reference="Section 4.2, after Theorem 2",
-    criterion=Criterion("the median correlation of their logarithms", at_least=0.8, note=SETTLED),
+    criterion=Criterion(
+        "the median correlation of their logarithms", at_least=0.8, note=ONCE_SETTLED
+    ),
 )
 as_fast = partial(
     of_directions,
     criterion=Criterion(
-        "the median ratio of the two speeds", at_least=0.8, at_most=1.25, note=SETTLED
+        "the median ratio of the two speeds", at_least=0.8, at_most=1.25, note=ONCE_SETTLED
     ),
 )
 

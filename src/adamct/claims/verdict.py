@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from adamct.claims.criterion import AnyCriterion, Estimate, InconclusiveError, Status, number
+from adamct.claims.criterion import AnyCriterion, Estimate, InconclusiveError, Status, in_unit
 from adamct.records import Records
 
 Kind = Literal["paper", "extension"]
@@ -94,10 +94,9 @@ class Verdict(BaseModel):
         """The statistic with its interval and its unit, in words; empty without one."""
         if self.statistic is None:
             return ""
-        ends = ", ".join(number(end, self.unit) for end in self.interval or ())
-        return (
-            f"{number(self.statistic, self.unit)}{f' [{ends}]' if ends else ''} {self.unit}".strip()
-        )
+        value, *ends = (in_unit(x, self.unit) for x in (self.statistic, *(self.interval or ())))
+        shown = f" [{', '.join(ends)}]" if ends else ""
+        return f"{value}{shown} {self.unit}".rstrip()
 
 
 def judge(claim: Claim, records: Records) -> Verdict:

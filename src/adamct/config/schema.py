@@ -1,4 +1,4 @@
-"""The composed configuration, typed and checked: what YAML may say, and what is said of faults.
+"""The composed configuration, typed and checked: what YAML may say, and how faults are explained.
 
 Values of configuration cross into the program here, once.
 """

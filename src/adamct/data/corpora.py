@@ -4,7 +4,7 @@
 |---|---|---|
 | ``pydoc_topics`` | Python's reference manual, part of every Python | characters |
 | any with ``<name>/input.txt``, as ``shakespeare`` | plain text | characters |
-| any with ``<name>/*.json.gz``, as ``c4`` | documents in C4's layout | GPT-2's tokens |
+| ``*-{train,validation}.*json.gz``, as ``c4`` | documents in C4's layout | GPT-2's tokens |
 
 A plain text holds out its last tenth, in one piece, for validation; documents have a validation
 split of their own. They are tokenized when they are first opened, or before by

@@ -26,6 +26,7 @@ SPLITS = ("train", "test")
 TORCHVISION_FOLDER = "cifar-10-batches-py"
 CIFAR10_ON_THE_HUB = "uoft-cs/cifar10"
 MOST_CLASSES = 1 << 31
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of Pillow, those of at most 8 bits a channel
 SOUND_COPY = (
     "replace it by a sound copy, or, of CIFAR-10, delete the folder and run "
     "`python scripts/prepare_data.py cifar10`, which downloads it"
@@ -58,7 +59,7 @@ def find_raw(name: str, source: Path | None, prepared: Path) -> list[Path]:
     """
     for root in filter(None, (source, prepared)):
         for folder in (root, root / name) if name == "cifar10" else ():
-            if paths := sorted((folder / TORCHVISION_FOLDER).glob("*")):
+            if paths := sorted(filter(Path.is_file, (folder / TORCHVISION_FOLDER).glob("*"))):
                 return paths
         if any((root / name).rglob("*.parquet")):
             return [path for split in SPLITS for path in _find_shards(root / name, split)]
@@ -173,6 +174,8 @@ def _read_shard(path: Path, columns: Columns, shape: Sequence[int] | None, n_cla
             image, label = row[columns.image], row[columns.label]
             if not isinstance(label, int) or not 0 <= label < n_classes:
                 raise ValueError(f"label {label}, expected an integer from 0 to {n_classes - 1}")
+            if image.mode not in MODES:
+                raise ValueError(f"mode {image.mode}, expected one of {', '.join(MODES)}")
             grey = shape[0] == 1 if shape else image.mode in ("1", "L")
             array = np.atleast_3d(image.convert("L" if grey else "RGB")).transpose(2, 0, 1)
             shape = shape or array.shape

@@ -8,6 +8,7 @@ which do without the raw files from then on.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -64,6 +65,12 @@ def open_images(
     return images.hold_out(held_out) if held_out else images
 
 
+def kept_path(name: str, prepared: Path, columns: Columns = HUB_COLUMNS) -> Path:
+    """Return where a set of images is kept once it is decoded; other columns, another file."""
+    digest = hashlib.sha256(str(columns).encode()).hexdigest()[:8]
+    return prepared / f"{name}{'' if columns == HUB_COLUMNS else f'-{digest}'}.images.pt"
+
+
 def _digits() -> ImageSet:
     from sklearn.datasets import load_digits
 
@@ -79,7 +86,7 @@ def _decoded_once(
     name: str, source: Path | None, prepared: Path, columns: Columns, may_download: bool
 ) -> ImageSet:
     """Open what is kept of raw files, decoded now if need be; without any, what is kept at all."""
-    path = prepared / f"{name}.images.pt"
+    path = kept_path(name, prepared, columns)
     raw = find_raw(name, source, prepared)
     kept = _open_kept(name, path, fingerprint(raw, columns) if raw else None)
     if kept is not None:

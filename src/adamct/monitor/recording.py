@@ -113,7 +113,7 @@ class KAdamRecorder(Recorder):
         self._n.extend(n)
         self._rows.extend(x)
         self._level = np.array([entry.group.level for entry in self._entries])
-        last = np.flatnonzero(self._level == levels.shape[1] - 1)
+        last = np.flatnonzero(self._level == self._level.max())
         name = self._entries[last[self._norms[last].argmax()]].name
         return history_of(zip(n, x[:, -1], [""] * (len(n) - 1) + [name], strict=True))
 

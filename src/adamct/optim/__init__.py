@@ -1,6 +1,6 @@
 """k-Adam: a torch optimizer, its float64 reference, and its hyperparameter strategies.
 
-- ``kadam``: ``KAdam``, the class; ``state``: the table of its options and their checks, and how m
+- ``kadam``: ``KAdam``, the class; ``state``: the checks of its options, and how m
   and v are laid out.
 - ``update``: the update of one tensor, a pure function, and the scalars of a step; ``compiled``:
   the same function through ``torch.compile``.

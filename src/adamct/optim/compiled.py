@@ -125,7 +125,8 @@ def flat_views(θ: Tensor, g: Tensor, state: Sequence[Tensor]) -> list[Tensor] |
         θ, g, state = θ.permute(order), g.permute(order), [t.permute(order) for t in state]
     if not all(t.is_contiguous() for t in (θ, *state)):
         return None
-    return [θ.view(-1), g.reshape(-1), *(t.view(-1) for t in state)]
+    # An expanded gradient has a stride that torch would compile anew for.
+    return [θ.view(-1), g.reshape(-1).contiguous(), *(t.view(-1) for t in state)]
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,6 @@
 """What a ``KAdam`` holds and saves: the options of its parameter groups, the state of a parameter.
 
-Every option has a check here; what is refused is refused by name, with the remedy.
+The checks of the options are here; what is refused is refused by name, with the remedy.
 
 Options are brought to plain Python values, because a checkpoint read with ``weights_only=True``
 refuses numpy's scalars. The state is ``{"step": n, "m": [m_1, …, m_k], "v": [v_1, …, v_k]}``.

@@ -38,16 +38,6 @@ def number(value: float | None) -> str:
     return text.replace("-", MINUS)
 
 
-def interval(ends: tuple[float, float]) -> str:
-    """Return an interval.
-
-    Example:
-        >>> interval((-0.998, -0.7805))
-        '[−0.998, −0.780]'
-    """
-    return f"[{', '.join(map(number, ends))}]"
-
-
 def duration(seconds: float) -> str:
     """Return a time in its two largest units.
 
@@ -165,7 +155,16 @@ def where(verdict: Verdict) -> str:
     return verdict.reference.removeprefix("beyond the paper").lstrip(":, ")
 
 
+def estimate(verdict: Verdict) -> tuple[str, str, str]:
+    """Return a verdict's statistic, its interval and its unit; empty what it does not have."""
+    factor = 100 if verdict.unit.startswith("%") else 1
+    value, *ends = (
+        None if x is None else factor * x for x in (verdict.statistic, *(verdict.interval or ()))
+    )
+    shown = f"[{', '.join(map(number, ends))}]" if ends else ""
+    return number(value), shown, "" if value is None else verdict.unit
+
+
 def statistic(verdict: Verdict) -> str:
-    """Return a verdict's statistic with its interval, if it has one."""
-    ends = verdict.interval
-    return number(verdict.statistic) + (f" {interval(ends)}" if ends else "")
+    """Return a verdict's statistic with its interval and its unit, in a line."""
+    return " ".join(filter(None, estimate(verdict)))

@@ -19,7 +19,7 @@ from adamct.tracking.mode import answered
 
 CLAIM_COLUMNS = [
     *("name", "reference", "statement", "status"),
-    *("statistic", "interval", "n", "criterion", "detail"),
+    *("statistic", "interval", "unit", "n", "criterion", "detail"),
 ]
 
 

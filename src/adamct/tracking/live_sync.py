@@ -40,7 +40,12 @@ def tracked(sweep: Sweep, overrides: Sequence[str] = ()) -> Iterator[None]:
     remedy = shlex.join(["python", "scripts/mirror.py", *overrides])
     arguments = (sweep, theirs, time.time(), remedy)
     process = context.Process(target=_send_live, args=arguments, daemon=True)
-    process.start()
+    try:
+        process.start()
+    except OSError as error:  # no memory, or no more processes
+        _warn(str(error), remedy)
+        yield
+        return
     theirs.close()
     try:
         yield
