@@ -20,6 +20,9 @@ from adamct.data.preparation import TRAIN_TOKENS, VALIDATION_TOKENS, prepare_cor
 from adamct.data.tokens import open_tokens
 from adamct.runs.exits import exit_code
 
+# How the files of decoded images end: with the columns by default, and with others.
+KEPT_IMAGES = (".images.pt", "-????????.images.pt")
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Prepare or verify one data set; 0 on success."""
@@ -31,7 +34,7 @@ def _is_images(options: argparse.Namespace) -> bool:
     raw = (folder / options.name for folder in (options.source, options.prepared) if folder)
     return (
         options.name in IMAGE_SETS
-        or any(options.prepared.glob(f"{options.name}*.images.pt"))
+        or any(any(options.prepared.glob(options.name + end)) for end in KEPT_IMAGES)
         or any(any(folder.rglob("*.parquet")) for folder in raw)
     )
 
