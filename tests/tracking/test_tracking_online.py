@@ -82,7 +82,7 @@ def test_a_figure_arrives_with_its_claims(wandb_server, sweep, tmp_path):
     Figure(figsize=(1, 1)).savefig(picture)
     table.write_text("C,slope\n-0.1,0.05\n0.1,\n")
     claim = {"name": "a", "reference": "Fig. 3", "statement": "s", "criterion": "c", "n": 3}
-    claim |= {"detail": "d"}
+    claim |= {"detail": "d", "unit": "nats"}
     reproduced = claim | {"status": "reproduced", "statistic": 0.5, "interval": (0.4, 0.61234)}
     open_one = claim | {"status": "inconclusive", "statistic": None, "interval": None}
     files, verdicts = [picture, picture.with_suffix(".pdf"), table], [reproduced, open_one]
