@@ -21,8 +21,14 @@ torch.set_num_threads(1)
 # draw many samples.
 SLOW = (
     "analysis/test_grids.py::test_the_interval_of_an_advantage",
+    "claims/test_claims.py",
+    "claims/test_kadam_claims.py",
+    "config/test_compose.py::test_all_that_can_be_overridden",
     "config/test_compose.py::test_every_experiment_composes_at_every_scale[laptop",
     "config/test_compose.py::test_every_experiment_composes_at_every_scale[paper",
+    "config/test_compose.py::test_figure_14",
+    "config/test_compose.py::test_points_in_the_unstable",
+    "config/test_kadam_experiments.py",
     "continuous/test_continuous_schemes.py",
     "data/test_images.py::test_the_real_images",
     "figures/test_figures.py::test_a_figure_draws",
@@ -41,6 +47,7 @@ SLOW = (
     "scripts/test_reproduce.py",
     "tracking/",
     "train/test_loop.py::test_at_k_1",
+    "train/test_observables.py::test_the_recursion",
     "train/test_tasks.py::test_a_few_epochs",
     "train/test_tasks.py::test_any_",
 )
