@@ -16,12 +16,11 @@ from pathlib import Path
 
 from adamct.data import DataError, default_prepared, default_source
 from adamct.data.catalogue import IMAGE_SETS
+from adamct.data.corpora import plain_text
+from adamct.data.locations import kept_images
 from adamct.data.preparation import TRAIN_TOKENS, VALIDATION_TOKENS, prepare_corpus
 from adamct.data.tokens import open_tokens
 from adamct.runs.exits import exit_code
-
-# How the files of decoded images end: with the columns by default, and with others.
-KEPT_IMAGES = (".images.pt", "-????????.images.pt")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,9 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _is_images(options: argparse.Namespace) -> bool:
     raw = (folder / options.name for folder in (options.source, options.prepared) if folder)
-    return (
+    return bool(
         options.name in IMAGE_SETS
-        or any(any(options.prepared.glob(options.name + end)) for end in KEPT_IMAGES)
+        or kept_images(options.name, options.prepared)
         or any(any(folder.rglob("*.parquet")) for folder in raw)
     )
 
@@ -61,7 +60,7 @@ def _images(options: argparse.Namespace) -> int:
 
 def _text(options: argparse.Namespace) -> int:
     folder = options.prepared / options.name
-    if options.source and (options.source / options.name / "input.txt").is_file():
+    if plain_text(options.name, options.source):
         print(f"{options.name} is a plain text: it is read as it is, and needs no preparation")
         return 0
     if options.verify:

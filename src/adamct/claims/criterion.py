@@ -97,14 +97,22 @@ class Estimate:
         return any(map(math.isnan, (self.statistic, *(self.interval or ()))))
 
 
-def in_unit(value: float, unit: str = "") -> str:
-    """Return a number of some unit; where that begins with %, in percent.
+def in_unit(value: float, unit: str) -> float:
+    """Return a number of some unit as it is shown: where that begins with %, in percent.
 
-    >>> in_unit(-0.25), in_unit(-0.25, "% of the displacement")
-    ('−0.25', '−25')
+    >>> in_unit(-0.25, "nats"), in_unit(-0.25, "% of the displacement")
+    (-0.25, -25.0)
     """
-    shown = 100 * value if unit.startswith("%") else value
-    return f"{shown:.3g}".replace("-", "\N{MINUS SIGN}")
+    return 100 * value if unit.startswith("%") else value
+
+
+def written(value: float, unit: str) -> str:
+    """Return a number of some unit in text, without the unit.
+
+    >>> written(-0.25, "%")
+    '−25'
+    """
+    return f"{in_unit(value, unit):.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 @dataclass(frozen=True)
@@ -144,10 +152,10 @@ class Criterion:
 
     def decide(self, estimate: Estimate) -> Status:
         """Judge an estimate; one that is not a number decides nothing."""
-        needed = {"an interval": self.interval, "a value of each seed": self.no_seed_overturns}
-        there = {"an interval": estimate.interval, "a value of each seed": estimate.by_seed}
-        if missing := [name for name in needed if needed[name] and not there[name]]:
-            raise ValueError(f"the criterion on {self.of} needs {missing[0]}, and there is none")
+        if self.interval and estimate.interval is None:
+            raise ValueError(f"the criterion on {self.of} needs an interval, and there is none")
+        if self.no_seed_overturns and not estimate.by_seed:
+            raise ValueError(f"the criterion on {self.of} needs a value of each seed")
         signs = np.sign(estimate.by_seed)
         if estimate.undefined or (self.no_seed_overturns and abs(signs.sum()) != len(signs)):
             return "inconclusive"
@@ -166,7 +174,7 @@ class Criterion:
         return f"{subject} {self._limits()} {unit}".rstrip() + overturned + note
 
     def _limits(self) -> str:
-        shown = [in_unit(x, self.unit) for x in (self.at_least, self.at_most) if x is not None]
+        shown = [written(x, self.unit) for x in (self.at_least, self.at_most) if x is not None]
         if len(shown) == 2:
             return f"is {shown[0]}" if shown[0] == shown[1] else f"lies within {' to '.join(shown)}"
         return f"is at {'most' if self.at_least is None else 'least'} {shown[0]}"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from adamct.claims.criterion import AnyCriterion, Estimate, InconclusiveError, Status, in_unit
+from adamct.claims.criterion import AnyCriterion, Estimate, InconclusiveError, Status, written
 from adamct.records import Records
 
 Kind = Literal["paper", "extension"]
@@ -94,7 +94,7 @@ class Verdict(BaseModel):
         """The statistic with its interval and its unit, in words; empty without one."""
         if self.statistic is None:
             return ""
-        value, *ends = (in_unit(x, self.unit) for x in (self.statistic, *(self.interval or ())))
+        value, *ends = (written(x, self.unit) for x in (self.statistic, *(self.interval or ())))
         shown = f" [{', '.join(ends)}]" if ends else ""
         return f"{value}{shown} {self.unit}".rstrip()
 

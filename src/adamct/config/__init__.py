@@ -5,8 +5,9 @@ One rule decides where a setting goes. What decides a run's numbers beyond round
 (device, threads, compilation) is **execution** (:class:`~adamct.config.execution.Execution`): it
 is recorded and compared on resume, and part of no name.
 
-- ``frozen``: the base of all specs. ``architectures``, ``optimizer``, ``observables``: what a spec
-  can name, each declared once. ``spec``: the run. They build what they specify.
+- ``frozen``: the base of all specs. ``architectures``, ``data_sets``, ``optimizer``,
+  ``observables``: what a spec can name, each declared once. ``spec``: the run. They build what
+  they specify.
 - ``execution``: how runs are executed, and the sweep that they form.
 - ``schema``: what YAML may say; ``resolve``: configuration → points; ``compose``: the one module
   that imports Hydra.

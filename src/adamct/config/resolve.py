@@ -8,16 +8,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from adamct.config.data_sets import ImageData, TextData
 from adamct.config.execution import Point, Sweep, TrackerSpec, WandbTracker
 from adamct.config.optimizer import OptimizerConfig, OptimizerSpec
 from adamct.config.schema import Config, ConfigurationError, CurveConfig, explain
 from adamct.config.spec import (
     AnnealedSchedule,
-    ImageData,
     RunSpec,
     ScheduleSpec,
     TaskSpec,
-    TextData,
 )
 from adamct.optim import strategy_hyperparameters
 from adamct.theory import Curve, growth_rate, level_curve, normal_curve, stability_coefficient

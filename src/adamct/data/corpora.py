@@ -69,11 +69,17 @@ def open_corpus(
     """
     if name == "pydoc_topics":
         return _characters(name, _pydoc_topics())
-    if source is not None and (source / name / "input.txt").is_file():
-        return _characters(name, _plain_text(source / name / "input.txt"))
+    if (path := plain_text(name, source)) is not None:
+        return _characters(name, _read_text(path))
     if not (prepared / name).is_dir():
         prepare_corpus(name, source, prepared, text_column=text_column, may_download=False)
     return _tokens(name, prepared / name, text_column)
+
+
+def plain_text(name: str, source: Path | None) -> Path | None:
+    """Return the file of a plain text, which needs no preparation; None where there is none."""
+    path = source and source / name / "input.txt"
+    return path if path and path.is_file() else None
 
 
 def _characters(name: str, text: str) -> Corpus:
@@ -99,7 +105,7 @@ def _pydoc_topics() -> str:
     return "\n\n".join(topics[topic] for topic in sorted(topics))
 
 
-def _plain_text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:

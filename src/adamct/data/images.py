@@ -27,7 +27,7 @@ from adamct.data.image_files import (
     read_raw,
 )
 from adamct.data.image_set import ImageSet, Split, stratified_split
-from adamct.data.locations import default_prepared, missing, preparing, unreadable
+from adamct.data.locations import KEPT_IMAGES, default_prepared, missing, preparing, unreadable
 
 
 def open_images(
@@ -68,7 +68,7 @@ def open_images(
 def kept_path(name: str, prepared: Path, columns: Columns = HUB_COLUMNS) -> Path:
     """Return where a set of images is kept once it is decoded; other columns, another file."""
     digest = hashlib.sha256(str(columns).encode()).hexdigest()[:8]
-    return prepared / f"{name}{'' if columns == HUB_COLUMNS else f'-{digest}'}.images.pt"
+    return prepared / f"{name}{'' if columns == HUB_COLUMNS else f'-{digest}'}{KEPT_IMAGES}"
 
 
 def _digits() -> ImageSet:

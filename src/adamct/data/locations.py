@@ -24,6 +24,8 @@ from adamct import files
 if TYPE_CHECKING:
     import datasets
 
+KEPT_IMAGES = ".images.pt"  # how the names of files of decoded images end
+
 
 class DataError(files.ExpectedError):
     """Data that is missing, truncated or foreign; the message names the file and the remedy."""
@@ -44,6 +46,12 @@ def default_prepared() -> Path:
     root = Path(__file__).parents[3]
     home = root if (root / "pyproject.toml").is_file() else Path.cwd()
     return Path(os.environ.get("ADAMCT_CACHE") or home / "data")
+
+
+def kept_images(name: str, prepared: Path) -> list[Path]:
+    """Return the files of a set's decoded images: one for each choice of columns."""
+    ends = (KEPT_IMAGES, f"-????????{KEPT_IMAGES}")
+    return [path for end in ends for path in prepared.glob(name + end)]
 
 
 def missing(name: str, layouts: str, source: Path | None, embedded: str) -> DataError:

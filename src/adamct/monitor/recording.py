@@ -113,9 +113,10 @@ class KAdamRecorder(Recorder):
         self._n.extend(n)
         self._rows.extend(x)
         self._level = np.array([entry.group.level for entry in self._entries])
-        last = np.flatnonzero(self._level == self._level.max())
+        top = self._level.max()  # of the levels that have entries
+        last = np.flatnonzero(self._level == top)
         name = self._entries[last[self._norms[last].argmax()]].name
-        return history_of(zip(n, x[:, -1], [""] * (len(n) - 1) + [name], strict=True))
+        return history_of(zip(n, x[:, top], [""] * (len(n) - 1) + [name], strict=True))
 
     def leader(self, columns: Sequence[int], back: int) -> Leader:
         """The entry with the largest norm at the last flush.

@@ -11,6 +11,7 @@ from typing import get_args
 from markupsafe import Markup, escape
 
 from adamct.claims import Status, Verdict
+from adamct.claims.criterion import in_unit
 from adamct.plotting import registry
 
 MINUS = "\N{MINUS SIGN}"
@@ -157,9 +158,9 @@ def where(verdict: Verdict) -> str:
 
 def estimate(verdict: Verdict) -> tuple[str, str, str]:
     """Return a verdict's statistic, its interval and its unit; empty what it does not have."""
-    factor = 100 if verdict.unit.startswith("%") else 1
     value, *ends = (
-        None if x is None else factor * x for x in (verdict.statistic, *(verdict.interval or ()))
+        None if x is None else in_unit(x, verdict.unit)
+        for x in (verdict.statistic, *(verdict.interval or ()))
     )
     shown = f"[{', '.join(map(number, ends))}]" if ends else ""
     return number(value), shown, "" if value is None else verdict.unit

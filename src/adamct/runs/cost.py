@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from adamct.config.architectures import TextModelSpec
-from adamct.config.spec import RunSpec, TaskSpec, TextData
+from adamct.config.data_sets import TextData
+from adamct.config.spec import RunSpec, TaskSpec
 from adamct.continuous.schemes import SCHEMES
 from adamct.data.catalogue import IMAGE_SETS, VOCABULARIES, known
 

@@ -196,14 +196,19 @@ def summary(
 def _slopes(spec: RunSpec, lines: Sequence[Line]) -> dict[str, Values]:
     """Return the measured slope at the step that figures take, and both predictions."""
     at = slope_step(spec.n_steps)
-    measured = [row[m.SLOPE] for row in rows(spec, lines) if row["n"] == at and m.SLOPE in row]
-    if not measured:
+    if not HALF_WIDTH <= at < len(lines) - HALF_WIDTH:
+        return {}
+    around = lines[at - HALF_WIDTH : at + HALF_WIDTH + 1]
+    updates = [line.get(m.MAX_UPDATE, [math.nan])[-1] for line in around]
+    n = np.arange(at - HALF_WIDTH, at + HALF_WIDTH + 1)
+    measured = float(theory.log_slope(n, updates, at=at, half_width=HALF_WIDTH))
+    if not math.isfinite(measured):
         return {}
     predicted = {
         name: theory.predicted_slope(at, *_last_pair(spec), bound=bound, half_width=HALF_WIDTH)
         for name, bound in PREDICTIONS.items()
     }
-    return {"at_step/n": at, m.SLOPE_AT: measured[0], **predicted}
+    return {"at_step/n": at, m.SLOPE_AT: measured, **predicted}
 
 
 def _last_pair(spec: RunSpec) -> tuple[float, float]:

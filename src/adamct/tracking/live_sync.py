@@ -44,14 +44,13 @@ def tracked(sweep: Sweep, overrides: Sequence[str] = ()) -> Iterator[None]:
         process.start()
     except OSError as error:  # no memory, or no more processes
         _warn(str(error), remedy)
-        yield
-        return
     theirs.close()
     try:
         yield
     finally:
         ours.close()
-        process.join(END_WAIT_S)
+        if process.pid is not None:  # it has started
+            process.join(END_WAIT_S)
         if process.is_alive():
             process.terminate()
             _warn(f"it was not done {END_WAIT_S:.0f} s after the sweep", remedy)

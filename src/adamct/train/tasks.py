@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from adamct.config.architectures import TextModelSpec
-from adamct.config.spec import ImageData, RunSpec, TextData
+from adamct.config.data_sets import ImageData, TextData
+from adamct.config.spec import RunSpec
 from adamct.data.batches import Augmentation, image_batch, ordered_batches, text_batch
 from adamct.data.image_set import ImageSet
 from adamct.data.rng import stream_seed
