@@ -203,7 +203,7 @@ def test_it_warns_of_the_pair_at_once_and_of_a_rider_within_200_steps(make, eps)
     said, watching = caught(make, UNSTABLE, 200, eps=eps)
     of_pair, of_rider = said
     for part in (
-        "betas=(0.99, 0.9)", "(β, γ) = (0.9, 0.99)", "0.0426", "16.26 steps", "beta1 < 0.94868",
+        "betas=(0.99, 0.9)", "(β, γ) = (0.9, 0.99)", "0.0426", "16.26 steps", "beta1 ≤ 0.94868",
     ):  # fmt: skip
         assert part in of_pair
     assert "grows exponentially" in of_rider

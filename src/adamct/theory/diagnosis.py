@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -89,26 +90,28 @@ growth, but γ² < β bounds the max-update by D_∞ = 2.00522
         """How to make the pair stable by moving one of its two; empty if it is stable.
 
         >>> diagnose(0.9, 0.99).remedy
-        'take beta1 < 0.94868 at beta2 = 0.9, or beta2 > 0.9801 at beta1 = 0.99'
+        'take beta1 ≤ 0.94868 at beta2 = 0.9, or beta2 ≥ 0.98011 at beta1 = 0.99'
         """
         if self.stable:
             return ""
-        below, above = self._thresholds
-        either = f"beta2 > {above} at beta1 = {self.gamma!r}"
-        if self.beta == 0:
-            return f"take {either}, or beta1 = 0"
-        return f"take beta1 < {below} at beta2 = {self.beta!r}, or {either}"
+        beta1, beta2 = self._stable_decimals
+        below = f"beta1 ≤ {beta1} at beta2 = {self.beta!r}"
+        return f"take {below}, or beta2 ≥ {beta2} at beta1 = {self.gamma!r}"
 
     @property
-    def _thresholds(self) -> tuple[str, str]:
-        below, above = self.largest_stable_beta1, self.smallest_stable_beta2
-        return _decimal(below, np.floor), _decimal(above, np.ceil)
+    def _stable_decimals(self) -> tuple[str, str]:
+        beta1 = _decimal(self.largest_stable_beta1, -1, lambda x: exactly_stable(self.beta, x))
+        beta2 = _decimal(self.smallest_stable_beta2, 1, lambda x: exactly_stable(x, self.gamma))
+        return beta1, beta2
 
     def rows(self) -> list[tuple[str, str]]:
         """What there is to know, as (name, value) in words, for ``align``."""
-        below, above = self._thresholds
-        beta1 = self._place("beta1", f"< √beta2 = {below}", self.largest_stable_beta1 - self.gamma)
-        beta2 = self._place("beta2", f"> beta1² = {above}", self.beta - self.smallest_stable_beta2)
+        beta1, beta2 = self._stable_decimals
+        side = "inside" if self.stable else "outside"
+        off1 = f"{abs(self.largest_stable_beta1 - self.gamma):.4g} {side}"
+        off2 = f"{abs(self.beta - self.smallest_stable_beta2):.4g} {side}"
+        below = f"beta1 ≤ {beta1}, √beta2 rounded down; beta1 lies {off1}"
+        above = f"beta2 ≥ {beta2}, beta1² rounded up; beta2 lies {off2}"
         return [
             ("region", _REGIONS[self.region]),
             ("C(β, γ) = 2/γ − 1/β − 1", _number(self.C)),
@@ -117,15 +120,9 @@ growth, but γ² < β bounds the max-update by D_∞ = 2.00522
             ("limit of the bound, D_∞", _number(self.D_limit)),
             ("e-folding time", _steps(self.e_folding_steps)),
             ("doubling time", _steps(self.doubling_steps)),
-            (f"stable at beta2 = {self.beta!r}", beta1 if self.beta > 0 else "beta1 = 0 alone"),
-            (f"stable at beta1 = {self.gamma!r}", beta2 if self.gamma > 0 else "every beta2"),
+            (f"stable at beta2 = {self.beta!r}", below),
+            (f"stable at beta1 = {self.gamma!r}", above),
         ]
-
-    def _place(self, name: str, bound: str, margin: float) -> str:
-        lies = f"{abs(margin):.4g} " + ("inside" if self.stable else "outside")
-        if not self.stable and self.exact_rate == 0:
-            lies = "on it"
-        return f"{name} {bound}; {name} lies {lies}"
 
     def bound_row(self, n: int) -> tuple[str, str]:
         """D_n at one step n, as (name, value) in words; beyond float64 as a power of ten.
@@ -222,11 +219,11 @@ def _steps(x: float) -> str:
     return "never" if np.isinf(x) else f"{x:.4g} steps"
 
 
-def _decimal(x: float, away: Callable[[float], float]) -> str:
-    # Rounded into the stable side, so that no one who obeys what is printed lands beyond it.
-    # Decays crowd near 1: at least four decimals, and three digits of 1 − x.
-    digits = max(4, 3 - int(np.floor(np.log10(1 - x))))
-    units = x * 10**digits
-    nearest = np.round(units)
-    units = nearest if abs(units - nearest) <= 1e-9 * units else away(units)
-    return f"{units / 10**digits:.{digits}f}".rstrip("0").rstrip(".")
+def _decimal(boundary: float, towards: int, is_stable: Callable[[float], bool]) -> str:
+    # The nearest on the stable side, so that what is printed is stable as it is typed in. Decays
+    # crowd near 1: at least four decimals, and three digits of 1 − x.
+    digits = max(4, 3 - math.floor(math.log10(1 - boundary)))
+    units, one = round(boundary * 10**digits), 10**digits
+    while (x := units / one) < 1 and not is_stable(x):
+        units += towards
+    return f"{x:.{digits}f}".rstrip("0").rstrip(".")
