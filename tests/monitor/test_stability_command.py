@@ -94,7 +94,7 @@ def test_what_is_said_of_a_pair_in_either_order(output, arguments, words):
         assert values[name] == (number if np.isfinite(number) else None)
 
 
-@settings(deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(beta=DECAYS, gamma=DECAYS)
 def test_a_diagnosis_agrees_with_the_theory_and_its_remedy_cures(beta, gamma):
     diagnosis = diagnose(beta, gamma)

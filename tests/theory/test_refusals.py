@@ -68,9 +68,9 @@ STEPS, ONES = np.arange(601), np.ones(601)
         (theory.log_slope, (STEPS, ONES, 1, 0), "half_width = 0"),
         (theory.local_slopes, (STEPS[:10], ONES[:10]), "no step has"),
         (theory.predicted_slope, ([4, 100], 0.9, 0.5), "needs at ≥ 5, got at = 4"),
-        (recursion, (1.0, ONES[:3], ONES[:2]), r"scales of shape \(2,\) must match .* \(3,\)"),
+        (recursion, (1.0, ONES[:3], ONES[:2]), r"scales of shape \(2,\) must .* shape \(3,\)"),
         (eq_8, (1.0, ONES[:2]), r"lr of shape \(3,\) must be a scalar or have .*\(2,\)"),
-        (eq_8, (ONES[:3], np.ones((3, 2))), r"got \(3, 2\) and \(3,\)"),
+        (eq_8, (ONES[:3], np.ones((3, 2))), r"norm of shape \(3,\) must .* shape \(2,\)"),
         (theory.memory_factor, (1.0,), r"gamma = 1\.0"),
     ],
 )

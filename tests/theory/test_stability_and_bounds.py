@@ -64,6 +64,24 @@ def test_paper_bound_is_rigorous_in_b_plus(n, beta, gamma):
         assert paper >= discrete_max_update_bound(n, beta, gamma, log=True) - 1e-12
 
 
+@deterministic
+@given(st.integers(0, 10**4), decays, decays)
+def test_tight_form_of_the_paper_bound_is_below_it_and_tends_to_it(n, beta, gamma):
+    tight, loose = (max_update_bound(n, beta, gamma, log=True, tight=x) for x in (True, False))
+    assert tight <= loose + 1e-12
+    if n * abs(stability_coefficient(beta, gamma)) > 40:
+        assert tight == pytest.approx(loose, abs=1e-12)
+
+
+def test_tight_form_joins_the_three_cases():
+    gammas = 2 / 3 + np.array([-1e-8, 0.0, 1e-8])
+    assert region(0.5, gammas).tolist() == ["B+", "B0", "strip"]
+    tight = max_update_bound(50, 0.5, gammas, tight=True)
+    assert tight == pytest.approx(max_update_bound(50, 0.5, 2 / 3), rel=1e-5)
+    assert max_update_bound(50, 0.5, gammas)[[0, 2]].min() > 100 * tight.max()
+    assert max_update_bound(0, 0.5, gammas, tight=True).tolist() == [0, 0, 0]
+
+
 def test_paper_bound_is_broken_early():
     for beta, last_broken in [(0.7, 6), (0.999, 2825)]:
         gamma = 2 * beta / (1 + beta)

@@ -13,7 +13,7 @@ from adamct.theory.stability import log_ratio, stability_coefficient
 
 
 def max_update_bound(
-    n: ArrayLike, beta: ArrayLike, gamma: ArrayLike, *, log: bool = False
+    n: ArrayLike, beta: ArrayLike, gamma: ArrayLike, *, log: bool = False, tight: bool = False
 ) -> Values:
     """The paper's bound of ‖u_n‖∞, Eq. (5).
 
@@ -26,6 +26,8 @@ def max_update_bound(
         beta: second-moment decay (torch's ``betas[1]``) in (0, 1).
         gamma: first-moment decay (torch's ``betas[0]``) in (0, 1).
         log: return the natural logarithm, which does not overflow.
+        tight: the form before the proof's last step, B_n = √((1 − e^{−Cn})/C). It serves all
+            three cases, and is 0 at n = 0 in each.
 
     Returns:
         The bound, in units of η per step; inf where it exceeds float64 (``log`` never does).
@@ -46,7 +48,7 @@ def max_update_bound(
         _log_bias_correction(n_, β, γ)
         + (np.log1p(-γ) - np.log(γ))
         + 0.5 * (np.log(β) - np.log1p(-β))
-        + _log_B(n_, C)
+        + _log_B(n_, C, tight)
     )
     return plain(ln_bound) if log else _exp(ln_bound)
 
@@ -127,12 +129,13 @@ def _log_geometric_sum(n: FloatArray, ln_r: FloatArray) -> FloatArray:
     return growth + np.log(ratio)
 
 
-def _log_B(n: FloatArray, C: FloatArray) -> FloatArray:
-    with np.errstate(divide="ignore"):
-        ln_inv_sqrt_C = -0.5 * np.log(np.abs(C))
-        ln_sqrt_n = 0.5 * np.log(n)
-    growth = 0.5 * n * np.maximum(-C, 0.0)
-    return np.where(C == 0, ln_sqrt_n, growth + ln_inv_sqrt_C)
+def _log_B(n: FloatArray, C: FloatArray, tight: bool) -> FloatArray:
+    # (1 − e^{−Cn})/C = e^{n·max(−C, 0)} · (1 − e^{−|C|n}) / |C|, of which Eq. (5) drops e^{−|C|n}.
+    a = np.abs(C)
+    kept = -np.expm1(-a * n) if tight else 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ln_B = np.where(C == 0, 0.5 * np.log(n), 0.5 * np.log(kept) - 0.5 * np.log(a))
+    return 0.5 * n * np.maximum(-C, 0.0) + ln_B
 
 
 def _exp(logarithm: FloatArray) -> Values:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,25 +17,23 @@ from adamct.theory.domain import FloatArray, Values, decay, plain
 DIGITS = 12
 
 
-class Curve(ABC):
-    """A curve γ(β), monotone where it crosses the square (0, 1)²."""
+@dataclass(frozen=True)
+class Curve:
+    """A curve γ(β), monotone where it crosses the square (0, 1)²; of numbers or arrays.
 
-    @abstractmethod
-    def gamma(self, beta: ArrayLike) -> Values:
-        """γ on the curve at β, not restricted to (0, 1)."""
+    Attributes:
+        formula: γ(β) in symbols.
+        gamma: γ on the curve at β, not restricted to (0, 1).
+        beta: β on the curve at γ, not restricted to (0, 1).
+        slope: dγ/dβ on the curve at β.
+        beta_interval: the open interval of β on which the curve lies inside the square (0, 1)².
+    """
 
-    @abstractmethod
-    def beta(self, gamma: ArrayLike) -> Values:
-        """β on the curve at γ, not restricted to (0, 1)."""
-
-    @abstractmethod
-    def slope(self, beta: ArrayLike) -> Values:
-        """dγ/dβ on the curve at β."""
-
-    @property
-    @abstractmethod
-    def beta_interval(self) -> tuple[float, float]:
-        """The open interval of β on which the curve lies inside the square (0, 1)²."""
+    formula: str
+    gamma: Callable[[ArrayLike], Values]
+    beta: Callable[[ArrayLike], Values]
+    slope: Callable[[ArrayLike], Values]
+    beta_interval: tuple[float, float]
 
     def sample(
         self, num: int, beta_start: float, beta_stop: float
@@ -78,61 +76,9 @@ class Curve(ABC):
                 γ = float(self.gamma(beta))
             raise ValueError(
                 f"{name} = {beta} leaves the square (0, 1)²: the curve is at γ = {γ:.6g} there; "
-                f"on {self} choose β inside ({low:.6g}, {high:.6g})"
+                f"on {self.formula} choose β inside ({low:.6g}, {high:.6g})"
             )
         return rounded
-
-
-@dataclass(frozen=True)
-class NormalCurve(Curve):
-    """γ(β) = (k − 2β³)^{1/3}, perpendicular to every level curve of C (Appendix F)."""
-
-    k: float
-
-    def gamma(self, beta: ArrayLike) -> Values:
-        """γ on the curve at β, not restricted to (0, 1)."""
-        return plain(np.cbrt(self.k - 2 * np.asarray(beta, dtype=np.float64) ** 3))
-
-    def beta(self, gamma: ArrayLike) -> Values:
-        """β on the curve at γ, not restricted to (0, 1)."""
-        return plain(np.cbrt((self.k - np.asarray(gamma, dtype=np.float64) ** 3) / 2))
-
-    def slope(self, beta: ArrayLike) -> Values:
-        """dγ/dβ = −2β²/γ² = (∂C/∂γ) / (∂C/∂β)."""
-        β = np.asarray(beta, dtype=np.float64)
-        return plain(-2 * (β / self.gamma(β)) ** 2)
-
-    @property
-    def beta_interval(self) -> tuple[float, float]:
-        """The open interval of β: from γ = 1 (or β = 0) down to γ = 0 (or β = 1)."""
-        low, high = self.beta(1.0), self.beta(0.0)
-        return max(0.0, float(low)), min(1.0, float(high))
-
-
-@dataclass(frozen=True)
-class LevelCurve(Curve):
-    """γ(β) = 2β / (1 + β(1 + c)), on which C(β, γ) = c."""
-
-    c: float
-
-    def gamma(self, beta: ArrayLike) -> Values:
-        """γ on the curve at β, not restricted to (0, 1)."""
-        β = np.asarray(beta, dtype=np.float64)
-        return plain(2 * β / (1 + β * (1 + self.c)))
-
-    def beta(self, gamma: ArrayLike) -> Values:
-        """β on the curve at γ, not restricted to (0, 1)."""
-        γ = np.asarray(gamma, dtype=np.float64)
-        return plain(γ / (2 - γ * (1 + self.c)))
-
-    def slope(self, beta: ArrayLike) -> Values:
-        """dγ/dβ = 2 / (1 + β(1 + c))²."""
-        return plain(2 / (1 + np.asarray(beta, dtype=np.float64) * (1 + self.c)) ** 2)
-
-    @property
-    def beta_interval(self) -> tuple[float, float]:
-        """The open interval of β: from the origin to γ = 1 (c < 0) or β = 1."""
-        return 0.0, 1.0 if self.c >= 0 else 1 / (1 - self.c)
 
 
 def normal_curve(beta0: float, gamma0: float) -> Curve:
@@ -156,7 +102,20 @@ def normal_curve(beta0: float, gamma0: float) -> Curve:
     """
     open_ = {"needed_by": "normal_curve", "remedy": "choose a point inside the square"}
     β0, γ0 = float(decay("beta", beta0, **open_)), float(decay("gamma", gamma0, **open_))
-    return NormalCurve(2 * β0**3 + γ0**3)
+    k = 2 * β0**3 + γ0**3
+
+    def gamma(beta: ArrayLike) -> Values:
+        return plain(np.cbrt(k - 2 * np.asarray(beta, dtype=np.float64) ** 3))
+
+    def beta(gamma: ArrayLike) -> Values:
+        return plain(np.cbrt((k - np.asarray(gamma, dtype=np.float64) ** 3) / 2))
+
+    def slope(beta: ArrayLike) -> Values:  # −2β²/γ² = (∂C/∂γ) / (∂C/∂β)
+        β = np.asarray(beta, dtype=np.float64)
+        return plain(-2 * (β / gamma(β)) ** 2)
+
+    inside = max(0.0, beta(1.0)), min(1.0, beta(0.0))  # it falls
+    return Curve(f"γ = ({k} − 2β³)^(1/3)", gamma, beta, slope, inside)
 
 
 def level_curve(c: float) -> Curve:
@@ -176,4 +135,18 @@ def level_curve(c: float) -> Curve:
     """
     if not np.isfinite(c):
         raise ValueError(f"level_curve needs a finite value of C, got c = {c}")
-    return LevelCurve(float(c))
+    c = float(c)
+
+    def gamma(beta: ArrayLike) -> Values:
+        β = np.asarray(beta, dtype=np.float64)
+        return plain(2 * β / (1 + β * (1 + c)))
+
+    def beta(gamma: ArrayLike) -> Values:
+        γ = np.asarray(gamma, dtype=np.float64)
+        return plain(γ / (2 - γ * (1 + c)))
+
+    def slope(beta: ArrayLike) -> Values:
+        return plain(2 / (1 + np.asarray(beta, dtype=np.float64) * (1 + c)) ** 2)
+
+    inside = 0.0, 1.0 if c >= 0 else 1 / (1 - c)  # it rises from the origin, to γ = 1 if c < 0
+    return Curve(f"γ = 2β / (1 + β(1 + {c}))", gamma, beta, slope, inside)

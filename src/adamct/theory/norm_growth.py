@@ -48,8 +48,7 @@ def squared_norm_growth(
     array([1., 4., 7.])
     """
     φ, u2 = _trajectory(squared_norm, squared_updates)
-    η = _per_step("lr", lr, len(u2))
-    F = _per_step("factor", factor, len(u2))
+    η, F = _fitted("lr", lr, u2.shape[:1]), _fitted("factor", factor, u2.shape[:1])
     for n in range(len(u2)):
         φ[n + 1] = np.exp(-2 * weight_decay * η[n]) * (φ[n] + F[n] * η[n] ** 2 * u2[n])
     return φ
@@ -89,14 +88,8 @@ def exact_squared_norm(
     array([1., 2., 4.])
     """
     φ, u2 = _trajectory(squared_norm, squared_updates)
-    c = np.asarray(scales, dtype=np.float64)
-    if c.shape != u2.shape:
-        raise ValueError(
-            f"scales of shape {c.shape} must match squared_updates of shape {u2.shape}: "
-            "one c_n for every ‖u_n‖²"
-        )
-    γ = decay("gamma", gamma)
-    η = _per_step("lr", lr, len(u2))
+    c, γ = _fitted("scales", scales, u2.shape), decay("gamma", gamma)
+    η = _fitted("lr", lr, u2.shape[:1])
     Q = np.zeros_like(φ[0])
     for n in range(len(u2)):
         keep = 1 - η[n] * weight_decay
@@ -183,23 +176,17 @@ def mean_age(n: ArrayLike, gamma: ArrayLike) -> Values:
 def _trajectory(
     squared_norm: ArrayLike, squared_updates: ArrayLike
 ) -> tuple[FloatArray, FloatArray]:
-    u2 = np.asarray(squared_updates, dtype=np.float64)
-    first = np.asarray(squared_norm, dtype=np.float64)
-    if u2.ndim == 0 or first.shape not in {(), u2.shape[1:]}:
-        raise ValueError(
-            f"squared_updates must have shape (steps, …) and squared_norm its trailing shape or "
-            f"(), got {u2.shape} and {first.shape}; put the steps on the first axis"
-        )
+    u2 = np.atleast_1d(np.asarray(squared_updates, dtype=np.float64))
     φ = np.empty((len(u2) + 1, *u2.shape[1:]))
-    φ[0] = first
+    φ[0] = _fitted("squared_norm", squared_norm, u2.shape[1:])
     return φ, u2
 
 
-def _per_step(name: str, value: ArrayLike, n_steps: int) -> FloatArray:
+def _fitted(name: str, value: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     array = np.asarray(value, dtype=np.float64)
-    if array.shape not in {(), (n_steps,)}:
+    if array.shape not in {(), shape}:
         raise ValueError(
-            f"{name} of shape {array.shape} must be a scalar or have shape ({n_steps},), "
-            "one value for every step"
+            f"{name} of shape {array.shape} must be a scalar or have shape {shape}, to fit "
+            "squared_updates, which has the steps on its first axis"
         )
-    return np.broadcast_to(array, (n_steps,))
+    return np.broadcast_to(array, shape)
