@@ -111,7 +111,7 @@ class GroupStatistics:
         max_update: ‖u_n‖∞ over the group's parameters.
         leader: the name of the parameter that it is of.
         last_fit: when a parameter last grew at that rate, and which; "" for never.
-        fit: of the leader; nan where another group leads (KAdam keeps one maximum for all).
+        fit: of the leader.
     """
 
     title: str

@@ -15,7 +15,7 @@ from torch.optim.optimizer import Optimizer
 
 from adamct.monitor.group_statistics import GroupStatistics, Window
 from adamct.monitor.reading import NamedParameters, entries_of, names_in, pairs_of
-from adamct.monitor.recording import History, KAdamRecorder, Recorder, history_of
+from adamct.monitor.recording import History, Recorder, history_of
 from adamct.optim import KAdam
 
 JUDGE_EVERY = 10  # rows
@@ -31,9 +31,8 @@ class Monitor:
     """Watch an optimizer's max-update from now on, through a hook after each of its steps.
 
     It warns at once if a pair is unstable (γ² ≥ β), and once more when the parameter that holds
-    the max-update grows exponentially, or has outgrown what a stable pair shows. On torch's
-    Adam a recorded step reads m and v of every parameter once. On KAdam, whose own tracking it
-    turns on, one step in ``flush_every`` does. ``monitor.attach`` is its short name.
+    the max-update grows exponentially, or has outgrown what a stable pair shows. A recorded step
+    reads m and v of every parameter once. ``monitor.attach`` is its short name.
 
     Args:
         optimizer: ``torch.optim.Adam`` or ``AdamW`` (for-loop, foreach or fused), or ``KAdam``.
@@ -64,7 +63,6 @@ class Monitor:
     """
 
     groups: list[GroupStatistics]
-    _pending: list[tuple[int, Tensor]]  # rows on the device, with their steps n
 
     def __init__(
         self,
@@ -96,9 +94,6 @@ class Monitor:
                 "model whose parameters it steps"
             )
         self._undo = ExitStack()
-        if isinstance(optimizer, KAdam):
-            tracked, optimizer.track_max_update = optimizer.track_max_update, True
-            self._undo.callback(setattr, optimizer, "track_max_update", tracked)
         self._undo.enter_context(optimizer.register_step_post_hook(self._after_step))
         self._undo.enter_context(optimizer.register_load_state_dict_post_hook(self._after_load))
         self._warn_of_pairs()
@@ -106,12 +101,10 @@ class Monitor:
     def flush(self) -> None:
         """Bring what is on the device to the host, and judge it. Waits for the device."""
         self._since_flush = 0
-        if not self._pending:
+        if not self._recorder.pending:
             return
-        n, rows = zip(*self._pending, strict=True)
-        self._pending = []
         self._read_pairs(tensors=True)
-        self._history.append(self._recorder.take(n, rows))
+        self._history.append(self._recorder.take())
         self._warn_of_pairs()
         # Growth can end in a reset just before the flush: so judge along the way, too.
         for back in reversed(range(0, len(self._history[-1].n), JUDGE_EVERY)):
@@ -153,10 +146,9 @@ class Monitor:
         steps = (optimizer.state.get(entry.param, {}).get("step", 0) for entry in self._entries)
         self._n = int(max(steps, default=0)) if n is None else n  # of the next step
         self._read_pairs(tensors=True)
-        self._pending = []
         self._since_flush = 0
-        kind = KAdamRecorder if isinstance(optimizer, KAdam) else Recorder
-        self._recorder = kind(optimizer, self._entries, self._window.n_rows + self._flush_every)
+        keep = self._window.n_rows + self._flush_every
+        self._recorder = Recorder(optimizer, self._entries, keep)
 
     def _after_load(self, optimizer: Optimizer) -> None:
         self.flush()
@@ -170,8 +162,8 @@ class Monitor:
             self.flush()
             self._begin(self._n)
         self._read_pairs(tensors=False)
-        if self._n % self._every == 0 and (row := self._recorder.row()) is not None:
-            self._pending.append((self._n, row))
+        if self._n % self._every == 0 and self._entries:
+            self._recorder.record(self._n)
         self._n += 1
         self._since_flush += 1
         if self._since_flush >= self._flush_every:

@@ -96,11 +96,12 @@ def pairs_of(group: Mapping[str, Any]) -> list[tuple[float | Tensor, float | Ten
     return list(zip(*level_decays(group), strict=True))
 
 
-def moments_of(entry: Entry, optimizer: Optimizer) -> Moments | None:
-    """The moments of an entry; None before its parameter's first step."""
+def moments_of(entry: Entry, optimizer: Optimizer, took_part: bool) -> Moments:
+    """The moments of an entry; at t = 0 where its parameter took no part in the last step."""
     state, group = optimizer.state.get(entry.param), entry.group.options
-    if not state:
-        return None
+    if not state or not took_part:
+        nothing = torch.zeros((), device=entry.param.device)
+        return Moments(nothing, nothing, nothing, *entry.group.pair, 0.0, False)
     if isinstance(optimizer, KAdam):
         m, v = state["m"][entry.group.level], state["v"][entry.group.level]
         step = torch.tensor(state["step"], dtype=torch.float64)
@@ -109,47 +110,40 @@ def moments_of(entry: Entry, optimizer: Optimizer) -> Moments | None:
     return Moments(state["exp_avg"], v, state["step"], *entry.group.pair, group["eps"], True)
 
 
-def max_updates(moments: Sequence[Moments | None]) -> Tensor | None:
+def max_updates(moments: Sequence[Moments]) -> Tensor:
     """‖u_n‖∞ of each entry with its step count t, without waiting for the device.
 
     Args:
-        moments: one for each entry; None counts as an update of 0 at t = 0.
+        moments: one for each entry; the update is 0 at t = 0.
 
     Returns:
-        A tensor of shape (2, entries) on the device of the first moments: the norms and t. None
-        if there are no moments at all.
+        A tensor of shape (2, entries) on the device of the first moments: the norms and t.
 
     >>> m, v = torch.tensor([0.1, -0.2]), torch.tensor([0.001, 0.004])  # after g = (1, -2)
-    >>> max_updates([Moments(m, v, torch.tensor(1.0), 0.999, 0.9, 0.0, True), None])
+    >>> max_updates([Moments(m, v, torch.tensor(t), 0.999, 0.9, 0.0, True) for t in (1.0, 0.0)])
     tensor([[1.0000, 0.0000],
             [1.0000, 0.0000]])
     """
-    present = [x for x in moments if x is not None]
-    if not present:
-        return None
-    t = _stacked([x.step for x in present])
+    t = _on_one_device([x.step for x in moments])
     t = t.to(torch.float32 if t.device.type == "mps" else torch.float64)  # mps has no float64
     β, γ, ε, is_corrected = (
         torch.tensor(column, dtype=t.dtype).to(t.device, non_blocking=True)
-        for column in zip(*(x[3:] for x in present), strict=True)
+        for column in zip(*(x[3:] for x in moments), strict=True)
     )
     # 1 − x^t without the cancellation near x = 1; log 0 = −∞ gives 1
     one_minus_β, one_minus_γ = -torch.expm1(t * β.log()), -torch.expm1(t * γ.log())
     correction = one_minus_β.sqrt() / one_minus_γ
     ε = torch.where(is_corrected > 0, ε * one_minus_β.sqrt(), ε)
 
-    norms = _stacked([_largest(x.m, x.v, ε_x) for x, ε_x in zip(present, ε.unbind(), strict=True)])
-    norms = norms * correction.to(norms, non_blocking=True)
-    t = t.to(norms, non_blocking=True)
-    # t = 0: GradScaler kept a fused optimizer from its first step
-    rows = torch.stack([torch.where(t > 0, norms, 0), t])
-    if len(present) == len(moments):
-        return rows
-    columns, zero = iter(rows.unbind(1)), rows.new_zeros(2)
-    return torch.stack([zero if x is None else next(columns) for x in moments], dim=1)
+    norms = [_max_ratio(x.m, x.v, ε_x) for x, ε_x in zip(moments, ε.unbind(), strict=True)]
+    u = _on_one_device(norms)
+    u = u * correction.to(u, non_blocking=True)
+    t = t.to(u, non_blocking=True)
+    # t = 0 also where GradScaler kept a fused optimizer from its first step
+    return torch.stack([torch.where(t > 0, u, 0), t])
 
 
-def _largest(m: Tensor, v: Tensor, ε: Tensor) -> Tensor:
+def _max_ratio(m: Tensor, v: Tensor, ε: Tensor) -> Tensor:
     """Largest |m / (√v + ε)|, in float32 at least."""
     if m.is_complex():  # real and imaginary parts are normalized each for itself
         m, v = torch.view_as_real(m), torch.view_as_real(v)
@@ -163,7 +157,7 @@ def _largest(m: Tensor, v: Tensor, ε: Tensor) -> Tensor:
     return torch.stack([(m_ / v_.sqrt().add_(ε)).abs_().amax() for m_, v_ in blocks]).amax()
 
 
-def _stacked(scalars: Sequence[Tensor]) -> Tensor:
+def _on_one_device(scalars: Sequence[Tensor]) -> Tensor:
     """One vector on the first scalar's device."""
     device = scalars[0].device
     return torch.stack([x.to(device, non_blocking=True) for x in scalars])
