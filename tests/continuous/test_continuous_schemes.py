@@ -13,7 +13,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from adamct.continuous import SCHEMES, solve
-from adamct.continuous.equation import AdamEquation, Point
+from adamct.continuous.equation import AdamEquation, PhasePoint
 from adamct.continuous.schemes import euler
 
 SETTINGS = {"lr": 1e-2, "beta": 0.99, "gamma": 0.9, "weight_decay": 0.1}
@@ -270,7 +270,7 @@ def test_u_is_the_limit_of_vanishing_v_and_never_nan():
     assert torch.equal(equation.u(0.0, 0 * g, 0 * g), 0 * g)
     ratios = []
     for h in (1e-8, 1e-10):
-        y = euler(equation, h, lambda _: g, Point(0.0, g, g, m=0 * g, v=0 * g))
+        y = euler(equation, h, lambda _: g, PhasePoint(0.0, g, g, m=0 * g, v=0 * g))
         u = equation.u(h, y.m, y.v)
         assert u[2] == 0
         ratios.append(float(u[0]) / math.sqrt(h))

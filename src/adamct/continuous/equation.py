@@ -24,7 +24,7 @@ from adamct.theory.domain import decay
 
 
 @dataclass(frozen=True)
-class Point:
+class PhasePoint:
     """Where the solution is: all that Equation (4) needs in order to go on.
 
     Attributes:

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adamct.continuous.equation import AdamEquation, Point
+from adamct.continuous.equation import AdamEquation, PhasePoint
 
 Gradient = Callable[[Tensor], Tensor]
-Step = Callable[[AdamEquation, float, Gradient, Point], Point]
+Step = Callable[[AdamEquation, float, Gradient, PhasePoint], PhasePoint]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Scheme:
     gradients: int
 
 
-def euler(equation: AdamEquation, h: float, gradient: Gradient, x: Point) -> Point:
+def euler(equation: AdamEquation, h: float, gradient: Gradient, x: PhasePoint) -> PhasePoint:
     """Euler's method, as in Appendix I.
 
     θ(t+Δt) = θ(t) + Δt ψ(t),   ψ(t+Δt) = ψ(t) + Δt ψ̇(t),
@@ -46,7 +46,7 @@ def euler(equation: AdamEquation, h: float, gradient: Gradient, x: Point) -> Poi
     g = gradient(x.theta)
     u = equation.u(x.t, x.m, x.v)
     a, b = equation.rate_m, equation.rate_v
-    return Point(
+    return PhasePoint(
         t=x.t + h,
         theta=x.theta + h * x.psi,
         psi=x.psi + h * equation.psi_dot(x.theta, x.psi, u),
@@ -61,7 +61,7 @@ def euler(equation: AdamEquation, h: float, gradient: Gradient, x: Point) -> Poi
 NODES = (0.0, (6 - math.sqrt(6)) / 10, (6 + math.sqrt(6)) / 10)
 
 
-def exponential(equation: AdamEquation, h: float, gradient: Gradient, x: Point) -> Point:
+def exponential(equation: AdamEquation, h: float, gradient: Gradient, x: PhasePoint) -> PhasePoint:
     """All that is linear in Equation (4) exactly, for a gradient interpolated at three nodes.
 
     g(τ) is the polynomial through the gradients at the nodes. Given it, m and v are known
@@ -75,7 +75,7 @@ def exponential(equation: AdamEquation, h: float, gradient: Gradient, x: Point) 
     G = torch.stack(gradients)
     θ, ψ = _theta_psi(equation, h, x, 1.0, G)
     m, v = _averages(equation, h, x, 1.0, G)
-    return Point(t=x.t + h, theta=θ, psi=ψ, m=m, v=v)
+    return PhasePoint(t=x.t + h, theta=θ, psi=ψ, m=m, v=v)
 
 
 SCHEMES = {
@@ -85,7 +85,7 @@ SCHEMES = {
 
 
 def _theta_psi(
-    equation: AdamEquation, h: float, x: Point, c: float, G: Tensor
+    equation: AdamEquation, h: float, x: PhasePoint, c: float, G: Tensor
 ) -> tuple[Tensor, Tensor]:
     """θ and ψ at t + cΔt for the gradients G (j, P) at the first j nodes.
 
@@ -104,7 +104,7 @@ def _theta_psi(
 
 
 def _averages(
-    equation: AdamEquation, h: float, x: Point, c: float, G: Tensor
+    equation: AdamEquation, h: float, x: PhasePoint, c: float, G: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Averages m and v at t + cΔt, Equation (2), for g(τ) = Σ_i ℓ_i(τ) G_i."""
     a, b = equation.rate_m * h, equation.rate_v * h

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adamct.continuous.equation import AdamEquation, Point
+from adamct.continuous.equation import AdamEquation, PhasePoint
 from adamct.continuous.objective import Objective
 from adamct.continuous.schemes import SCHEMES
 
@@ -18,11 +18,11 @@ PSI0 = ("rest", "sign")
 
 
 @dataclass(frozen=True)
-class State(Point):
+class State(PhasePoint):
     """The solution on the step grid, at t_n = nη.
 
     Attributes:
-        t, theta, psi, m, v: the point itself, as flat vectors (P,); see ``Point``.
+        t, theta, psi, m, v: the point itself, as flat vectors (P,); see ``PhasePoint``.
         n: step index.
         u: u(t_n), Equation (3), (P,).
         params: θ(t_n) in the form of the parameters given to ``solve``; views of ``theta``, from
@@ -153,10 +153,29 @@ def solve(
         )
     step, h = SCHEMES[scheme].step, lr / n_substeps
 
-    def state_at(n: int, x: Point) -> State:
+    def state_at(n: int, x: PhasePoint) -> State:
         t = n * lr  # not a sum of substeps, which would drift
         u = equation.u(t, x.m, x.v)
         return State(t, x.theta, x.psi, x.m, x.v, n=n, u=u, params=objective.unflatten(x.theta))
+
+    def over_step(n: int, batch: Any, x: PhasePoint) -> PhasePoint:
+        total: Tensor | float = 0.0  # of the losses met on the way
+
+        def gradient(θ: Tensor) -> Tensor:
+            nonlocal total
+            value, g = objective.value_and_gradient(θ, batch)
+            total = total + value
+            return g
+
+        for _ in range(n_substeps):
+            x = step(equation, h, gradient, x)
+        # Looked at once a step: at each substep it would make a GPU wait each time.
+        if not torch.isfinite(total + x.theta.sum()):
+            raise FloatingPointError(
+                f"the loss or the parameters are no longer finite in step {n}; check the loss and "
+                "the batch of that step, or lower lr (Euler also needs n_substeps > 1)"
+            )
+        return x
 
     def states(batches: Iterator[Any]) -> Iterator[State]:
         state = start
@@ -171,37 +190,10 @@ def solve(
                 ψ = equation.psi_of_first_update(θ, g)
                 batches = chain(first, batches)
             zeros = torch.zeros_like(θ)
-            state = state_at(0, Point(0.0, θ, ψ, m=zeros, v=zeros))
+            state = state_at(0, PhasePoint(0.0, θ, ψ, m=zeros, v=zeros))
         yield state
         for n, batch in enumerate(batches, start=state.n):
-            gradient = _HeldBatch(objective, batch)
-            x: Point = state
-            for _ in range(n_substeps):
-                x = step(equation, h, gradient, x)
-            gradient.check_finite(n, x.theta)
-            state = state_at(n + 1, x)
+            state = state_at(n + 1, over_step(n, batch, state))
             yield state
 
     return Trajectory(states(iter(batches)), objective)
-
-
-class _HeldBatch:
-    """g(θ) of the batch that is held over step n, with the sum of the losses met on the way."""
-
-    def __init__(self, objective: Objective, batch: Any) -> None:
-        self._objective = objective
-        self._batch = batch
-        self._total: Tensor | float = 0.0
-
-    def __call__(self, θ: Tensor) -> Tensor:
-        value, g = self._objective.value_and_gradient(θ, self._batch)
-        self._total = self._total + value
-        return g
-
-    def check_finite(self, n: int, θ: Tensor) -> None:
-        """Look once a step: a check at each substep would make a GPU wait each time."""
-        if not torch.isfinite(self._total + θ.sum()):
-            raise FloatingPointError(
-                f"the loss or the parameters are no longer finite in step {n}; check the loss and "
-                "the batch of that step, or lower lr (Euler also needs n_substeps > 1)"
-            )

@@ -32,7 +32,8 @@ class Monitor:
 
     It warns at once if a pair is unstable (γ² ≥ β), and once more when the parameter that holds
     the max-update grows exponentially, or has outgrown what a stable pair shows. A recorded step
-    reads m and v of every parameter once. ``monitor.attach`` is its short name.
+    reads m and v of every parameter once, at each level; ``every=10`` makes that a tenth of the
+    work. ``monitor.attach`` is its short name.
 
     Args:
         optimizer: ``torch.optim.Adam`` or ``AdamW`` (for-loop, foreach or fused), or ``KAdam``.
