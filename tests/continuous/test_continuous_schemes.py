@@ -15,6 +15,7 @@ from scipy.integrate import solve_ivp
 from adamct.continuous import SCHEMES, solve
 from adamct.continuous.equation import AdamEquation, PhasePoint
 from adamct.continuous.schemes import euler
+from adamct.optim import reference_state, reference_step
 
 SETTINGS = {"lr": 1e-2, "beta": 0.99, "gamma": 0.9, "weight_decay": 0.1}
 
@@ -246,13 +247,12 @@ def test_discrete_adam_is_approached_at_first_order_in_the_learning_rate():
     differences = []
     for N in n_steps:
         η = 0.01 / N  # short enough a time that no component of the gradient changes sign
-        θ, m, v, signs = θ_0, 0.0, 0.0, []
-        for n in range(N):  # Equation (1), with decoupled weight decay
+        constants = {"lr": η, "betas": [β], "gammas": [γ], "weight_decay": λ}
+        θ, state, signs = θ_0, reference_state(θ_0, k=1), []
+        for _ in range(N):
             g = problem.gradient(θ, batch)
             signs.append(np.sign(g))
-            m, v = γ * m + (1 - γ) * g, β * v + (1 - β) * g**2
-            u = np.sqrt(1 - β ** (n + 1)) / (1 - γ ** (n + 1)) * m / np.sqrt(v)
-            θ = θ - η * (u + λ * θ)
+            θ, state, _ = reference_step(θ, g, state, **constants)
         assert (np.array(signs) == signs[0]).all()
         assert (signs[0] != 0).all()
         settings = {"lr": η, "beta": β, "gamma": γ, "weight_decay": λ}

@@ -123,7 +123,8 @@ def test_float32_stays_float32_and_close_to_float64(scheme):
     torch.testing.assert_close(single.double(), double, rtol=0, atol=1e-6)
 
 
-START = next(solve(bowl, theta0(), [], **SETTINGS))
+ARGUMENTS = {"loss": bowl, "params": theta0(), "batches": batches(1), **SETTINGS}
+START = next(solve(**ARGUMENTS))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ START = next(solve(bowl, theta0(), [], **SETTINGS))
 )
 def test_what_cannot_work_is_refused_at_the_call(changed, error, message):
     with pytest.raises(error, match=message):
-        solve(**{"loss": bowl, "params": theta0(), "batches": batches(1), **SETTINGS, **changed})
+        solve(**ARGUMENTS | changed)
 
 
 @pytest.mark.parametrize(
@@ -164,10 +165,9 @@ def test_what_cannot_work_is_refused_at_the_call(changed, error, message):
     ],
 )
 def test_losses_that_cannot_work_are_named(changed, error, message):
+    trajectory = solve(**ARGUMENTS | changed)
     with pytest.raises(error, match=message):
-        list(
-            solve(**{"loss": bowl, "params": theta0(), "batches": batches(1)} | SETTINGS | changed)
-        )
+        trajectory.stack()
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

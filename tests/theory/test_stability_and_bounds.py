@@ -118,31 +118,24 @@ def test_limit_is_reached_where_stable_and_infinite_elsewhere(beta, gamma):
         assert discrete_max_update_bound(n, beta, gamma) == pytest.approx(limit, rel=1e-9)
 
 
-def test_edges():
-    n = np.array([0, 1, 2, 50])
-    beta = 0.9
-    rmsprop = np.sqrt((1 - beta ** (n + 1)) / (1 - beta))
-    assert discrete_max_update_bound(n, beta, 0.0) == pytest.approx(rmsprop, rel=1e-14)
-    assert discrete_max_update_bound(n, 0.0, 0.0).tolist() == [1, 1, 1, 1]
-    assert discrete_max_update_bound(n, 0.0, 0.3).tolist() == [1, np.inf, np.inf, np.inf]
-    limit = discrete_max_update_limit([0.9, 0.0, 0.0], [0.0, 0.0, 0.3])
-    assert limit == pytest.approx([10**0.5, 1, np.inf])
-    grid = np.random.default_rng(0).uniform(size=(2, 1000))
-    assert set(discrete_max_update_bound(0, *grid)) == {1.0}
-
-
 @deterministic
 @given(all_decays, all_decays)
-def test_coefficient_against_rational_arithmetic(beta, gamma):
+def test_coefficient_and_region_against_rational_arithmetic(beta, gamma):
     b, g = Fraction(beta), Fraction(gamma)
-    exact = 2 / g - 1 / b - 1
-    got = stability_coefficient(beta, gamma)
-    if got == 0:  # only where 12 decimals cannot tell, and never far from 0 beside its terms
-        assert abs(exact * b * g) <= 2.1e-12
-        assert abs(exact * b * g) <= 2e-6 * (2 * b * (1 - g) + g * (1 - b))
+    numerator, terms = 2 * b - g * (1 + b), 2 * b * (1 - g) + g * (1 - b)
+    found, got = stability_coefficient(beta, gamma), region(beta, gamma)
+    assert (found == 0) == (got == "B0")
+    if found == 0:  # only where 12 decimals cannot tell, and never far from 0 beside its terms
+        assert abs(numerator) <= min(2.1e-12, 2e-6 * terms)
     else:
-        noise = 1e-15 * float((2 * b * (1 - g) + g * (1 - b)) / (b * g))
-        assert got == pytest.approx(float(exact), rel=1e-14, abs=noise)
+        exact, noise = float(numerator / (b * g)), 1e-15 * float(terms / (b * g))
+        assert found == pytest.approx(exact, rel=1e-14, abs=noise)
+        if abs(float(g**2 / b) - 1) > 4e-15:  # C > 0: below the harmonic mean of 1 and β
+            assert got == ("B+" if numerator > 0 else "strip" if g**2 < b else "B-")
+    assert got == "B+" or beta <= gamma
+    assert got != "B+" or exactly_stable(beta, gamma)
+    rounding = 2e-12 / (beta * gamma)  # a C that counts as 0
+    assert growth_rate(beta, gamma) >= discrete_growth_rate(beta, gamma) - rounding
 
 
 @pytest.mark.parametrize("beta", [0.01, 0.1, 0.5, 0.7, 0.9, 0.99, 0.999, 0.9999])
@@ -166,22 +159,6 @@ def test_corners_of_the_square_keep_their_sign(scale):
     assert stability_coefficient(1 - scale, 1 - scale / 10) < 0
 
 
-@deterministic
-@given(all_decays, all_decays)
-def test_regions_are_harmonic_and_geometric_means_and_lie_one_in_the_other(beta, gamma):
-    b, g = Fraction(beta), Fraction(gamma)
-    expected = "B+" if g * (1 + b) < 2 * b else "strip" if g**2 < b else "B-"
-    got = region(beta, gamma)
-    if got == "B0":
-        assert abs(2 * b - g * (1 + b)) <= 2.1e-12
-    elif abs(float(g**2 / b) - 1) > 4e-15:
-        assert got == expected
-    assert got == "B+" or beta <= gamma
-    assert got != "B+" or exactly_stable(beta, gamma)
-    rounding = 2e-12 / (beta * gamma)  # a C that counts as 0
-    assert growth_rate(beta, gamma) >= discrete_growth_rate(beta, gamma) - rounding
-
-
 def test_rates_agree_to_first_order_at_one_and_part_at_small_beta():
     def excess(scale):
         beta, gamma = 1 - scale, 1 - scale / 4
@@ -193,11 +170,20 @@ def test_rates_agree_to_first_order_at_one_and_part_at_small_beta():
 
 
 def test_edges_are_limits():
-    assert stability_coefficient(0.5, 0.0) == np.inf
-    assert stability_coefficient(0.0, 0.5) == -np.inf
-    assert stability_coefficient(0.0, 0.0) == np.inf
-    assert (growth_rate(0.0, 0.5), discrete_growth_rate(0.0, 0.5)) == (np.inf, np.inf)
-    assert growth_rate([0.5, 0.0], 0.0).tolist() == [0, 0]
-    assert discrete_growth_rate([0.5, 0.0], 0.0).tolist() == [0, 0]
-    assert exactly_stable([0.5, 0.0, 0.0], [0.0, 0.0, 0.5]).tolist() == [True, True, False]
-    assert region([0.5, 0.0, 0.0], [0.0, 0.0, 0.5]).tolist() == ["B+", "B+", "B-"]
+    beta, gamma = np.array([0.9, 0.0, 0.0]), np.array([0.0, 0.0, 0.5])
+    for function, expected in (
+        (stability_coefficient, [np.inf, np.inf, -np.inf]),
+        (growth_rate, [0, 0, np.inf]),
+        (discrete_growth_rate, [0, 0, np.inf]),
+        (exactly_stable, [True, True, False]),
+        (region, ["B+", "B+", "B-"]),
+        (discrete_max_update_limit, [pytest.approx(10**0.5), 1, np.inf]),
+    ):
+        assert function(beta, gamma).tolist() == expected
+    n = np.array([0, 1, 2, 50])[:, None]
+    rmsprop = np.sqrt((1 - 0.9 ** (n + 1)) / (1 - 0.9))
+    assert discrete_max_update_bound(n, 0.9, 0.0) == pytest.approx(rmsprop, rel=1e-14)
+    bounds = discrete_max_update_bound(n, beta[1:], gamma[1:])
+    assert bounds.T.tolist() == [[1, 1, 1, 1], [1, np.inf, np.inf, np.inf]]
+    grid = np.random.default_rng(0).uniform(size=(2, 1000))
+    assert set(discrete_max_update_bound(0, *grid)) == {1.0}
