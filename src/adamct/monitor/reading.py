@@ -101,7 +101,7 @@ def moments_of(entry: Entry, optimizer: Optimizer, took_part: bool) -> Moments:
     state, group = optimizer.state.get(entry.param), entry.group.options
     if not state or not took_part:
         nothing = torch.zeros((), device=entry.param.device)
-        return Moments(nothing, nothing, nothing, *entry.group.pair, 0.0, False)
+        return Moments(nothing, nothing, torch.zeros(()), *entry.group.pair, 0.0, False)
     if isinstance(optimizer, KAdam):
         m, v = state["m"][entry.group.level], state["v"][entry.group.level]
         step = torch.tensor(state["step"], dtype=torch.float64)
@@ -117,7 +117,7 @@ def max_updates(moments: Sequence[Moments]) -> Tensor:
         moments: one for each entry; the update is 0 at t = 0.
 
     Returns:
-        A tensor of shape (2, entries) on the device of the first moments: the norms and t.
+        A tensor of shape (2, entries) on the moments' device: the norms and t.
 
     >>> m, v = torch.tensor([0.1, -0.2]), torch.tensor([0.001, 0.004])  # after g = (1, -2)
     >>> max_updates([Moments(m, v, torch.tensor(t), 0.999, 0.9, 0.0, True) for t in (1.0, 0.0)])
@@ -158,6 +158,7 @@ def _max_ratio(m: Tensor, v: Tensor, ε: Tensor) -> Tensor:
 
 
 def _on_one_device(scalars: Sequence[Tensor]) -> Tensor:
-    """One vector on the first scalar's device."""
-    device = scalars[0].device
+    """One vector on the first accelerator among them: to bring one to the CPU would wait for it."""
+    devices = [x.device for x in scalars]
+    device = next((x for x in devices if x.type != "cpu"), devices[0])
     return torch.stack([x.to(device, non_blocking=True) for x in scalars])
