@@ -80,16 +80,22 @@ def kadam_update(
     tensor([0.9000])
     """
     norms = []
+    # Work space, which the levels share: fresh memory costs an eager step more than its arithmetic.
+    update, work = torch.empty_like(m[0]), torch.empty_like(v[0])
     u = g.to(m[0].dtype)
     if maximize:
         u = -u
     if decay == "coupled":
         u = u + weight_decay * θ.to(u.dtype)
     for m_i, v_i, level in zip(m, v, levels, strict=True):
-        u_squared = u * u if mean_dims is None else (u * u).mean(mean_dims, keepdim=True)
+        if mean_dims is None:
+            torch.mul(u, u, out=work)
+        else:
+            torch.mean(u * u, mean_dims, keepdim=True, out=work)
         m_i.lerp_(u, level.one_minus_gamma)  # m_i ← γ_i m_i + (1 − γ_i) ĝ
-        v_i.lerp_(u_squared, level.one_minus_beta)  # v_i ← β_i v_i + (1 − β_i) ĝ²
-        u = (m_i / v_i.sqrt().add_(eps)).mul_(level.correction)  # ĝ ← C m_i / (√v_i + ε)
+        v_i.lerp_(work, level.one_minus_beta)  # v_i ← β_i v_i + (1 − β_i) ĝ²
+        torch.sqrt(v_i, out=work).add_(eps)
+        u = torch.div(m_i, work, out=update).mul_(level.correction)  # ĝ ← C m_i / (√v_i + ε)
         if level.bound is not None:
             u.clamp_(-level.bound, level.bound)  # type: ignore[arg-type]
         if track:
