@@ -203,23 +203,22 @@ class KAdam(Optimizer):
             for p in params:
                 refuse_gradient(p.grad)
 
-        compiled, norms = self.uses_compiled, []
+        compiled, extremes = self.uses_compiled, []
         for group, params in work:
             end_guard_if_decays_changed(group)
             scalars = StepScalars(group)
             buckets = self._buckets.setdefault(id(group), [])
             for bucket in arrange(buckets, params, group, self.state):
-                norms += self._update(bucket, group, scalars, compiled)
-        if self.track_max_update:
-            self.max_update = self._largest(norms)
+                extremes.append(self._update(bucket, group, scalars, compiled))
+        self.max_update = self._largest(extremes) if self.track_max_update else None
         return loss
 
     def _update(
         self, bucket: Bucket, group: Mapping[str, Any], scalars: StepScalars, compiled: bool
     ) -> list[Tensor]:
-        """Advance a bucket's parameters and their state in place; the norms of ``kadam_update``."""
-        n, m, v = bucket.n, bucket.m, bucket.v
-        dtype, dims, levels = m[0].dtype, mean_dims(bucket.params[0], group), scalars.levels(n, m[0].dtype)
+        """Advance a bucket's parameters and their state; the extremes of ``kadam_update``."""
+        m, v, dtype = bucket.m, bucket.v, bucket.m[0].dtype
+        dims, levels = mean_dims(bucket.params[0], group), scalars.levels(bucket.n, dtype)
         if len(m) != len(levels):
             raise RuntimeError(
                 f"a parameter group has {len(levels)} levels, its state {len(m)}; the number of "
@@ -233,25 +232,30 @@ class KAdam(Optimizer):
             "maximize": group["maximize"],
             "track": self.track_max_update,
         }
-        θ, g = bucket.gather()
-        norms = None
+        θ = None if bucket.out is not None and decay == "none" else bucket.theta()
+        arguments, out, extremes = (θ, bucket.gradient(), m, v), bucket.out, None
         if compiled and dims is None:
-            packed = scalars.packed(n, dtype, θ.device)
-            norms = compiled_update(θ, g, m, v, *packed, forced=bool(self.compiled), **flags)
-        if norms is None:
-            norms = kadam_update(
-                θ, g, m, v, levels, lr=scalars.lr, weight_decay=group["weight_decay"],
-                eps=effective_eps(group, dtype), mean_dims=dims, **flags,
+            packed, forced = scalars.packed(bucket.n, dtype, m[0].device), bool(self.compiled)
+            extremes = compiled_update(*arguments, *packed, forced=forced, out=out, **flags)
+        if extremes is None:
+            extremes = kadam_update(
+                *arguments, levels, lr=scalars.lr, weight_decay=group["weight_decay"],
+                eps=effective_eps(group, dtype), mean_dims=dims, out=out, **flags,
             )  # fmt: skip
-        bucket.scatter()
-        return [torch.stack(norms)] if norms else []
+        bucket.end_step()
+        return extremes
 
-    def _largest(self, norms: list[Tensor]) -> Tensor:
+    def _largest(self, extremes: list[list[Tensor]]) -> Tensor:
         # A level that no parameter had in this step counts as 0.
         k = max(group["k"] for group in self.param_groups)
         device = next(p.device for group in self.param_groups for p in group["params"])
-        here = [pad(x, (0, k - len(x))).to(device, non_blocking=True) for x in norms]
-        return torch.stack(here).amax(0) if here else torch.zeros(k, device=device)
+        here = [torch.stack(x).to(device, non_blocking=True) for x in extremes]
+        if not here:
+            return torch.zeros(k, device=device)
+        norms = [x.view(-1, 2).abs_().amax(1) for x in here]
+        if len(norms) == 1 and len(norms[0]) == k:
+            return norms[0]
+        return torch.stack([pad(x, (0, k - len(x))) for x in norms]).amax(0)
 
     def update_of(self, p: Tensor) -> Tensor:
         """u_n of a parameter in its last step, from its state.

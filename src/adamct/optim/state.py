@@ -7,7 +7,7 @@ as torch's wrappers expect them. Most are views of vectors, on which a step is c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import torch
@@ -28,7 +28,7 @@ class Bucket:
 
     One parameter alone is updated where it lies. Several have their moments in vectors, one
     parameter after another, each in its own order in memory; the parameters and their gradients
-    stay where their owner put them, and each step gathers and scatters them.
+    stay where their owner put them: each step gathers the gradients and scatters the update.
 
     Args:
         params: one parameter, or several of one dtype and device.
@@ -41,6 +41,7 @@ class Bucket:
         n: the steps so far; the states have it as one 0-d tensor on the CPU.
         m: k first moments, vectors or of the one parameter's shape.
         v: k second moments likewise.
+        out: a vector for the step, of several parameters.
 
     >>> params = [torch.ones(2, 3), torch.zeros(4)]
     >>> group = {"k": 1, "state_dtype": None, "second_moment": "elementwise"}
@@ -54,13 +55,15 @@ class Bucket:
         self._step = torch.tensor(float(n))
         for state in states:
             state["step"] = self._step
-        self._dense = [torch.empty_like(p, device="meta").stride() for p in params]
+        # As dense tensors, which a parameter with gaps is not.
+        self._strides = [torch.empty_like(p, device="meta").stride() for p in params]
         self.m, self.v = (
             [self._joined(f"{of}_{i + 1}", states) for i in range(n_levels(states[0]))]
             for of in "mv"
         )
-        self._theta: Tensor | None = None  # the parameters as a vector
-        self._laid_out = [(p, state, dict(state)) for p, state in zip(params, states, strict=True)]
+        self.out = torch.empty_like(self.m[0]) if len(params) > 1 else None
+        self._parts = [] if self.out is None else self._views(self.out)
+        self._laid_out = [(p, state, *state.items()) for p, state in zip(params, states, strict=True)]
 
     def _joined(self, name: str, states: Sequence[dict[str, Any]]) -> Tensor:
         if len(states) == 1:
@@ -72,44 +75,45 @@ class Bucket:
 
     def is_held_by(self, state: State) -> bool:
         """Whether the optimizer still keeps these very tensors, and not a checkpoint's, say."""
-        return all(
-            state.get(p) is of_p and all(of_p[name] is x for name, x in tensors.items())
-            for p, of_p, tensors in self._laid_out
-        )
+        for p, of_p, *tensors in self._laid_out:
+            if state.get(p) is not of_p:
+                return False
+            for name, x in tensors:
+                if of_p[name] is not x:
+                    return False
+        return True
 
-    def gather(self) -> tuple[Tensor, Tensor]:
-        """θ, which a step updates in place, and g: the one parameter's own, or vectors."""
-        if len(self.params) == 1:
-            return self.params[0], self.params[0].grad  # type: ignore[return-value]
-        if self._theta is None:
-            self._theta = self._cat(self.params)
-            self._views_of_theta = self._views(self._theta)
-        else:
-            self._cat(self.params, out=self._theta)
-        return self._theta, self._cat([p.grad for p in self.params])
+    def gradient(self) -> Tensor:
+        """g: the one parameter's own, or a vector."""
+        grads: list[Any] = [p.grad for p in self.params]
+        return grads[0] if len(grads) == 1 else self._cat(grads)
 
-    def scatter(self) -> None:
-        """Bring θ from the vector that ``gather`` returned into the parameters; count the step."""
+    def theta(self) -> Tensor:
+        """θ: the one parameter, or a vector of all."""
+        return self.params[0] if len(self.params) == 1 else self._cat(self.params)
+
+    def end_step(self) -> None:
+        """Subtract ``out`` from the parameters, if there are several; n ← n + 1."""
+        if self.out is not None:
+            for p, part in zip(self.params, self._parts, strict=True):
+                p.sub_(part)
         self.n += 1
         self._step.fill_(self.n)
-        if self._theta is not None:
-            for p, view in zip(self.params, self._views_of_theta, strict=True):
-                p.copy_(view)
 
-    def _cat(self, tensors: Iterable[Any], out: Tensor | None = None) -> Tensor:
-        return torch.cat([_flat(t, s) for t, s in zip(tensors, self._dense, strict=True)], out=out)
+    def _cat(self, tensors: Sequence[Tensor]) -> Tensor:
+        return torch.cat([_flat(t, s) for t, s in zip(tensors, self._strides, strict=True)])
 
     def _views(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split([p.numel() for p in self.params])
         return [
             part.as_strided(p.shape, strides, part.storage_offset())
-            for p, part, strides in zip(self.params, parts, self._dense, strict=True)
+            for p, part, strides in zip(self.params, parts, self._strides, strict=True)
         ]
 
 
 def _flat(t: Tensor, strides: Sequence[int]) -> Tensor:
     """The elements of t in the order of these strides."""
-    if not t.is_contiguous() or t.stride() != strides:
+    if t.stride() != strides or not t.is_contiguous():
         t = t.permute(sorted(range(t.ndim), key=lambda dim: strides[dim], reverse=True))
     return t.reshape(-1)
 
