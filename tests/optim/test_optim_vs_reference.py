@@ -63,13 +63,18 @@ def run_kadam(params, all_gradients, **options):
     return params, optimizer
 
 
+def moments(state):
+    """m_1…m_k, v_1…v_k of a parameter's state."""
+    return [state[name] for name in sorted(state) if name != "step"]
+
+
 def assert_equal(optimizer, params, reference, rtol=1e-10):
     thetas, states, updates = reference
     for p, theta, state in zip(params, thetas, states, strict=True):
         torch.testing.assert_close(p.detach(), theta, rtol=rtol, atol=1e-12)
         mine = optimizer.state[p]
         assert mine["step"] == state.n
-        for of_mine, of_reference in zip(mine["m"] + mine["v"], state.m + state.v, strict=True):
+        for of_mine, of_reference in zip(moments(mine), [*state.m, *state.v], strict=True):
             scale = of_reference.abs().max().item()
             torch.testing.assert_close(of_mine, of_reference, rtol=rtol, atol=rtol * scale)
     for p, levels in zip(params, updates, strict=True):
@@ -120,7 +125,7 @@ def test_float32_follows_float64(k):
     betas, gammas = strategy_hyperparameters("inverse_exp", k, 0.999, 0.9)
     thetas, _, _ = run_reference(start(), steps, betas, gammas, lr=0.01)
     params, optimizer = run_kadam(start(torch.float32), steps, lr=0.01, k=k)
-    assert all(t.dtype == torch.float32 for s in optimizer.state.values() for t in s["m"] + s["v"])
+    assert all(t.dtype == torch.float32 for s in optimizer.state.values() for t in moments(s))
     for p, theta, theta_0 in zip(params, thetas, start(), strict=True):
         moved = (theta - theta_0).abs().max()
         assert (p.detach().double() - theta).abs().max() < 2e-6 * moved + 1e-6
@@ -133,7 +138,7 @@ def test_float64_state_of_float32_parameters_is_the_reference_state():
     _, states, _ = run_reference(start(), wide, betas, gammas, lr=0.01)
     params, optimizer = run_kadam(start(torch.float32), steps, lr=0.01, state_dtype=torch.float64)
     for p, state in zip(params, states, strict=True):
-        for mine, theirs in zip(optimizer.state[p]["v"], state.v, strict=True):
+        for mine, theirs in zip(moments(optimizer.state[p])[2:], state.v, strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=0)
 
 
@@ -184,7 +189,7 @@ def test_tensor_mean_is_a_hand_loop_without_a_guard(coupled):
         assert n > 0 or largest[0] > 2  # where D_0 = 1
     for p, theta, of_p in zip(params, thetas, v, strict=True):
         np.testing.assert_allclose(p.detach().numpy(), theta, rtol=1e-11)
-        assert [v_i.shape for v_i in optimizer.state[p]["v"]] == [v_i.shape for v_i in of_p]
+        assert [v_i.shape for v_i in moments(optimizer.state[p])[2:]] == [v_i.shape for v_i in of_p]
 
 
 def test_max_update_covers_groups_of_unlike_k():

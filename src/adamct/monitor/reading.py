@@ -103,9 +103,8 @@ def moments_of(entry: Entry, optimizer: Optimizer, took_part: bool) -> Moments:
         nothing = torch.zeros((), device=entry.param.device)
         return Moments(nothing, nothing, torch.zeros(()), *entry.group.pair, 0.0, False)
     if isinstance(optimizer, KAdam):
-        m, v = state["m"][entry.group.level], state["v"][entry.group.level]
-        step = torch.tensor(state["step"], dtype=torch.float64)
-        return Moments(m, v, step, *entry.group.pair, effective_eps(group, m.dtype), False)
+        m, v = (state[f"{of}_{entry.group.level + 1}"] for of in "mv")
+        return Moments(m, v, state["step"], *entry.group.pair, effective_eps(group, m.dtype), False)
     v = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
     return Moments(state["exp_avg"], v, state["step"], *entry.group.pair, group["eps"], True)
 

@@ -42,7 +42,7 @@ def compiling_pays(params: Iterable[Tensor]) -> bool:
 
 
 def compiled_update(
-    θ: Tensor,
+    θ: Tensor | None,
     g: Tensor,
     m: Sequence[Tensor],
     v: Sequence[Tensor],
@@ -50,22 +50,25 @@ def compiled_update(
     lr: Tensor,
     *,
     forced: bool,
+    out: Tensor | None = None,
     **flags: Any,
 ) -> list[Tensor] | None:
     """``kadam_update``, compiled on first need, where that is possible.
 
     Args:
-        θ: the parameter, of any shape; updated.
+        θ: the parameter, of any shape; updated unless there is ``out``. None where nothing of it
+            is needed.
         g: its gradient, of the same shape.
         m: k first moments, laid out like it; updated.
         v: k second moments, laid out like it; updated.
         scalars: the vector of ``StepScalars.packed``, of 4k + 2 entries.
         lr: 0-d tensor.
+        out: where the step is written, like m; None: it is subtracted from θ instead.
         forced: whether a missing compiler is an error rather than a notice.
         flags: ``decay``, ``maximize`` and ``track``, as in ``kadam_update``.
 
     Returns:
-        The norms, as in ``kadam_update``. None, and nothing updated, for a parameter of one
+        The extremes, as in ``kadam_update``. None, and nothing updated, for a parameter of one
         element or without flat views, and where ``torch.compile`` fails, most often because it
         finds no compiler.
 
@@ -73,24 +76,27 @@ def compiled_update(
         RuntimeError: ``torch.compile`` fails although ``forced``.
     """
     global _no_compiler
-    views = flat_views(θ, g, [*m, *v])
-    if views is None or θ.numel() < SMALLEST or (_no_compiler and not forced):
+    k, in_place = len(m), [] if θ is None else [θ]
+    views = flat_views(g, [*m, *v, *in_place])
+    if views is None or g.numel() < SMALLEST or (_no_compiler and not forced):
         return None
-    k, (flat_θ, flat_g, *moments) = len(m), views
-    arguments = flat_θ, flat_g, moments[:k], moments[k:], scalars, lr
+    flat_g, *state = views
+    flat_θ = None if θ is None else state.pop()
+    arguments = flat_θ, flat_g, state[:k], state[k:], scalars, lr, out
     kind = (
-        *(k, *flags.values(), θ.dtype, g.dtype, m[0].dtype, θ.device),
+        *(k, *flags.values(), g.dtype, m[0].dtype, g.device, out is None),
+        *(x.dtype for x in in_place),
         # torch compiles anew when one of these is set
         *(torch.get_num_threads(), torch.get_default_dtype()),
         torch.are_deterministic_algorithms_enabled(),
     )
     if kind in _compiled_kinds:  # what fails now is no failure to compile
         return _compiled()(*arguments, **flags)
-    for vector in views:
+    for vector in views if out is None else (*views, out):
         torch._dynamo.mark_dynamic(vector, 0)
     try:
         with torch._dynamo.config.patch(recompile_limit=_KINDS):  # 70 µs: too much for each call
-            norms = _compiled()(*arguments, **flags)
+            extremes = _compiled()(*arguments, **flags)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # dynamo, inductor, triton and setuptools each raise their own
@@ -107,26 +113,27 @@ def compiled_update(
         )
         return None
     _compiled_kinds.add(kind)
-    return norms
+    return extremes
 
 
-def flat_views(θ: Tensor, g: Tensor, state: Sequence[Tensor]) -> list[Tensor] | None:
-    """θ, g and the state as vectors in the parameter's order in memory, all but g views.
+def flat_views(g: Tensor, state: Sequence[Tensor]) -> list[Tensor] | None:
+    """g and the state as vectors in the state's order in memory, all but g views.
 
     None where there are none: the parameter has gaps or overlaps in memory (a transposed slice,
     an expanded tensor), or the state is laid out otherwise.
 
     >>> θ = torch.zeros(2, 3, 4, 4).to(memory_format=torch.channels_last)
-    >>> [t.shape for t in flat_views(θ, torch.ones(2, 3, 4, 4), [torch.zeros_like(θ)])]
+    >>> [t.shape for t in flat_views(torch.ones(2, 3, 4, 4), [torch.zeros_like(θ), θ])]
     [torch.Size([96]), torch.Size([96]), torch.Size([96])]
     """
-    if not θ.is_contiguous():
-        order = sorted(range(θ.ndim), key=lambda dim: θ.stride(dim), reverse=True)
-        θ, g, state = θ.permute(order), g.permute(order), [t.permute(order) for t in state]
-    if not all(t.is_contiguous() for t in (θ, *state)):
+    m = state[0]
+    if not m.is_contiguous():
+        order = sorted(range(m.ndim), key=lambda dim: m.stride(dim), reverse=True)
+        g, state = g.permute(order), [t.permute(order) for t in state]
+    if not all(t.is_contiguous() for t in state):
         return None
     # An expanded gradient has a stride that torch would compile anew for.
-    return [θ.view(-1), g.reshape(-1).contiguous(), *(t.view(-1) for t in state)]
+    return [g.reshape(-1).contiguous(), *(t.view(-1) for t in state)]
 
 
 @lru_cache(maxsize=1)
@@ -135,14 +142,17 @@ def _compiled() -> Callable[..., list[Tensor]]:
 
 
 def _update_from_tensors(
-    θ: Tensor,
+    θ: Tensor | None,
     g: Tensor,
     m: list[Tensor],
     v: list[Tensor],
     scalars: Tensor,
     lr: Tensor,
+    out: Tensor | None,
     **flags: Any,
 ) -> list[Tensor]:
     *flat, weight_decay, eps = scalars.unbind()
     levels = [Level(*flat[4 * i : 4 * i + 4]) for i in range(len(m))]
-    return kadam_update(θ, g, m, v, levels, lr=lr, weight_decay=weight_decay, eps=eps, **flags)
+    return kadam_update(
+        θ, g, m, v, levels, lr=lr, weight_decay=weight_decay, eps=eps, out=out, **flags
+    )

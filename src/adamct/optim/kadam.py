@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from itertools import zip_longest
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.optim.optimizer import Optimizer, ParamsT
 
 from adamct.optim.compiled import compiled_update, compiling_pays
-from adamct.optim.state import (
+from adamct.optim.options import (
     Check,
     check_decay,
     check_decays,
@@ -20,13 +20,12 @@ from adamct.optim.state import (
     check_non_negative,
     complete_group,
     end_guard_if_decays_changed,
-    initial_state,
     one_of,
     refuse_foreign,
     refuse_gradient,
     refuse_saved_group,
-    restored_state,
 )
+from adamct.optim.state import Bucket, arrange, restored_state
 from adamct.optim.strategies import STRATEGIES, check_level_count, level_decays
 from adamct.optim.update import Decay, StepScalars, effective_eps, kadam_update, mean_dims
 from adamct.theory import update_scale
@@ -66,8 +65,8 @@ class KAdam(Optimizer):
     the number of levels, ``second_moment`` and ``state_dtype``; a change of decays ends a group's
     guard, since D_n bounds only sums that were built with one pair.
 
-    The state of a parameter is ``{"step": n, "m": [m_1, …, m_k], "v": [v_1, …, v_k]}``. Steps
-    never wait for the device. ``torch.compile(optimizer.step)`` works but runs ``step`` as it is:
+    The state of a parameter is ``{"step": n, "m_1": …, "v_1": …, …, "m_k": …, "v_k": …}``, plain
+    tensors, as a rule views of vectors for many parameters. Steps never wait for the device. ``torch.compile(optimizer.step)`` works but runs ``step`` as it is:
     ``compiled`` is the way to a compiled update.
 
     Args:
@@ -144,6 +143,7 @@ class KAdam(Optimizer):
         self.compiled = compiled
         self.track_max_update = bool(track_max_update)
         self.max_update: Tensor | None = None
+        self._buckets: dict[int, list[Bucket]] = {}  # of each group, by its id
         super().__init__(params, complete_group(options, _OF_GROUPS_ALONE, OPTIONS))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -203,25 +203,22 @@ class KAdam(Optimizer):
             for p in params:
                 refuse_gradient(p.grad)
 
-        compiled, norms = self.uses_compiled, []
+        compiled, extremes = self.uses_compiled, []
         for group, params in work:
             end_guard_if_decays_changed(group)
             scalars = StepScalars(group)
-            norms += [self._update(p, group, scalars, compiled) for p in params]
-        if self.track_max_update:
-            self.max_update = self._largest(norms)
+            buckets = self._buckets.setdefault(id(group), [])
+            for bucket in arrange(buckets, params, group, self.state):
+                extremes.append(self._update(bucket, group, scalars, compiled))
+        self.max_update = self._largest(extremes) if self.track_max_update else None
         return loss
 
     def _update(
-        self, p: Tensor, group: Mapping[str, Any], scalars: StepScalars, compiled: bool
+        self, bucket: Bucket, group: Mapping[str, Any], scalars: StepScalars, compiled: bool
     ) -> list[Tensor]:
-        """Advance one parameter and its state in place; the norms of ``kadam_update``."""
-        state = self.state[p]
-        if not state:
-            state.update(initial_state(p, group))
-        n, m, v = state["step"], state["m"], state["v"]
-        g: Any = p.grad  # which there is
-        dtype, dims, levels = m[0].dtype, mean_dims(p, group), scalars.levels(n, m[0].dtype)
+        """Advance a bucket's parameters and their state; the extremes of ``kadam_update``."""
+        m, v, dtype = bucket.m, bucket.v, bucket.m[0].dtype
+        dims, levels = mean_dims(bucket.params[0], group), scalars.levels(bucket.n, dtype)
         if len(m) != len(levels):
             raise RuntimeError(
                 f"a parameter group has {len(levels)} levels, its state {len(m)}; the number of "
@@ -235,25 +232,30 @@ class KAdam(Optimizer):
             "maximize": group["maximize"],
             "track": self.track_max_update,
         }
-        norms = None
+        θ = None if bucket.out is not None and decay == "none" else bucket.theta()
+        arguments, out, extremes = (θ, bucket.gradient(), m, v), bucket.out, None
         if compiled and dims is None:
-            packed = scalars.packed(n, dtype, p.device)
-            norms = compiled_update(p, g, m, v, *packed, forced=bool(self.compiled), **flags)
-        if norms is None:
-            norms = kadam_update(
-                p, g, m, v, levels, lr=scalars.lr, weight_decay=group["weight_decay"],
-                eps=effective_eps(group, dtype), mean_dims=dims, **flags,
+            packed, forced = scalars.packed(bucket.n, dtype, m[0].device), bool(self.compiled)
+            extremes = compiled_update(*arguments, *packed, forced=forced, out=out, **flags)
+        if extremes is None:
+            extremes = kadam_update(
+                *arguments, levels, lr=scalars.lr, weight_decay=group["weight_decay"],
+                eps=effective_eps(group, dtype), mean_dims=dims, out=out, **flags,
             )  # fmt: skip
-        state["step"] = n + 1
-        return norms
+        bucket.end_step()
+        return extremes
 
-    def _largest(self, norms: list[list[Tensor]]) -> Tensor:
+    def _largest(self, extremes: list[list[Tensor]]) -> Tensor:
         # A level that no parameter had in this step counts as 0.
+        k = max(group["k"] for group in self.param_groups)
         device = next(p.device for group in self.param_groups for p in group["params"])
-        zeros = torch.zeros(max(group["k"] for group in self.param_groups), device=device).unbind()
-        here = ([x.to(device, non_blocking=True) for x in levels] for levels in norms)
-        levels = zip_longest(zeros, *here, fillvalue=zeros[0])
-        return torch.stack([torch.stack(level).amax() for level in levels])
+        here = [torch.stack(x).to(device, non_blocking=True) for x in extremes]
+        if not here:
+            return torch.zeros(k, device=device)
+        norms = [x.view(-1, 2).abs_().amax(1) for x in here]
+        if len(norms) == 1 and len(norms[0]) == k:
+            return norms[0]
+        return torch.stack([pad(x, (0, k - len(x))) for x in norms]).amax(0)
 
     def update_of(self, p: Tensor) -> Tensor:
         """u_n of a parameter in its last step, from its state.
@@ -285,8 +287,8 @@ class KAdam(Optimizer):
             )
         group = next(g for g in self.param_groups if any(p is q for q in g["params"]))
         betas, gammas = level_decays(group)
-        m, v = state["m"][-1], state["v"][-1]
-        scale = float(update_scale(state["step"] - 1, betas[-1], gammas[-1], 1.0))
+        m, v = state[f"m_{len(betas)}"], state[f"v_{len(betas)}"]
+        scale = float(update_scale(int(state["step"]) - 1, betas[-1], gammas[-1], 1.0))
         return scale * m / (v.sqrt() + effective_eps(group, v.dtype))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -318,6 +320,7 @@ class KAdam(Optimizer):
 
         def put(_: Optimizer) -> None:
             self.state.update(restored)
+            self._buckets.clear()
 
         with (
             self.register_load_state_dict_pre_hook(take),
@@ -327,6 +330,7 @@ class KAdam(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self._buckets = {}
         # torch has added an option to the defaults that KAdam refuses, and a pickle may lack one
         # that is newer than it.
         self.defaults = {name: self.defaults.get(name, x) for name, x in DEFAULTS.items()}

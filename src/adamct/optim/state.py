@@ -1,170 +1,166 @@
-"""What a ``KAdam`` holds and saves: the options of its parameter groups, the state of a parameter.
+"""The state of k-Adam, laid out flat: m_i and v_i of many small parameters in one vector each.
 
-The checks of the options are here; what is refused is refused by name, with the remedy.
-
-Options are brought to plain Python values, because a checkpoint read with ``weights_only=True``
-refuses numpy's scalars. The state is ``{"step": n, "m": [m_1, …, m_k], "v": [v_1, …, v_k]}``.
+Each parameter's state is ``{"step": n, "m_1": …, "v_1": …, …, "m_k": …, "v_k": …}``, plain tensors
+as torch's wrappers expect them. Most are views of vectors, on which a step is computed.
 """
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping
-from numbers import Real
-from typing import Any, TypeAlias
+from collections import defaultdict
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
-from adamct.optim.strategies import level_decays
 from adamct.optim.update import mean_dims
-from adamct.theory.domain import decay
 
-Check: TypeAlias = Callable[[str, Any], Any]  # (name, value) → the value, plain; or it raises
+# Smaller parameters share vectors. From this size on the call of an operation costs less than its
+# work, and gathering would only add memory traffic.
+SMALL = 2**17  # elements
 
-_REFUSED = {
-    "amsgrad": "k-Adam keeps no maximum of v; leave it out, or use torch.optim.AdamW",
-    "foreach": "use compiled=True, which makes one pass over memory",
-    "fused": "use compiled=True, which makes one pass over memory",
-    "capturable": "the step count lives on the host; use compiled=True instead of a CUDA graph",
-    "differentiable": "the update is in place; adamct.optim.reference_step can be differentiated",
-}
-_OF_THE_LEVELS = {"k", "strategy", "beta", "gamma"}
-
-# What a saved group may hold beside its options: torch's own keys, those of its schedulers, and
-# the decays of the group's first step.
-_NO_OPTIONS = {
-    *("params", "param_names", "differentiable", "first_decays"),
-    *("initial_lr", "max_lr", "min_lr", "swa_lr"),
-}
+State = MutableMapping[Tensor, dict[str, Any]]
 
 
-def refuse_foreign(options: Mapping[str, Any]) -> None:
-    """Raise a TypeError that names an option of torch's Adam which ``KAdam`` does not take.
+class Bucket:
+    """Parameters that have always stepped together, with their state in vectors.
 
-    >>> refuse_foreign({"betas": (0.9, 0.999)})
-    Traceback (most recent call last):
-        ...
-    TypeError: KAdam does not take betas=(0.9, 0.999): torch's pair is (gamma, beta). \
-Write KAdam(..., beta=0.999, gamma=0.9), with k=1 for Adam itself
-    """
-    if "betas" in options:
-        betas = options["betas"]
-        pair = tuple(betas) if isinstance(betas, Iterable) else ()
-        gamma, beta = pair if len(pair) == 2 else (0.9, 0.999)
-        raise TypeError(
-            f"KAdam does not take betas={betas!r}: torch's pair is (gamma, beta). "
-            f"Write KAdam(..., beta={beta!r}, gamma={gamma!r}), with k=1 for Adam itself"
-        )
-    for name, remedy in _REFUSED.items():
-        if name in options:
-            raise TypeError(f"KAdam does not take {name}={options[name]!r}: {remedy}")
-
-
-def refuse_saved_group(group: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raise a ValueError if a saved parameter group is another optimizer's, or a newer KAdam's.
+    One parameter alone is updated where it lies. Several have their moments in vectors, one
+    parameter after another, each in its own order in memory; the parameters and their gradients
+    stay where their owner put them: each step gathers the gradients and scatters the update.
 
     Args:
-        group: a parameter group of a state_dict.
-        known: the options, and the keys of the group that it is loaded into, among them the user's.
+        params: one parameter, or several of one dtype and device.
+        states: what the optimizer keeps of each; views of the vectors take the place of their own
+            tensors.
+        n: the steps that all of them have taken.
 
-    >>> refuse_saved_group({"params": [0], "momentum": 0.9}, {"lr", "beta"})
-    Traceback (most recent call last):
-        ...
-    ValueError: the state_dict does not fit this KAdam: a parameter group has ['momentum'], which \
-it does not know; load it into the optimizer that saved it, or start KAdam without its state
+    Attributes:
+        params: the parameters.
+        n: the steps so far; the states have it as one 0-d tensor on the CPU.
+        m: k first moments, vectors or of the one parameter's shape.
+        v: k second moments likewise.
+        out: a vector for the step, of several parameters.
+
+    >>> params = [torch.ones(2, 3), torch.zeros(4)]
+    >>> group = {"k": 1, "state_dtype": None, "second_moment": "elementwise"}
+    >>> states = [initial_state(p, group) for p in params]
+    >>> Bucket(params, states, 0).m[0].shape, states[0]["m_1"].shape
+    (torch.Size([10]), torch.Size([2, 3]))
     """
-    unknown = sorted(group.keys() - set(known) - _NO_OPTIONS)
-    if unknown or "beta" not in group:
-        fault = f"has {unknown}, which it does not know" if unknown else "lacks ['beta']"
-        raise ValueError(
-            f"the state_dict does not fit this KAdam: a parameter group {fault}; load it into the "
-            "optimizer that saved it, or start KAdam without its state"
+
+    def __init__(self, params: Sequence[Tensor], states: Sequence[dict[str, Any]], n: int) -> None:
+        self.params, self.n = list(params), n
+        self._step = torch.tensor(float(n))
+        for state in states:
+            state["step"] = self._step
+        # As dense tensors, which a parameter with gaps is not.
+        self._strides = [torch.empty_like(p, device="meta").stride() for p in params]
+        self.m, self.v = (
+            [self._joined(f"{of}_{i + 1}", states) for i in range(n_levels(states[0]))]
+            for of in "mv"
         )
+        self.out = torch.empty_like(self.m[0]) if len(params) > 1 else None
+        self._parts = [] if self.out is None else self._views(self.out)
+        self._laid_out = [(p, state, *state.items()) for p, state in zip(params, states, strict=True)]
+
+    def _joined(self, name: str, states: Sequence[dict[str, Any]]) -> Tensor:
+        if len(states) == 1:
+            return states[0][name]
+        vector = self._cat([state[name] for state in states])
+        for state, view in zip(states, self._views(vector), strict=True):
+            state[name] = view
+        return vector
+
+    def is_held_by(self, state: State) -> bool:
+        """Whether the optimizer still keeps these very tensors, and not a checkpoint's, say."""
+        for p, of_p, *tensors in self._laid_out:
+            if state.get(p) is not of_p:
+                return False
+            for name, x in tensors:
+                if of_p[name] is not x:
+                    return False
+        return True
+
+    def gradient(self) -> Tensor:
+        """g: the one parameter's own, or a vector."""
+        grads: list[Any] = [p.grad for p in self.params]
+        return grads[0] if len(grads) == 1 else self._cat(grads)
+
+    def theta(self) -> Tensor:
+        """θ: the one parameter, or a vector of all."""
+        return self.params[0] if len(self.params) == 1 else self._cat(self.params)
+
+    def end_step(self) -> None:
+        """Subtract ``out`` from the parameters, if there are several; n ← n + 1."""
+        if self.out is not None:
+            for p, part in zip(self.params, self._parts, strict=True):
+                p.sub_(part)
+        self.n += 1
+        self._step.fill_(self.n)
+
+    def _cat(self, tensors: Sequence[Tensor]) -> Tensor:
+        return torch.cat([_flat(t, s) for t, s in zip(tensors, self._strides, strict=True)])
+
+    def _views(self, vector: Tensor) -> list[Tensor]:
+        parts = vector.split([p.numel() for p in self.params])
+        return [
+            part.as_strided(p.shape, strides, part.storage_offset())
+            for p, part, strides in zip(self.params, parts, self._strides, strict=True)
+        ]
 
 
-def refuse_gradient(g: Tensor) -> None:
-    """Raise a RuntimeError on a gradient that k-Adam cannot take.
-
-    >>> refuse_gradient(torch.zeros(2).to_sparse())
-    Traceback (most recent call last):
-        ...
-    RuntimeError: KAdam does not take sparse gradients (got layout torch.sparse_coo): m and v are \
-dense; build the embedding with sparse=False, or call .to_dense() on the gradient
-    """
-    if g.layout != torch.strided:
-        raise RuntimeError(
-            f"KAdam does not take sparse gradients (got layout {g.layout}): m and v are dense; "
-            "build the embedding with sparse=False, or call .to_dense() on the gradient"
-        )
-    if g.is_complex():
-        raise RuntimeError(
-            f"KAdam does not take complex parameters (got {g.dtype}): keep a real parameter and "
-            "use torch.view_as_complex in the model"
-        )
+def _flat(t: Tensor, strides: Sequence[int]) -> Tensor:
+    """The elements of t in the order of these strides."""
+    if t.stride() != strides or not t.is_contiguous():
+        t = t.permute(sorted(range(t.ndim), key=lambda dim: strides[dim], reverse=True))
+    return t.reshape(-1)
 
 
-def complete_group(
-    group: Mapping[str, Any], defaults: Mapping[str, Any], checks: Mapping[str, Check]
-) -> dict[str, Any]:
-    """The group with defaults filled in, every option checked.
-
-    Explicit levels override the strategy. A group that names k, strategy, beta or gamma itself
-    means them: it then does not inherit explicit levels from the defaults.
+def arrange(
+    buckets: list[Bucket], params: Collection[Tensor], group: Mapping[str, Any], state: State
+) -> list[Bucket]:
+    """The buckets of a step, one for all small parameters that have always stepped together.
 
     Args:
-        group: what the group says; "params" and foreign keys pass through.
-        defaults: a value for every option that the group leaves out.
-        checks: of every option.
+        buckets: the group's so far; brought up to date. A bucket of which only a part takes this
+            step is dissolved, so that its parameters are of one age.
+        params: the parameters of the group that take this step.
+        group: the parameter group.
+        state: the optimizer's; a parameter that has none gets its first.
 
     Returns:
-        A new dict of plain Python values; "k" is the number of levels in effect.
+        Buckets whose parameters are ``params``, in some order.
 
-    Raises:
-        TypeError: a value of the wrong type.
-        ValueError: a value out of range.
-
-    >>> from adamct.optim.kadam import DEFAULTS, OPTIONS
-    >>> group = {"level_betas": (0.9, 0.9, 0.9), "level_gammas": (0.0, 0.0, 0.0)}
-    >>> complete_group(group, DEFAULTS, OPTIONS)["k"]
-    3
+    >>> params = [torch.zeros(2), torch.zeros(3), torch.zeros(2, 2)]
+    >>> group = {"k": 1, "state_dtype": None, "second_moment": "elementwise"}
+    >>> buckets, state = [], {}
+    >>> [len(bucket.params) for bucket in arrange(buckets, params, group, state)]
+    [3]
+    >>> [len(bucket.params) for bucket in arrange(buckets, params[:2], group, state)]
+    [2]
     """
-    if not {"level_betas", "level_gammas"} & group.keys() and _OF_THE_LEVELS & group.keys():
-        group = {**group, "level_betas": None, "level_gammas": None}
-    complete = {**defaults, **group}
-    complete |= {name: check(name, complete[name]) for name, check in checks.items()}
-    complete["k"] = len(level_decays(complete)[0])
-    return complete
-
-
-def end_guard_if_decays_changed(group: dict[str, Any]) -> None:
-    """Turn a group's guard off, with a warning, once its decays differ from its first step's.
-
-    D_n follows from the weights that one pair of decays gives to the gradients; a moment that was
-    built with two pairs may rightly exceed it.
-
-    Args:
-        group: one of ``KAdam.param_groups``, about to take a step; "first_decays" is kept in it,
-            so that a checkpoint remembers.
-
-    >>> group = dict(k=1, strategy="exp", beta=0.99, gamma=0.9, level_betas=None,
-    ...              level_gammas=None, guard=True)
-    >>> end_guard_if_decays_changed(group)
-    >>> group["first_decays"], group["guard"]
-    (((0.99,), (0.9,)), True)
-    """
-    betas, gammas = level_decays(group)
-    decays = tuple(betas), tuple(gammas)
-    if group.setdefault("first_decays", decays) != decays and group["guard"]:
-        group["guard"] = False
-        warnings.warn(
-            f"the decays of a parameter group changed from {group['first_decays']} to {decays}: "
-            "D_n is then no bound, so its guard is off from here on",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    waiting = {id(p): p for p in params}
+    of_step = []
+    for bucket in buckets.copy():
+        n_here = sum(id(p) in waiting for p in bucket.params)
+        if n_here == len(bucket.params) and bucket.is_held_by(state):
+            of_step.append(bucket)
+            for p in bucket.params:
+                del waiting[id(p)]
+        elif n_here:
+            buckets.remove(bucket)
+    alike: dict[tuple[Any, ...], list[Tensor]] = defaultdict(list)
+    for p in waiting.values():
+        n = int(state[p]["step"]) if state.get(p) else 0
+        state[p] = state.get(p) or initial_state(p, group)
+        small = p.numel() < SMALL and type(p) in (Tensor, Parameter) and mean_dims(p, group) is None
+        dtype = state[p]["m_1"].dtype
+        alike[n, p.dtype, p.device, dtype, None if small else id(p)].append(p)
+    new = [Bucket(ps, [state[p] for p in ps], n) for (n, *_), ps in alike.items()]
+    buckets += new
+    return of_step + new
 
 
 def initial_state(p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,115 +171,69 @@ def initial_state(p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
         group: its group.
 
     Returns:
-        "step" (int), "m" and "v" (lists of k tensors). Under "tensor_mean" v_i has size 1 in the
-        dimensions that are averaged.
+        "step", 0 as a 0-d tensor on the CPU, and "m_1", "v_1", …, "m_k", "v_k". Under
+        "tensor_mean" v_i has size 1 in the dimensions that are averaged.
 
     >>> group = {"k": 2, "state_dtype": None, "second_moment": "tensor_mean"}
     >>> state = initial_state(torch.zeros(4, 3, 2, dtype=torch.bfloat16), group)
-    >>> state["m"][1].dtype, state["v"][1].shape
+    >>> state["m_2"].dtype, state["v_2"].shape
     (torch.float32, torch.Size([4, 1, 1]))
     """
     dtype = group["state_dtype"] or torch.promote_types(p.dtype, torch.float32)
-    m = [torch.zeros_like(p, dtype=dtype) for _ in range(group["k"])]
     dims = mean_dims(p, group)
-    like_v = m if dims is None else [m_i.sum(dims, keepdim=True) for m_i in m]
-    return {"step": 0, "m": m, "v": [torch.zeros_like(x) for x in like_v]}
+    state: dict[str, Any] = {"step": torch.tensor(0.0)}
+    for i in range(1, group["k"] + 1):
+        m = torch.zeros_like(p, dtype=dtype, requires_grad=False)
+        v = m if dims is None else m.sum(dims, keepdim=True)
+        state |= {f"m_{i}": m, f"v_{i}": torch.zeros_like(v)}
+    return state
 
 
-def restored_state(p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a saved state, in the group's dtype, on the parameter's device, laid out like it.
+def n_levels(state: Mapping[str, Any]) -> int:
+    """The number of levels k of a parameter's state.
+
+    >>> n_levels({"step": 0, "m_1": 0, "v_1": 0, "m_2": 0, "v_2": 0})
+    2
+    """
+    return next(i for i in range(len(state) + 1) if f"m_{i + 1}" not in state)
+
+
+def restored_state(
+    p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A saved state in the dtypes and the memory layout that it has here.
 
     Args:
         p: the parameter.
         group: the group that the state was saved with.
-        saved: the parameter's entry in a state_dict; its "step" may be a tensor, as in torch's.
+        saved: the parameter's entry in a state_dict; version 0.1 kept lists under "m" and "v",
+            and its "step" was an int.
 
     Returns:
         The state.
 
     Raises:
-        ValueError: a moment has another shape than the parameter needs.
+        ValueError: a moment is missing or has another shape than the parameter needs.
 
     >>> group = {"state_dtype": torch.float64, "second_moment": "elementwise"}
     >>> saved = {"step": 3, "m": [torch.ones(2)], "v": [torch.ones(2)]}
-    >>> restored_state(torch.zeros(2), group, saved)["m"]
-    [tensor([1., 1.], dtype=torch.float64)]
+    >>> restored_state(torch.zeros(2), group, saved)["m_1"]
+    tensor([1., 1.], dtype=torch.float64)
     """
-    fresh = initial_state(p, {**group, "k": len(saved["m"])})
-    for name in ("m", "v"):
-        for level, (to, moment) in enumerate(zip(fresh[name], saved[name], strict=True), start=1):
-            if moment.shape != to.shape:
-                raise ValueError(
-                    f"{name}_{level} in the state_dict has shape {tuple(moment.shape)}, a "
-                    f"parameter of shape {tuple(p.shape)} needs {tuple(to.shape)}; load it into "
-                    "an optimizer over the same parameters, in the same order"
-                )
-            to.copy_(moment.detach())
-    return {**saved, **fresh, "step": int(saved["step"])}
-
-
-def check_lr(name: str, value: Any) -> float | Tensor:
-    """A learning rate: a finite float ≥ 0, or a tensor of one element.
-
-    >>> check_lr("lr", 1)
-    1.0
-    """
-    if not isinstance(value, Tensor):
-        return check_non_negative(name, value)
-    if value.numel() != 1:
-        raise ValueError(
-            f"{name} is a tensor of shape {tuple(value.shape)}; expected a float, or a tensor of "
-            "one element"
-        )
-    if not value.is_meta:
-        check_non_negative(name, value.item())
-    return value
-
-
-def check_non_negative(name: str, value: Any) -> float:
-    """A finite float ≥ 0.
-
-    >>> check_non_negative("eps", 1)
-    1.0
-    """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}={value!r} is no number; expected a float >= 0")
-    number = float(value)
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{name}={value!r} is out of range; expected a finite float >= 0")
-    return number
-
-
-def check_decay(name: str, value: Any) -> float:
-    """A decay β or γ in [0, 1).
-
-    >>> check_decay("beta", 0)
-    0.0
-    """
-    return float(decay(name, value))
-
-
-def check_decays(name: str, value: Any) -> tuple[float, ...] | None:
-    """Explicit decays, one a level, each in [0, 1); or None.
-
-    >>> check_decays("level_betas", [0, 0.5])
-    (0.0, 0.5)
-    """
-    return None if value is None else tuple(np.ravel(decay(name, value)).tolist())
-
-
-def one_of(*choices: Any) -> Check:
-    """The check that a value is one of these, as they stand here: no number or flag of numpy's.
-
-    >>> one_of("elementwise", "tensor_mean")("second_moment", "mean")
-    Traceback (most recent call last):
-        ...
-    ValueError: second_moment='mean'; expected one of ['elementwise', 'tensor_mean']
-    """
-
-    def check(name: str, value: Any) -> Any:
-        if value not in choices:
-            raise ValueError(f"{name}={value!r}; expected one of {list(choices)}")
-        return choices[choices.index(value)]
-
-    return check
+    given = dict(saved)
+    for of in "mv":
+        given |= {f"{of}_{i}": x for i, x in enumerate(given.pop(of, ()), start=1)}
+    fresh = initial_state(p, {**group, "k": n_levels(given)})
+    fresh["step"].fill_(given.pop("step"))
+    for name, to in fresh.items():
+        if name == "step":
+            continue
+        moment = given.pop(name)
+        if moment.shape != to.shape:
+            raise ValueError(
+                f"{name} in the state_dict has shape {tuple(moment.shape)}, a parameter of shape "
+                f"{tuple(p.shape)} needs {tuple(to.shape)}; load it into an optimizer over the "
+                "same parameters, in the same order"
+            )
+        to.copy_(moment.detach())
+    return {**given, **fresh}

@@ -37,7 +37,7 @@ class Level(NamedTuple):
 
 
 def kadam_update(
-    θ: Tensor,
+    θ: Tensor | None,
     g: Tensor,
     m: Sequence[Tensor],
     v: Sequence[Tensor],
@@ -50,11 +50,13 @@ def kadam_update(
     maximize: bool = False,
     mean_dims: tuple[int, ...] | None = None,
     track: bool = False,
+    out: Tensor | None = None,
 ) -> list[Tensor]:
     """Advance one parameter by one step of Algorithm 1, in place.
 
     Args:
-        θ: the parameter, of any shape and floating dtype; updated.
+        θ: the parameter, of any shape and floating dtype; updated, unless there is ``out``. Then
+            it is only read, and may be None where ``decay`` is "none".
         g: its gradient, of the same shape; left as it is.
         m: first moments m_1…m_k in the dtype of the state; updated.
         v: second moments v_1…v_k in the dtype of the state; updated.
@@ -65,11 +67,12 @@ def kadam_update(
         decay: where λθ is added: to the gradient ("coupled") or to the update ("decoupled").
         maximize: ascend instead of descend.
         mean_dims: dimensions over which g² is averaged (Assumption 2); v_i has size 1 there.
-        track: whether to return norms.
+        track: whether to return extremes.
+        out: takes η (ĝ + λθ), for the caller to subtract from θ; shaped like m, in its dtype.
 
     Returns:
-        ‖u^{(1)}‖∞…‖u^{(k)}‖∞ as 0-d tensors on the parameter's device, before decoupled decay is
-        added; an empty list unless ``track``.
+        min u^{(1)}, max u^{(1)}, …, min u^{(k)}, max u^{(k)} as 0-d tensors on the parameter's
+        device, before decoupled decay is added; an empty list unless ``track``.
 
     >>> import torch
     >>> θ, m, v = torch.tensor([1.0]), [torch.zeros(1)], [torch.zeros(1)]
@@ -79,26 +82,34 @@ def kadam_update(
     >>> θ
     tensor([0.9000])
     """
-    norms = []
+    extremes: list[Tensor] = []
+    # Memory that the levels share: fresh one costs an eager step more than its arithmetic.
+    update = torch.empty_like(m[0]) if out is None else out
+    work = torch.empty_like(v[0])
     u = g.to(m[0].dtype)
     if maximize:
         u = -u
     if decay == "coupled":
-        u = u + weight_decay * θ.to(u.dtype)
+        u = u + weight_decay * θ.to(u.dtype)  # type: ignore[union-attr]
     for m_i, v_i, level in zip(m, v, levels, strict=True):
-        u_squared = u * u if mean_dims is None else (u * u).mean(mean_dims, keepdim=True)
+        if mean_dims is None:
+            torch.mul(u, u, out=work)
+        else:
+            torch.mean(u * u, mean_dims, keepdim=True, out=work)
         m_i.lerp_(u, level.one_minus_gamma)  # m_i ← γ_i m_i + (1 − γ_i) ĝ
-        v_i.lerp_(u_squared, level.one_minus_beta)  # v_i ← β_i v_i + (1 − β_i) ĝ²
-        u = (m_i / v_i.sqrt().add_(eps)).mul_(level.correction)  # ĝ ← C m_i / (√v_i + ε)
+        v_i.lerp_(work, level.one_minus_beta)  # v_i ← β_i v_i + (1 − β_i) ĝ²
+        torch.sqrt(v_i, out=work).add_(eps)
+        u = torch.div(m_i, work, out=update).mul_(level.correction)  # ĝ ← C m_i / (√v_i + ε)
         if level.bound is not None:
             u.clamp_(-level.bound, level.bound)  # type: ignore[arg-type]
         if track:
-            least, largest = u.aminmax()  # unlike abs().amax(), without a buffer of u's size
-            norms.append(torch.maximum(-least, largest))
+            extremes += u.aminmax()  # unlike abs().amax(), without a buffer of u's size
     if decay == "decoupled":
-        u = u + weight_decay * θ.to(u.dtype)
-    θ.sub_(u.mul_(lr))
-    return norms
+        u += weight_decay * θ.to(u.dtype)  # type: ignore[union-attr]
+    u.mul_(lr)
+    if out is None:
+        θ.sub_(u)  # type: ignore[union-attr]
+    return extremes
 
 
 def level_scalars(n: int, beta: float, gamma: float, *, largest: float) -> Level:

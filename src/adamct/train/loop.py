@@ -43,7 +43,9 @@ class Training:
         generator = torch.Generator().manual_seed(stream_seed(spec.seed, "initialization"))
         model = spec.task.model.build(generator, **self.task.of_data)
         self.model = model.to(self.device)
-        self.optimizer = spec.optimizer.build(self.model, execution.compiled)
+        self.optimizer = spec.optimizer.build(
+            self.model, execution.compiled, track_max_update="max_update" in spec.needs
+        )
         self._lrs = [group["lr"] for group in self.optimizer.param_groups]
         own = spec.optimizer.query_key
         self._norms = norms(heads(self.model)) if own and own.fixed_norm else None

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from adamct.models import GPT
+from adamct.optim.state import n_levels
 from adamct.train.observables.measure import observable, sample_indices
 from adamct.train.states import ModelState, StepState, Value
 
@@ -35,8 +36,8 @@ def head_squared_updates(state: StepState) -> Value:
 @observable
 def head_mean_second_moments(state: StepState) -> Value:
     """v̄_n, the mean of v_n over W, (heads,)."""
-    v = [state.optimizer.state[W]["v"][-1] for W in query_key(state.model)]
-    return torch.cat([v_W.double().mean((1, 2)) for v_W in v])
+    states = [state.optimizer.state[W] for W in query_key(state.model)]
+    return torch.cat([s[f"v_{n_levels(s)}"].double().mean((1, 2)) for s in states])
 
 
 @observable
