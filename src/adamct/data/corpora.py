@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from adamct.data.locations import DataError
 from adamct.data.preparation import prepare_corpus
-from adamct.data.tokens import TOKEN_DTYPE, open_tokens
+from adamct.data.tokens import TOKEN_DTYPE, Request, open_tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,8 @@ def open_corpus(
     if (path := plain_text(name, source)) is not None:
         return _characters(name, _read_text(path))
     if not (prepared / name).is_dir():
-        prepare_corpus(name, source, prepared, text_column=text_column, may_download=False)
+        request = Request(text_column=text_column)
+        prepare_corpus(name, source, prepared, request, may_download=False)
     return _tokens(name, prepared / name, text_column)
 
 

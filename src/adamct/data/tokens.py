@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     import tiktoken
 
 MANIFEST = "manifest.json"
+# What 20,000 steps of 64 windows of 256 tokens read, the longest run of Appendix H.
+TRAIN_TOKENS = 20_000 * 64 * 256
+# Three times what one evaluation reads: 200 batches of 64 windows of 256 tokens.
+VALIDATION_TOKENS = 10_000_000
 TOKEN_DTYPE = np.dtype("<u2")  # GPT-2's 50257 tokens fit in two bytes
 
 
@@ -82,7 +86,7 @@ class Request(Record):
     encoding: str = "gpt2"
     vocab_size: int = 50257
     end_token: int = 50256  # closes each document: <|endoftext|>, never the id of a piece of text
-    tokens: dict[str, PositiveInt]
+    tokens: dict[str, PositiveInt] = {"train": TRAIN_TOKENS, "validation": VALIDATION_TOKENS}
     text_column: str = "text"
 
 
