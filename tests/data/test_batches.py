@@ -38,7 +38,7 @@ def text(n_tokens: int = 50_000, **options):
     return text_batch(COUNT[:n_tokens], **plain | options)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(
     n_starts=st.integers(1, 49_700),
     block_size=st.integers(1, 300),

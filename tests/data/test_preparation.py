@@ -75,22 +75,13 @@ class Ascii:
         return [list(text.encode("ascii")) for text in texts]
 
 
-def prepare(
-    source: Path | None,
-    prepared: Path,
-    encoding=None,
-    corpus="c4",
-    train_tokens=10**6,
-    validation_tokens=10**6,
-    text_column="text",
-) -> Manifest:
+def prepare(source: Path | None, prepared: Path, encoding=None, corpus="c4", **asked) -> Manifest:
     """Prepare in chunks of five documents."""
+    tokens = {split: asked.pop(f"{split}_tokens", 10**6) for split in SPLITS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparation, "CHUNK", 5)
         patch.setattr(preparation, "load_gpt2", lambda _: encoding or Ascii())
-        tokens = {"train": train_tokens, "validation": validation_tokens}
-        request = Request(tokens=tokens, text_column=text_column)
-        return prepare_corpus(corpus, source, prepared, request)
+        return prepare_corpus(corpus, source, prepared, Request(tokens=tokens, **asked))
 
 
 def expected(shards: list[list[str]], n_tokens: float = np.inf) -> np.ndarray:
@@ -213,35 +204,41 @@ def test_two_processes_do_not_prepare_at_once(source, tmp_path):
     assert_prepared(tmp_path)
 
 
+def gz(lines: bytes):
+    return lambda _: gzip.compress(lines)
+
+
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "message"),
     [
-        lambda data: data[: len(data) * 2 // 3],
-        lambda data: data[:100] + bytes([data[100] ^ 0xFF]) + data[101:],
-        lambda data: b"",
-        lambda data: gzip.compress(b""),
-        gzip.decompress,
-        lambda data: gzip.compress(b'{"text": "a", "timestamp": oops\n'),
-        lambda data: gzip.compress(b'"text"\n'),
+        (lambda data: data[: len(data) * 2 // 3], ""),
+        (lambda data: data[:100] + bytes([data[100] ^ 0xFF]) + data[101:], ""),
+        (lambda data: b"", ""),
+        (gz(b""), "holds no documents"),
+        (gzip.decompress, ""),
+        (gz(b'{"text": "a", "timestamp": oops\n'), "from document 0 on, .*JSON"),
+        (gz(b'"text"\n'), "from document 0 on, "),
+        (
+            gz(b'{"text": "a"}\n{"word": "a", "n": 1}'),
+            "1 on, .*keys word, n, expected a text under",
+        ),
+        (
+            gz(b'{"text": "a"}\n{"text": null, "n": 1}'),
+            "1 on, .*keys text, n, expected a text under",
+        ),
     ],
 )
-def test_a_damaged_shard_is_named_and_once_mended_preparation_goes_on(source, tmp_path, damage):
+def test_a_damaged_shard_is_named_and_once_mended_preparation_goes_on(
+    source, tmp_path, damage, message
+):
     path = shard(source, "train", 1)
     data = path.read_bytes()
     path.write_bytes(damage(data))
-    with pytest.raises(DataError, match=f"{path.name}.*download .*again.* run the same command"):
+    remedy = r"--text-column.*download .*again.* run the same command"
+    with pytest.raises(DataError, match=f"{path}.*{message}.*{remedy}"):
         prepare(source, tmp_path)
     path.write_bytes(data)
     assert_goes_on(source, tmp_path, N_DOCUMENTS - len(TRAIN[0]))
-
-
-@pytest.mark.parametrize("row", [{"content": "a", "n": 1}, {"text": None, "n": 1}])
-def test_a_document_without_text_is_named_with_the_option(source, tmp_path, row):
-    path = shard(source, "train", 1)
-    path.write_bytes(gzip.compress(b'{"text": "a"}\n' + json.dumps(row).encode()))
-    reason = rf"it has keys {', '.join(row)}, expected a text under text"
-    with pytest.raises(DataError, match=rf"{path}, from document 1 on, .*{reason}\): .*--text-col"):
-        prepare(source, tmp_path)
 
 
 def test_a_full_disk_is_named_and_preparation_goes_on_with_room(source, tmp_path):

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adamct.data.locations import DataError
+from adamct.data.locations import DataError, unreadable
 from adamct.data.preparation import prepare_corpus
 from adamct.data.tokens import TOKEN_DTYPE, Request, open_tokens
 
@@ -109,10 +109,10 @@ def _pydoc_topics() -> str:
 def _read_text(path: Path) -> str:
     try:
         text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no UTF-8 text ({error}): put the plain text there") from error
-    if not text.strip():
-        raise DataError(f"{path} is empty, expected a plain text: put it there")
+        if not text.strip():
+            raise ValueError("it is empty")
+    except ValueError as error:
+        raise unreadable(f"{path}, a plain text,", error, "put one there, in UTF-8") from error
     return text
 
 
