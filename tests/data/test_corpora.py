@@ -50,7 +50,7 @@ def test_shakespeare_as_nanogpt_splits_it():
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [(b"\xff\xfe", "'utf-8' codec"), (b" \n", "it is empty")]
+    ("text", "message"), [(b"\xff\xfe", "'utf-8' codec"), (b" \n", "is empty")]
 )
 def test_what_is_no_text_is_refused(tmp_path, text, message):
     (tmp_path / "shakespeare").mkdir()

@@ -89,7 +89,7 @@ def _characters(name: str, text: str) -> Corpus:
     tokens = np.array([code[character] for character in text], dtype=TOKEN_DTYPE)
     train, validation = np.split(tokens, [len(tokens) * 9 // 10])
     digests = (hashlib.sha256(split.tobytes()).hexdigest() for split in (train, validation))
-    sha256 = _sha256("char", characters, *digests)
+    sha256 = _hash_strings("char", characters, *digests)
     return Corpus(name, "char", len(characters), train, validation, sha256, characters)
 
 
@@ -126,9 +126,9 @@ def _tokens(name: str, folder: Path, text_column: str) -> Corpus:
         )
     train, validation = splits["train"], splits["validation"]
     digests = (manifest.splits[split].sha256 for split in ("train", "validation"))
-    sha256 = _sha256(request.encoding, "", *digests)
+    sha256 = _hash_strings(request.encoding, "", *digests)
     return Corpus(name, request.encoding, request.vocab_size, train, validation, sha256)
 
 
-def _sha256(*identity: str) -> str:
+def _hash_strings(*identity: str) -> str:
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

@@ -81,7 +81,7 @@ class ImageSet:
                 f"{name}: a channel has one value in the whole train split (std {std.tolist()}), "
                 "so it cannot be normalized; drop the channel or check the source"
             )
-        return cls(name, train, test, n_classes, mean, std, _sha256(splits), validation)
+        return cls(name, train, test, n_classes, mean, std, _hash_splits(splits), validation)
 
     def hold_out(self, fraction: float, seed: int = 0) -> ImageSet:
         """Move a share of every class from the train split to a validation split.
@@ -190,7 +190,7 @@ def _check(where: str, split: Split, shape: torch.Size, n_classes: int) -> None:
         )
 
 
-def _sha256(splits: dict[str, Split]) -> str:
+def _hash_splits(splits: dict[str, Split]) -> str:
     digest = hashlib.sha256()
     for name, split in splits.items():
         for tensor in (split.images, split.labels):

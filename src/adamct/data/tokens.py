@@ -55,13 +55,13 @@ def load_gpt2(source: Path | None) -> tiktoken.Encoding:
         ) from error
 
 
-class Record(BaseModel):
-    """A frozen piece of a manifest; unknown or missing keys are refused."""
+class ManifestPart(BaseModel):
+    """A frozen part of a manifest; unknown or missing keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class ShardRecord(Record):
+class ShardRecord(ManifestPart):
     """One raw file, and how many of its documents went into how many tokens."""
 
     name: str
@@ -71,7 +71,7 @@ class ShardRecord(Record):
     tokens: int
 
 
-class SplitRecord(Record):
+class SplitRecord(ManifestPart):
     """One token file: how much it holds, the hash of its bytes, and the files it came from."""
 
     tokens: int
@@ -80,7 +80,7 @@ class SplitRecord(Record):
     shards: list[ShardRecord]
 
 
-class Request(Record):
+class Request(ManifestPart):
     """What was asked for: preparations with equal requests and sources are interchangeable."""
 
     encoding: str = "gpt2"
@@ -90,7 +90,7 @@ class Request(Record):
     text_column: str = "text"
 
 
-class Manifest(Record):
+class Manifest(ManifestPart):
     """What a folder of token files holds, and where it came from."""
 
     format: Literal["adamct-tokens-1"] = "adamct-tokens-1"
