@@ -25,7 +25,10 @@ from adamct.runs.exits import exit_code
 
 def main(arguments: list[str] | None = None) -> int:
     """Prepare or verify one data set; 0 on success."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.archive and (options.name != "cifar10" or options.verify):
+        parser.error("--archive downloads cifar10 alone: leave it out, and prepare before --verify")
     return exit_code(lambda: _images(options) if _is_images(options) else _text(options))
 
 
@@ -119,7 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     images.add_argument(
         "--archive",
         action="store_true",
-        help="download CIFAR-10 as its authors publish it, by torchvision, not from the hub",
+        help="download CIFAR-10 as its authors publish it, by torchvision, not from the hub; raw "
+        "data of the source come first",
     )
     return parser
 

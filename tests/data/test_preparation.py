@@ -358,6 +358,10 @@ def test_what_is_not_prepared_is_not_verified(tmp_path, capsys):
     (tmp_path / "raw" / "plays" / "input.txt").write_text("To be")
     assert main(["plays", *folders]) == 0
     assert "needs no preparation" in capsys.readouterr().out
+    for asked in (["plays"], ["cifar10", "--verify"]):
+        with pytest.raises(SystemExit):
+            main([*asked, "--archive", *folders])
+        assert "--archive downloads cifar10 alone" in capsys.readouterr().err
 
 
 def test_help_loads_no_heavy_library():
