@@ -21,7 +21,7 @@ def bench_images(args: argparse.Namespace) -> None:
     from PIL import Image
     from torch.utils.data import DataLoader, Dataset
 
-    from adamct.data.batches import Augmentation, image_batch, steps_per_epoch
+    from adamct.data.batches import image_batch, steps_per_epoch
     from adamct.data.image_set import ImageSet, Split
 
     torch.set_num_threads(args.threads)
@@ -74,7 +74,8 @@ def bench_images(args: argparse.Namespace) -> None:
                 batch_size=args.batch_size,
                 seed=0,
                 step=step,
-                augmentation=Augmentation(),
+                padding=4,
+                flip=True,
             )
         return 10 * n_seen
 

@@ -2,6 +2,7 @@
 
     python scripts/prepare_data.py c4           # from c4/en/*.json.gz of the source, or the hub
     python scripts/prepare_data.py cifar10      # from cifar10/ of the source, or the hub
+    python scripts/prepare_data.py cifar10 --archive  # as its authors publish it
     python scripts/prepare_data.py my_corpus    # any folder of the source, in either layout
     python scripts/prepare_data.py c4 --verify  # compare every byte with its hash
 
@@ -17,35 +18,40 @@ from pathlib import Path
 from adamct.data import DataError, default_prepared, default_source
 from adamct.data.catalogue import IMAGE_SETS
 from adamct.data.corpora import plain_text
-from adamct.data.locations import kept_images
-from adamct.data.preparation import TRAIN_TOKENS, VALIDATION_TOKENS, prepare_corpus
-from adamct.data.tokens import open_tokens
+from adamct.data.preparation import prepare_corpus
+from adamct.data.tokens import TRAIN_TOKENS, VALIDATION_TOKENS, Request, open_tokens
 from adamct.runs.exits import exit_code
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Prepare or verify one data set; 0 on success."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.archive and (options.name != "cifar10" or options.verify):
+        parser.error("--archive downloads cifar10 alone: leave it out, and prepare before --verify")
     return exit_code(lambda: _images(options) if _is_images(options) else _text(options))
 
 
 def _is_images(options: argparse.Namespace) -> bool:
     raw = (folder / options.name for folder in (options.source, options.prepared) if folder)
-    return bool(
+    return (
         options.name in IMAGE_SETS
-        or kept_images(options.name, options.prepared)
         or any(any(folder.rglob("*.parquet")) for folder in raw)
+        or any(options.prepared.glob(f"{options.name}.images.pt"))
+        or any(options.prepared.glob(f"{options.name}-????????.images.pt"))
     )
 
 
 def _images(options: argparse.Namespace) -> int:
-    from adamct.data.image_files import Columns  # loads torch: not for --help
+    from adamct.data.image_files import Columns, download_archive  # loads torch: not for --help
     from adamct.data.images import kept_path, open_images
 
     columns = Columns(options.image_column, options.label_column, options.n_classes)
     kept = kept_path(options.name, options.prepared, columns)
     if options.verify and options.name != "digits" and not kept.is_file():
         raise DataError(f"{kept} is not there to be verified: prepare it without --verify")
+    if options.archive:
+        download_archive(options.prepared)
     images = open_images(
         options.name,
         source=None if options.verify else options.source,
@@ -70,9 +76,10 @@ def _text(options: argparse.Namespace) -> int:
             options.name,
             options.source,
             options.prepared,
-            train_tokens=options.train_tokens,
-            validation_tokens=options.validation_tokens,
-            text_column=options.text_column,
+            Request(
+                tokens={"train": options.train_tokens, "validation": options.validation_tokens},
+                text_column=options.text_column,
+            ),
         )
     print(f"{folder}: prepared and verified")
     for split, record in manifest.splits.items():
@@ -112,6 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     images.add_argument("--image-column", default="img", metavar="NAME", help="default: img")
     images.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
     images.add_argument("--n-classes", type=_count, metavar="N", help="default: as labels show")
+    images.add_argument(
+        "--archive",
+        action="store_true",
+        help="download CIFAR-10 as its authors publish it, by torchvision, not from the hub; raw "
+        "data of the source come first",
+    )
     return parser
 
 

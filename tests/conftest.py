@@ -31,6 +31,8 @@ SLOW = (
     "config/test_kadam_experiments.py",
     "continuous/test_continuous_schemes.py",
     "data/test_images.py::test_the_real_images",
+    "data/test_preparation.py::test_counts",
+    "data/test_preparation.py::test_help",
     "figures/test_figures.py::test_a_figure_draws",
     "figures/test_figures.py::test_every_figure",
     "monitor/test_monitor.py::test_it_",

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adamct.data import DataError, open_corpus, preparation
+from adamct.data import DataError, locations, open_corpus, preparation
 from adamct.data.preparation import prepare_corpus
-from adamct.data.tokens import Manifest, load_gpt2, open_tokens
+from adamct.data.tokens import Manifest, Request, load_gpt2, open_tokens
 from adamct.files import FileError
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare_data.py"
@@ -75,12 +75,13 @@ class Ascii:
         return [list(text.encode("ascii")) for text in texts]
 
 
-def prepare(source: Path | None, prepared: Path, encoding=None, corpus="c4", **options) -> Manifest:
+def prepare(source: Path | None, prepared: Path, encoding=None, corpus="c4", **asked) -> Manifest:
     """Prepare in chunks of five documents."""
+    tokens = {split: asked.pop(f"{split}_tokens", 10**6) for split in SPLITS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparation, "CHUNK", 5)
         patch.setattr(preparation, "load_gpt2", lambda _: encoding or Ascii())
-        return prepare_corpus(corpus, source, prepared, **{"train_tokens": 10**6} | options)
+        return prepare_corpus(corpus, source, prepared, Request(tokens=tokens, **asked))
 
 
 def expected(shards: list[list[str]], n_tokens: float = np.inf) -> np.ndarray:
@@ -203,36 +204,41 @@ def test_two_processes_do_not_prepare_at_once(source, tmp_path):
     assert_prepared(tmp_path)
 
 
+def gz(lines: bytes):
+    return lambda _: gzip.compress(lines)
+
+
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "message"),
     [
-        lambda data: data[: len(data) * 2 // 3],
-        lambda data: data[:100] + bytes([data[100] ^ 0xFF]) + data[101:],
-        lambda data: b"",
-        lambda data: gzip.compress(b""),
-        gzip.decompress,
-        lambda data: gzip.compress(b'{"text": "a", "timestamp": oops\n'),
-        lambda data: gzip.compress(b'"text"\n'),
+        (lambda data: data[: len(data) * 2 // 3], ""),
+        (lambda data: data[:100] + bytes([data[100] ^ 0xFF]) + data[101:], ""),
+        (lambda data: b"", ""),
+        (gz(b""), "holds no documents"),
+        (gzip.decompress, ""),
+        (gz(b'{"text": "a", "timestamp": oops\n'), "from document 0 on, .*JSON"),
+        (gz(b'"text"\n'), "from document 0 on, "),
+        (
+            gz(b'{"text": "a"}\n{"word": "a", "n": 1}'),
+            "1 on, .*keys word, n, expected a text under",
+        ),
+        (
+            gz(b'{"text": "a"}\n{"text": null, "n": 1}'),
+            "1 on, .*keys text, n, expected a text under",
+        ),
     ],
 )
-def test_a_damaged_shard_is_named_and_once_mended_preparation_goes_on(source, tmp_path, damage):
+def test_a_damaged_shard_is_named_and_once_mended_preparation_goes_on(
+    source, tmp_path, damage, message
+):
     path = shard(source, "train", 1)
     data = path.read_bytes()
     path.write_bytes(damage(data))
-    with pytest.raises(DataError, match=f"{path.name}.*download .*again.* run the same command"):
+    remedy = r"--text-column.*download .*again.* run the same command"
+    with pytest.raises(DataError, match=f"{path}.*{message}.*{remedy}"):
         prepare(source, tmp_path)
     path.write_bytes(data)
     assert_goes_on(source, tmp_path, N_DOCUMENTS - len(TRAIN[0]))
-
-
-@pytest.mark.parametrize("row", [{"content": "a", "n": 1}, {"text": None, "n": 1}])
-def test_a_document_without_text_is_named_with_the_option(source, tmp_path, row):
-    path = shard(source, "train", 1)
-    path.write_bytes(gzip.compress(b'{"text": "a"}\n' + json.dumps(row).encode()))
-    message = rf"{path}, document 1, has columns {', '.join(row)}, expected a text under text: .*--"
-    with pytest.raises(DataError, match=message) as found:
-        prepare(source, tmp_path)
-    assert "download" not in str(found.value)  # which would not help
 
 
 def test_a_full_disk_is_named_and_preparation_goes_on_with_room(source, tmp_path):
@@ -266,20 +272,21 @@ def test_a_source_without_files_is_refused(source, tmp_path):
 
 def test_without_a_local_copy_the_hub_is_streamed_as_far_as_needed(source, tmp_path, monkeypatch):
     opened: list[str] = []
-    stream = preparation.stream
 
     def from_disk(layout: str, url: str) -> object:
         if (tmp_path / "c4").exists():
             raise ConnectionError("no route")
-        opened.append(url.removeprefix(f"{preparation.C4_ON_THE_HUB}/"))
-        name = opened[-1].replace("-01024", "-00003").replace("-00008", "-00001")
-        return stream(layout, str(source / "c4" / "en" / name))
+        opened.append(url)
+        name = Path(url).name.replace("-01024", "-00003").replace("-00008", "-00001")
+        return locations.stream_rows(layout, str(source / "c4" / "en" / name))
 
-    monkeypatch.setattr(preparation, "stream", from_disk)
+    monkeypatch.setattr(preparation, "stream_rows", from_disk)
     prepare(None, tmp_path, train_tokens=500, validation_tokens=100)
     assert_prepared(tmp_path, expected(TRAIN, 500))
-    train = [f"c4-train.{i:05d}-of-01024.json.gz" for i in (0, 1)]
-    assert opened == [*train, "c4-validation.00000-of-00008.json.gz"]
+    train, validation = locations.hub_files("c4").values()
+    assert opened == [*train[:2], validation[0]]
+    assert train[1].endswith("/en/c4-train.00001-of-01024.json.gz")
+    assert (len(train), len(validation)) == (1024, 8)
     with pytest.raises(DataError, match=r"c4-train\.00000-of-01024.*no route.*--source"):
         prepare(None, tmp_path / "other")
 
@@ -351,6 +358,10 @@ def test_what_is_not_prepared_is_not_verified(tmp_path, capsys):
     (tmp_path / "raw" / "plays" / "input.txt").write_text("To be")
     assert main(["plays", *folders]) == 0
     assert "needs no preparation" in capsys.readouterr().out
+    for asked in (["plays"], ["cifar10", "--verify"]):
+        with pytest.raises(SystemExit):
+            main([*asked, "--archive", *folders])
+        assert "--archive downloads cifar10 alone" in capsys.readouterr().err
 
 
 def test_help_loads_no_heavy_library():
@@ -365,7 +376,7 @@ def test_counts_of_the_real_sample(real_data, tmp_path):
     corpus = open_corpus("c4", source=real_data, prepared=tmp_path)  # tokenized at its first use
     assert corpus.sha256 == "588103c5e8a0ed2afa6e7024d025733ffdcae77ed28c79bd383ee4be065fb625"
     assert (corpus.encoding, corpus.vocab_size) == ("gpt2", 50257)
-    splits = prepare_corpus("c4", real_data, tmp_path).splits
+    splits = prepare_corpus("c4", real_data, tmp_path, Request()).splits
     counts = [(split.tokens, split.tokens - split.documents) for split in splits.values()]
     assert counts == [(529_021, 527_425), (28_785, 28_701)]
     # Decoding gives the raw documents back, in order.

@@ -14,7 +14,7 @@ from PIL import Image
 from adamct.config.compose import compose_sweep
 from adamct.config.schema import ConfigurationError
 from adamct.data import DataError, open_corpus, preparation
-from adamct.data.batches import Augmentation, image_batch
+from adamct.data.batches import image_batch
 from adamct.data.images import open_images
 from adamct.data.rng import stream_seed
 from adamct.train.tasks import open_task
@@ -47,7 +47,7 @@ def test_images_depend_on_seed_and_step_and_are_augmented_as_the_task_says(train
     augmented = training(*task, "+task.data.augmentation={padding: 2, flip: true}")
     digits = open_images("digits").hold_out(0.2)
     at = {"batch_size": 32, "seed": stream_seed(0, "batches"), "step": 5}
-    x, y = image_batch(digits, augmentation=Augmentation(2, flip=True), **at)
+    x, y = image_batch(digits, padding=2, flip=True, **at)
     assert torch.equal(augmented.batch(5)[0], x)
     assert torch.equal(augmented.batch(5)[1], y)
     plain = training(*task)

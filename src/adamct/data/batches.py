@@ -7,7 +7,6 @@ host memory; images are one uint8 tensor on the device, and there are no worker 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ def text_batch(
     step: int,
     batch_size: int,
     block_size: int,
-    device: torch.device | str | None = None,
+    device: torch.device | str = "cpu",
 ) -> tuple[Tensor, Tensor]:
     """Windows of a corpus, and the same windows one token later.
 
@@ -59,27 +58,9 @@ def text_batch(
             f"{block_size + 1}: shorten block_size or take a larger corpus"
         )
     starts = window_starts(n_starts, batch_size, seed=seed, step=step)
-    windows = tokens[starts[:, None] + np.arange(block_size + 1)]
-    x = torch.from_numpy(windows[:, :-1].astype(np.int64))
-    y = torch.from_numpy(windows[:, 1:].astype(np.int64))
-    return _to_device(x, device), _to_device(y, device)
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random crop after padding with black, and random horizontal flip.
-
-    Args:
-        padding: pixels added on each side; a crop is shifted by at most as many.
-        flip: mirror every second image on average.
-    """
-
-    padding: int = 4
-    flip: bool = True
-
-    def __post_init__(self) -> None:
-        if self.padding < 0:
-            raise ValueError(f"padding = {self.padding}, expected at least 0")
+    windows = tokens[starts[:, None] + np.arange(block_size + 1)].astype(np.int64)
+    on_device = _to_device(torch.from_numpy(windows), device)
+    return on_device[:, :-1].contiguous(), on_device[:, 1:].contiguous()
 
 
 def image_batch(
@@ -88,9 +69,13 @@ def image_batch(
     batch_size: int,
     seed: int,
     step: int,
-    augmentation: Augmentation | None = None,
+    padding: int = 0,
+    flip: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Return the training batch of a step: normalized images and their labels.
+
+    Images are augmented each for itself: a random crop after padding with black, and a random
+    horizontal flip.
 
     Epoch e is a permutation of the train split determined by (seed, e), cut into
     ``steps_per_epoch`` batches; the images left over sit that epoch out, so that every batch has
@@ -101,7 +86,8 @@ def image_batch(
         batch_size: images a batch, B.
         seed: any integer in [0, 2⁶⁴).
         step: index of the step, from 0.
-        augmentation: ``None`` for the images as they are.
+        padding: pixels added on each side; a crop is shifted by at most as many.
+        flip: mirror every second image on average.
 
     Returns:
         Images, float32 of shape (B, C, H, W), and labels, int64 of shape (B,).
@@ -118,14 +104,14 @@ def image_batch(
     """
     split = images.train
     draws = batch_indices(len(split), batch_size=batch_size, seed=seed, step=step)[None]
-    if augmentation is not None:
-        crops_and_flips = augmentation_draws(batch_size, augmentation, seed=seed, step=step)
+    if augmented := bool(padding or flip):
+        crops_and_flips = augmentation_draws(batch_size, padding, flip, seed=seed, step=step)
         draws = np.concatenate([draws, crops_and_flips])
     # A copy, since an epoch's order is kept and read-only; one transfer for all draws.
     index, *shifts = _to_device(torch.from_numpy(draws.copy()), split.labels.device)
     x = split.images.index_select(0, index)
-    if augmentation is not None:
-        x = flip_and_crop(x, *shifts, padding=augmentation.padding)
+    if augmented:
+        x = flip_and_crop(x, *shifts, padding=padding)
     return normalize(x, images.mean, images.std), split.labels.index_select(0, index)
 
 
@@ -170,7 +156,7 @@ def batch_indices(n: int, *, batch_size: int, seed: int, step: int) -> NDArray[n
 
 
 def augmentation_draws(
-    n: int, augmentation: Augmentation, *, seed: int, step: int
+    n: int, padding: int, flip: bool, *, seed: int, step: int
 ) -> NDArray[np.int64]:
     """Draw the crop and flip of each of ``n`` images.
 
@@ -178,8 +164,8 @@ def augmentation_draws(
         int64 of shape (3, n): rows and columns in 0…2·padding, where the crop begins in the padded
         image, and flips in {0, 1}.
     """
-    n_shifts = 2 * augmentation.padding + 1
-    spans = (n_shifts, n_shifts, 1 + augmentation.flip)
+    n_shifts = 2 * padding + 1
+    spans = (n_shifts, n_shifts, 1 + flip)
     return uniform_integers(spans, n, seed, Purpose.AUGMENTATION, step)
 
 
@@ -226,9 +212,7 @@ def normalize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return images.to(torch.float32).sub_(mean).div_(std)
 
 
-def _to_device(tensor: Tensor, device: torch.device | str | None) -> Tensor:
-    if device is None:
-        return tensor
+def _to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
     if torch.device(device).type == "cuda":  # from pinned memory the copy overlaps with compute
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adamct.data.locations import DataError
+from adamct.data.locations import DataError, unreadable
 from adamct.data.preparation import prepare_corpus
-from adamct.data.tokens import TOKEN_DTYPE, open_tokens
+from adamct.data.tokens import TOKEN_DTYPE, Request, open_tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,8 @@ def open_corpus(
     if (path := plain_text(name, source)) is not None:
         return _characters(name, _read_text(path))
     if not (prepared / name).is_dir():
-        prepare_corpus(name, source, prepared, text_column=text_column, may_download=False)
+        request = Request(text_column=text_column)
+        prepare_corpus(name, source, prepared, request, may_download=False)
     return _tokens(name, prepared / name, text_column)
 
 
@@ -88,7 +89,7 @@ def _characters(name: str, text: str) -> Corpus:
     tokens = np.array([code[character] for character in text], dtype=TOKEN_DTYPE)
     train, validation = np.split(tokens, [len(tokens) * 9 // 10])
     digests = (hashlib.sha256(split.tobytes()).hexdigest() for split in (train, validation))
-    sha256 = _sha256("char", characters, *digests)
+    sha256 = _hash_strings("char", characters, *digests)
     return Corpus(name, "char", len(characters), train, validation, sha256, characters)
 
 
@@ -108,10 +109,10 @@ def _pydoc_topics() -> str:
 def _read_text(path: Path) -> str:
     try:
         text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no UTF-8 text ({error}): put the plain text there") from error
-    if not text.strip():
-        raise DataError(f"{path} is empty, expected a plain text: put it there")
+        if not text.strip():
+            raise ValueError("it is empty")
+    except ValueError as error:
+        raise unreadable(f"{path}, a plain text,", error, "put one there, in UTF-8") from error
     return text
 
 
@@ -125,9 +126,9 @@ def _tokens(name: str, folder: Path, text_column: str) -> Corpus:
         )
     train, validation = splits["train"], splits["validation"]
     digests = (manifest.splits[split].sha256 for split in ("train", "validation"))
-    sha256 = _sha256(request.encoding, "", *digests)
+    sha256 = _hash_strings(request.encoding, "", *digests)
     return Corpus(name, request.encoding, request.vocab_size, train, validation, sha256)
 
 
-def _sha256(*identity: str) -> str:
+def _hash_strings(*identity: str) -> str:
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

@@ -4,14 +4,16 @@
   encoded images and a column of labels. Read and decoded by ``datasets``.
 - CIFAR-10's own, ``cifar-10-batches-py/``. Read by torchvision, which checks each file's md5.
 
-Both are looked for in the source folder first, then in the prepared one.
+Both are looked for in the source folder first, then in the prepared one. CIFAR-10 can be read from
+the hub itself, at a pinned revision, or be downloaded as its authors publish it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +22,17 @@ import torch
 
 from adamct.data.catalogue import IMAGE_SETS
 from adamct.data.image_set import ImageSet, Split
-from adamct.data.locations import DataError, sha256_of_file, stream, unreadable
+from adamct.data.locations import (
+    CONNECT,
+    DataError,
+    preparing,
+    sha256_of_file,
+    stream_rows,
+    unreadable,
+)
 
 SPLITS = ("train", "test")
 TORCHVISION_FOLDER = "cifar-10-batches-py"
-CIFAR10_ON_THE_HUB = "uoft-cs/cifar10"
-MOST_CLASSES = 1 << 31
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of Pillow, those of at most 8 bits a channel
 SOUND_COPY = (
     "replace it by a sound copy, or, of CIFAR-10, delete the folder and run "
@@ -51,8 +58,11 @@ class Columns:
 HUB_COLUMNS = Columns()
 
 
-def find_raw(name: str, source: Path | None, prepared: Path) -> list[Path]:
+def find_raw(name: str, source: Path | None, prepared: Path) -> dict[str, list[Path]]:
     """Return the raw files of a set of images, from the first folder that has any; else none.
+
+    Returns:
+        Per split its parquet files, or under ``cifar-10-batches-py`` what that folder holds.
 
     Raises:
         DataError: if some of a split's parquet files are missing.
@@ -60,86 +70,63 @@ def find_raw(name: str, source: Path | None, prepared: Path) -> list[Path]:
     for root in filter(None, (source, prepared)):
         for folder in (root, root / name) if name == "cifar10" else ():
             if paths := sorted(filter(Path.is_file, (folder / TORCHVISION_FOLDER).glob("*"))):
-                return paths
+                return {TORCHVISION_FOLDER: paths}
         if any((root / name).rglob("*.parquet")):
-            return [path for split in SPLITS for path in _find_shards(root / name, split)]
-    return []
+            return {split: _find_shards(root / name, split) for split in SPLITS}
+    return {}
 
 
-def fingerprint(paths: list[Path], columns: Columns) -> str:
+def fingerprint(raw: dict[str, list[Path]], columns: Columns) -> str:
     """Hash of raw files and columns: equal ones are decoded to equal images."""
-    lines = [f"{path.name} {sha256_of_file(path)}" for path in paths]
+    lines = [f"{path.name} {sha256_of_file(path)}" for paths in raw.values() for path in paths]
     return hashlib.sha256("\n".join([str(columns), *lines]).encode()).hexdigest()
 
 
-def read_raw(name: str, paths: list[Path], columns: Columns) -> ImageSet:
-    """Decode the raw files of a set of images, as :func:`find_raw` returns them.
+def read_raw(name: str, raw: Mapping[str, Sequence[str | Path]], columns: Columns) -> ImageSet:
+    """Decode the raw files of a set of images, as :func:`find_raw` returns them or on the hub.
 
     Raises:
-        DataError: if a file is truncated or foreign.
+        DataError: if a file is truncated or foreign, or the hub cannot be reached.
     """
-    if paths[0].parent.name == TORCHVISION_FOLDER:
-        return _read_torchvision(paths[0].parents[1])
+    if TORCHVISION_FOLDER in raw:
+        return _read_torchvision(Path(raw[TORCHVISION_FOLDER][0]).parent)
     known = IMAGE_SETS.get(name)
-    shape: Sequence[int] | None = (known.channels, known.size, known.size) if known else None
-    n_classes = columns.n_classes or (known.n_classes if known else 0)  # 0: not known yet
-    splits = []
-    for split in SPLITS:
-        parts = []
-        for path in (path for path in paths if path.name.startswith(f"{split}-")):
-            parts.append(_read_shard(path, columns, shape, n_classes or MOST_CLASSES))
-            shape = parts[0].images.shape[1:]  # every image is as the first
-        images = torch.cat([part.images for part in parts])
-        splits.append(Split(images, torch.cat([part.labels for part in parts])))
-        n_classes = n_classes or 1 + int(splits[0].labels.max())
-    train, test = splits
-    return ImageSet.from_splits(name, train, test, n_classes)
+    shape = (known.channels, known.size, known.size) if known else None
+    train = _read_split(raw["train"], columns, shape)
+    test = _read_split(raw["test"], columns, train.images.shape[1:])
+    shown = known.n_classes if known else 1 + int(train.labels.max())
+    return ImageSet.from_splits(name, train, test, columns.n_classes or shown)
 
 
-def download(folder: Path) -> list[Path]:
-    """Download CIFAR-10 from the hub into a folder that does not exist yet, all of it or nothing.
-
-    Returns:
-        Its raw files, as :func:`find_raw` does.
+def download_archive(prepared: Path) -> None:
+    """Download CIFAR-10 as its authors publish it to where :func:`find_raw` finds it.
 
     Raises:
         DataError: if that fails.
     """
-    import datasets
+    from torchvision.datasets import CIFAR10
 
-    unfinished = folder.with_name(folder.name + ".partial")
-    try:
-        unfinished.mkdir(exist_ok=True)
-        for split in SPLITS:
-            images = datasets.load_dataset(CIFAR10_ON_THE_HUB, split=split)
-            # As they are, without decoding and encoding them again.
-            encoded = images.cast_column(HUB_COLUMNS.image, datasets.Image(decode=False))
-            encoded.to_parquet(str(unfinished / f"{split}-00000-of-00001.parquet"))
-        unfinished.rename(folder)
-    except Exception as error:  # whatever it was, the remedy is the same
-        raise unreadable(
-            f"{CIFAR10_ON_THE_HUB} of the hub",
-            error,
-            "run the same command where there is a connection, or copy its {train,test}-*.parquet, "
-            f"or {TORCHVISION_FOLDER}/ as torchvision downloads it, into {folder}",
-        ) from error
-    return find_raw(folder.name, None, folder.parent)
+    with preparing(prepared, "cifar10"):
+        try:
+            CIFAR10(str(prepared / "cifar10"), download=True)
+        except Exception as error:  # whatever it was, the remedy is the same
+            raise unreadable("CIFAR-10's archive", error, CONNECT) from error
 
 
-def _read_torchvision(root: Path) -> ImageSet:
+def _read_torchvision(folder: Path) -> ImageSet:
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import check_integrity
 
     meta = (CIFAR10.meta["filename"], CIFAR10.meta["md5"])
     for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list, meta):
-        path = root / TORCHVISION_FOLDER / name
-        if not check_integrity(str(path), md5):  # torchvision does not say which file it was
+        if not check_integrity(str(folder / name), md5):  # torchvision does not say which it was
             raise DataError(
-                f"{path} is missing, truncated or another file: expected md5 {md5}; {SOUND_COPY}"
+                f"{folder / name} is missing, truncated or another file: expected md5 {md5}; "
+                f"{SOUND_COPY}"
             )
 
     def read(train: bool) -> Split:
-        data = CIFAR10(str(root), train=train)
+        data = CIFAR10(str(folder.parent), train=train)
         pixels = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
         return Split(pixels, torch.tensor(data.targets))
 
@@ -158,38 +145,41 @@ def _find_shards(folder: Path, split: str) -> list[Path]:
     return shards
 
 
-def _read_shard(path: Path, columns: Columns, shape: Sequence[int] | None, n_classes: int) -> Split:
-    """Decode one parquet file; without a shape (C, H, W), grey or colour as its first image."""
+def _read_split(
+    shards: Sequence[str | Path], columns: Columns, shape: Sequence[int] | None
+) -> Split:
+    """Decode the files of a split; without a shape (C, H, W), every image is as the first."""
     import datasets
     from tqdm import tqdm
 
     pixels: list[np.ndarray] = []
     labels: list[int] = []
-    try:
-        rows = stream("parquet", str(path))
-        if not {columns.image, columns.label} <= set(rows.features):
-            raise ValueError(f"its columns are {', '.join(rows.features)}")
-        rows = rows.cast_column(columns.image, datasets.Image())
-        for row in tqdm(rows, f"decoding {path.name}", disable=None):
-            image, label = row[columns.image], row[columns.label]
-            if not isinstance(label, int) or not 0 <= label < n_classes:
-                raise ValueError(f"label {label}, expected an integer from 0 to {n_classes - 1}")
-            if image.mode not in MODES:
-                raise ValueError(f"mode {image.mode}, expected one of {', '.join(MODES)}")
-            grey = shape[0] == 1 if shape else image.mode in ("1", "L")
-            array = np.atleast_3d(image.convert("L" if grey else "RGB")).transpose(2, 0, 1)
-            shape = shape or array.shape
-            if array.shape != tuple(shape):
-                raise ValueError(f"(C, H, W) = {array.shape}, expected {tuple(shape)}")
-            pixels.append(array)
-            labels.append(label)
-        images = torch.from_numpy(np.stack(pixels)).contiguous()
-    except Exception as error:  # of arrow, Pillow, fsspec, datasets: each spoils this one file
-        raise unreadable(
-            f"{path}, row {len(labels)}, an image in `{columns.image}` and its class in "
-            f"`{columns.label}`,",
-            error,
-            "name the columns by image_column and label_column of the task's data, or "
-            f"{SOUND_COPY}",
-        ) from error
-    return Split(images, torch.tensor(labels))
+    for shard in shards:
+        before = len(labels)
+        try:
+            rows = stream_rows("parquet", str(shard))
+            if not {columns.image, columns.label} <= set(rows.features):
+                raise ValueError(f"its columns are {', '.join(rows.features)}")
+            rows = rows.cast_column(columns.image, datasets.Image())
+            for row in tqdm(rows, f"decoding {Path(shard).name}", disable=None):
+                image, label = row[columns.image], operator.index(row[columns.label])
+                if image.mode not in MODES:
+                    raise ValueError(f"mode {image.mode}, expected one of {', '.join(MODES)}")
+                grey = shape[0] == 1 if shape else image.mode in ("1", "L")
+                array = np.atleast_3d(image.convert("L" if grey else "RGB")).transpose(2, 0, 1)
+                shape = shape or array.shape
+                if array.shape != tuple(shape):
+                    raise ValueError(f"(C, H, W) = {array.shape}, expected {tuple(shape)}")
+                pixels.append(array)
+                labels.append(label)
+            if len(labels) == before:
+                raise ValueError("it holds no images")
+        except Exception as error:  # of arrow, Pillow, fsspec, datasets: each spoils this one file
+            raise unreadable(
+                f"{shard}, row {len(labels) - before}, an image in `{columns.image}` and its "
+                f"class in `{columns.label}`,",
+                error,
+                "name the columns by image_column and label_column of the task's data, or "
+                f"{SOUND_COPY}",
+            ) from error
+    return Split(torch.from_numpy(np.stack(pixels)).contiguous(), torch.tensor(labels))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +81,7 @@ class ImageSet:
                 f"{name}: a channel has one value in the whole train split (std {std.tolist()}), "
                 "so it cannot be normalized; drop the channel or check the source"
             )
-        return cls(name, train, test, n_classes, mean, std, _sha256(splits), validation)
+        return cls(name, train, test, n_classes, mean, std, _hash_splits(splits), validation)
 
     def hold_out(self, fraction: float, seed: int = 0) -> ImageSet:
         """Move a share of every class from the train split to a validation split.
@@ -113,12 +112,8 @@ class ImageSet:
 
     def to(self, device: torch.device | str) -> ImageSet:
         """Return the set with all its tensors on ``device``."""
-        moved: dict[str, Any] = {
-            name: value.to(device)
-            for name, value in vars(self).items()
-            if isinstance(value, (Split, Tensor))
-        }
-        return replace(self, **moved)
+        parts = (item for item in vars(self).items() if isinstance(item[1], (Split, Tensor)))
+        return replace(self, **{name: part.to(device) for name, part in parts})
 
 
 def stratified_split(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -190,11 +185,12 @@ def _check(where: str, split: Split, shape: torch.Size, n_classes: int) -> None:
         raise DataError(
             f"{where}: received images and labels of types and shapes {found}, and labels "
             f"{labels.unique().tolist()}, expected {expected}, with three dimensions an image, "
-            f"and labels from 0 to {n_classes - 1}, at least one: fetch the source again"
+            f"and labels from 0 to {n_classes - 1}, at least one: check the raw files, "
+            "and n_classes of the task's data"
         )
 
 
-def _sha256(splits: dict[str, Split]) -> str:
+def _hash_splits(splits: dict[str, Split]) -> str:
     digest = hashlib.sha256()
     for name, split in splits.items():
         for tensor in (split.images, split.labels):

@@ -21,13 +21,12 @@ from adamct.data.image_files import (
     SPLITS,
     TORCHVISION_FOLDER,
     Columns,
-    download,
     find_raw,
     fingerprint,
     read_raw,
 )
 from adamct.data.image_set import ImageSet, Split, stratified_split
-from adamct.data.locations import KEPT_IMAGES, default_prepared, missing, preparing, unreadable
+from adamct.data.locations import default_prepared, hub_files, missing, preparing, unreadable
 
 
 def open_images(
@@ -48,10 +47,10 @@ def open_images(
             ``adamct.data.default_prepared()``.
         held_out: share of the train split for a validation split (:meth:`ImageSet.hold_out`).
         columns: of the parquet files.
-        may_download: whether to download CIFAR-10 into ``prepared`` where neither folder has it.
+        may_download: whether to read CIFAR-10 from the hub where neither folder has it.
 
     Raises:
-        DataError: if the data is missing, truncated or foreign, or a download fails.
+        DataError: if the data is missing, truncated or foreign, or the hub out of reach.
 
     Example:
         >>> digits = open_images("digits")
@@ -68,7 +67,7 @@ def open_images(
 def kept_path(name: str, prepared: Path, columns: Columns = HUB_COLUMNS) -> Path:
     """Return where a set of images is kept once it is decoded; other columns, another file."""
     digest = hashlib.sha256(str(columns).encode()).hexdigest()[:8]
-    return prepared / f"{name}{'' if columns == HUB_COLUMNS else f'-{digest}'}{KEPT_IMAGES}"
+    return prepared / f"{name}{'' if columns == HUB_COLUMNS else f'-{digest}'}.images.pt"
 
 
 def _digits() -> ImageSet:
@@ -88,23 +87,22 @@ def _decoded_once(
     """Open what is kept of raw files, decoded now if need be; without any, what is kept at all."""
     path = kept_path(name, prepared, columns)
     raw = find_raw(name, source, prepared)
-    kept = _open_kept(name, path, fingerprint(raw, columns) if raw else None)
-    if kept is not None:
+    origin = fingerprint(raw, columns) if raw else None
+    if (kept := _open_kept(name, path, origin)) is not None:
         return kept
-    if not (raw or (may_download and name == "cifar10")):
+    hub = hub_files(name) if may_download else {}
+    if not raw and not hub:
         layouts = f"{name}/**/{{train,test}}-*.parquet or, of CIFAR-10, {TORCHVISION_FOLDER}/"
         raise missing(name, layouts, source, "digits")
-    with preparing(prepared, name):  # another process may have been first
-        raw = find_raw(name, source, prepared) or download(prepared / name)
-        origin = fingerprint(raw, columns)
-        if _open_kept(name, path, origin) is None:
-            _keep(read_raw(name, raw, columns), path, origin)
-        kept = _open_kept(name, path, origin)
-    assert kept is not None
-    return kept
+    with preparing(prepared, name):
+        if (kept := _open_kept(name, path, origin)) is not None:  # another process was first
+            return kept
+        images = read_raw(name, raw or hub, columns)
+        _keep(images, path, origin)
+    return images
 
 
-def _keep(images: ImageSet, path: Path, origin: str) -> None:
+def _keep(images: ImageSet, path: Path, origin: str | None) -> None:
     content = {"origin": origin, "sha256": images.sha256, "n_classes": images.n_classes}
     splits = {
         f"{name}_{what}": getattr(getattr(images, name), what)

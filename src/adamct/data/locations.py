@@ -24,7 +24,17 @@ from adamct import files
 if TYPE_CHECKING:
     import datasets
 
-KEPT_IMAGES = ".images.pt"  # how the names of files of decoded images end
+HUB = "hf://datasets/"  # how the address of a file on the Hugging Face hub begins
+C4 = f"{HUB}allenai/c4@1588ec454efa1a09f29cd18ddd04fe05fc8653a2/en"
+CIFAR10 = f"{HUB}uoft-cs/cifar10@0b2714987fa478483af9968de7c934580d0bb9a2/plain_text"
+ON_THE_HUB = {  # per split the number of raw files, and their names, at a pinned revision
+    "c4": ({"train": 1024, "validation": 8}, C4 + "/c4-{}.{:05d}-of-{:05d}.json.gz"),
+    "cifar10": ({"train": 1, "test": 1}, CIFAR10 + "/{}-{:05d}-of-{:05d}.parquet"),
+}
+CONNECT = (
+    "run the same command where there is a connection, or put the raw files into a folder of raw "
+    "data and name that with --source or ADAMCT_DATA"
+)
 
 
 class DataError(files.ExpectedError):
@@ -48,12 +58,6 @@ def default_prepared() -> Path:
     return Path(os.environ.get("ADAMCT_CACHE") or home / "data")
 
 
-def kept_images(name: str, prepared: Path) -> list[Path]:
-    """Return the files of a set's decoded images: one for each choice of columns."""
-    ends = (KEPT_IMAGES, f"-????????{KEPT_IMAGES}")
-    return [path for end in ends for path in prepared.glob(name + end)]
-
-
 def missing(name: str, layouts: str, source: Path | None, embedded: str) -> DataError:
     """Return the error for a data set that is not prepared and has no raw files.
 
@@ -63,18 +67,25 @@ def missing(name: str, layouts: str, source: Path | None, embedded: str) -> Data
         source: folder of raw data.
         embedded: the data set of its kind that every machine has.
     """
-    on_the_hub = name in ("c4", "cifar10")
     download = f"run scripts/prepare_data.py {name} without a source to download them, or "
+    hint = download if name in ON_THE_HUB else ""
     return DataError(
         f"the data {name!r} are not prepared, and not in {source or 'any folder of raw data'}: "
-        f"expected {layouts}; {download if on_the_hub else ''}put them into a folder of raw data "
+        f"expected {layouts}; {hint}put them into a folder of raw data "
         f"and name that with ADAMCT_DATA or --source; task.data.corpus={embedded} needs none"
     )
 
 
 def unreadable(what: str, error: Exception, remedy: str) -> DataError:
-    """Return the error for data that a library cannot read, with the first sentence of its own."""
+    """Return the error for data that a library cannot read, with the first sentence of its own.
+
+    Args:
+        what: the file's name or address, and more of it.
+        error: as the library raised it.
+        remedy: for a file on the disk; for one on the hub it is a connection.
+    """
     reason = " ".join(str(error).split()).partition(". ")[0]
+    remedy = CONNECT if on_the_hub(what) else remedy
     return DataError(f"{what} cannot be read ({type(error).__name__}: {reason}): {remedy}")
 
 
@@ -91,14 +102,14 @@ def preparing(prepared: Path, name: str) -> Iterator[None]:
         yield
 
 
-def stream(layout: Literal["text", "parquet"], url: str) -> datasets.IterableDataset:
+def stream_rows(layout: Literal["text", "parquet"], url: str) -> datasets.IterableDataset:
     """Read the rows of one file by ``datasets``, from the disk or the hub, without a copy of it.
 
     Args:
         layout: ``text`` gives one row a line, decompressed, under ``text``; ``parquet`` its rows.
         url: a path, or ``hf://…`` for a file on the hub.
     """
-    if "://" not in url:
+    if not on_the_hub(url):
         # ``datasets`` reports every load to the hub unless told, before its import, that it is
         # offline; without a connection that costs a timeout.
         os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
@@ -108,6 +119,17 @@ def stream(layout: Literal["text", "parquet"], url: str) -> datasets.IterableDat
         return datasets.load_dataset(
             layout, data_files=[url], split="train", streaming=True, cache_dir=cache_dir
         )
+
+
+def hub_files(name: str) -> dict[str, list[str]]:
+    """Return the addresses of the raw files of each split on the hub; none for others' data."""
+    counts, address = ON_THE_HUB.get(name, ({}, ""))
+    return {split: [address.format(split, i, n) for i in range(n)] for split, n in counts.items()}
+
+
+def on_the_hub(address: str) -> bool:
+    """Whether a raw file lies on the hub, where its name and pinned revision identify it."""
+    return address.startswith(HUB)
 
 
 def sha256_of_file(path: Path) -> str:

@@ -23,10 +23,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from adamct import files
-from adamct.data.locations import DataError, missing, preparing, sha256_of_file, stream, unreadable
+from adamct.data.locations import (
+    DataError,
+    hub_files,
+    missing,
+    on_the_hub,
+    preparing,
+    sha256_of_file,
+    stream_rows,
+    unreadable,
+)
 from adamct.data.tokens import (
     MANIFEST,
     TOKEN_DTYPE,
@@ -38,20 +48,12 @@ from adamct.data.tokens import (
     open_tokens,
 )
 
-# What 20,000 steps of 64 windows of 256 tokens read, the longest run of Appendix H.
-TRAIN_TOKENS = 20_000 * 64 * 256
-# Three times what one evaluation reads: 200 batches of 64 windows of 256 tokens.
-VALIDATION_TOKENS = 10_000_000
-
 CHUNK = 1024  # documents encoded at once
 
-C4_ON_THE_HUB = "hf://datasets/allenai/c4@1588ec454efa1a09f29cd18ddd04fe05fc8653a2/en"
-C4_SHARDS = {"train": 1024, "validation": 8}
-
-AGAIN = "download it again, then run the same command, which goes on from there"
-CONNECT = (
-    "run the same command where there is a connection (it goes on from there), or put C4's files "
-    "into c4/en of a source folder and name that with --source or ADAMCT_DATA"
+AGAIN = (
+    "name the key that holds the text by text_column of the task's data (--text-column), or leave "
+    "the document out, or download the file again; then run the same command, which goes on from "
+    "there"
 )
 
 
@@ -59,10 +61,8 @@ def prepare_corpus(
     corpus: str,
     source: Path | None,
     prepared: Path,
+    request: Request,
     *,
-    train_tokens: int = TRAIN_TOKENS,
-    validation_tokens: int = VALIDATION_TOKENS,
-    text_column: str = "text",
     may_download: bool = True,
 ) -> Manifest:
     """Tokenize a corpus into ``<prepared>/<corpus>``, unless that has been done.
@@ -74,23 +74,18 @@ def prepare_corpus(
         corpus: name of the corpus, and of its folder in ``source``.
         source: folder of raw data. Its ``tiktoken`` serves as tiktoken's cache where it exists.
         prepared: folder of prepared data.
-        train_tokens: tokens asked of the train split.
-        validation_tokens: the same for the validation split.
-        text_column: the key of each line's object that holds the text.
+        request: how many tokens are asked of each split, and the key of each line's object that
+            holds the text.
         may_download: whether to read C4 from the hub where the source has none.
 
     Returns:
         The manifest of the prepared folder.
 
     Raises:
-        ValueError: for a number of tokens below 1.
         DataError: if raw files are missing, truncated or foreign, if the hub cannot be reached,
             or if the folder was prepared from something else.
         FileError: if nothing can be written.
     """
-    request = Request(
-        tokens={"train": train_tokens, "validation": validation_tokens}, text_column=text_column
-    )
     shards = {split: find_shards(corpus, source, split, may_download) for split in request.tokens}
     folder, partial = prepared / corpus, prepared / f"{corpus}.partial"
     with preparing(prepared, corpus):
@@ -126,10 +121,9 @@ def find_shards(corpus: str, source: Path | None, split: str, may_download: bool
         folder /= "en"
     if source is not None and (paths := sorted(folder.glob(f"*-{split}.*json.gz"))):
         return [str(path) for path in paths]
-    if corpus == "c4" and may_download and not folder.exists() and (not source or source.is_dir()):
-        total = C4_SHARDS[split]
-        names = (f"c4-{split}.{i:05d}-of-{total:05d}.json.gz" for i in range(total))
-        return [f"{C4_ON_THE_HUB}/{name}" for name in names]
+    urls = hub_files(corpus).get(split)
+    if urls and may_download and not folder.exists() and (not source or source.is_dir()):
+        return urls
     layouts = f"{corpus}/input.txt, a plain text, or {corpus}/*-{split}.*json.gz in C4's layout"
     raise missing(corpus, layouts, source, "pydoc_topics")
 
@@ -143,28 +137,17 @@ def texts(shard: str, column: str) -> Iterator[str]:
     Raises:
         DataError: if the file is truncated or foreign, or the hub cannot be reached.
     """
-    index = 0
+    n_read = 0
     # Errors of gzip, JSON, fsspec and the network all end here: each spoils this one file.
     try:
-        for index, line in enumerate(stream("text", shard)):
+        for line in stream_rows("text", shard):
             row = json.loads(line["text"])
             if not isinstance(row.get(column), str):
-                raise DataError(
-                    f"{shard}, document {index}, has columns {', '.join(row)}, expected a text "
-                    f"under {column}: name the one that holds the text by text_column of the "
-                    "task's data (--text-column), or leave the document out"
-                )
+                raise ValueError(f"it has keys {', '.join(row)}, expected a text under {column}")
             yield row[column]
-    except DataError:
-        raise
+            n_read += 1
     except Exception as error:
-        remedy = CONNECT if on_the_hub(shard) else AGAIN
-        raise unreadable(f"{shard}, from document {index} on,", error, remedy) from error
-
-
-def on_the_hub(shard: str) -> bool:
-    """Whether a raw file is one of C4's on the hub, which name and pinned revision identify."""
-    return shard.startswith(C4_ON_THE_HUB)
+        raise unreadable(f"{shard}, from document {n_read} on,", error, AGAIN) from error
 
 
 def name_and_size(shard: str) -> tuple[str, int | None]:
@@ -190,20 +173,11 @@ def _prepare_split(
             sha256 = None if on_the_hub(shard) else sha256_of_file(Path(shard))
             depends_on = (name, sha256, request.encoding, request.text_column, room)
             key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:16]
-            piece = path.with_name(f"{key}.tokens")
-            if not piece.exists():
-                _tokenize(shard, piece, room, request, source)
-            tokens = np.fromfile(piece, TOKEN_DTYPE)
+            tokens = _tokenize_once(shard, path.with_name(f"{key}.tokens"), room, request, source)
             joined.write(tokens.data)
-            records.append(
-                ShardRecord(
-                    name=name,
-                    size=size,
-                    sha256=sha256,
-                    documents=int(np.count_nonzero(tokens == request.end_token)),
-                    tokens=len(tokens),
-                )
-            )
+            documents = int(np.count_nonzero(tokens == request.end_token))
+            counts = {"documents": documents, "tokens": len(tokens)}
+            records.append(ShardRecord(name=name, size=size, sha256=sha256, **counts))
             room -= len(tokens)
             bar.update(len(tokens))
     return SplitRecord(
@@ -214,17 +188,21 @@ def _prepare_split(
     )
 
 
-def _tokenize(shard: str, piece: Path, room: int, request: Request, source: Path | None) -> None:
-    """Write the tokens of the first documents that together reach ``room``: all, or no file."""
-    documents = texts(shard, request.text_column)
-    tokens = array("H")  # of 16 bits: a whole file of C4 takes 340 MB
-    while len(tokens) < room and (chunk := list(itertools.islice(documents, CHUNK))):
-        for ids in load_gpt2(source).encode_ordinary_batch(chunk):
-            if len(tokens) < room:
-                tokens.extend([*ids, request.end_token])
-    if not tokens:
-        raise DataError(f"{shard} holds no documents: {AGAIN}")
-    files.replace(piece, np.asarray(tokens, TOKEN_DTYPE).tobytes())
+def _tokenize_once(
+    shard: str, piece: Path, room: int, request: Request, source: Path | None
+) -> NDArray[np.uint16]:
+    """Return the tokens of the first documents that together reach ``room``, from their file."""
+    if not piece.exists():
+        documents = texts(shard, request.text_column)
+        tokens = array("H")  # of 16 bits: a whole file of C4 takes 340 MB
+        while len(tokens) < room and (chunk := list(itertools.islice(documents, CHUNK))):
+            for ids in load_gpt2(source).encode_ordinary_batch(chunk):
+                if len(tokens) < room:
+                    tokens.extend([*ids, request.end_token])
+        if not tokens:
+            raise DataError(f"{shard} holds no documents: {AGAIN}")
+        files.replace(piece, np.asarray(tokens, TOKEN_DTYPE).tobytes())
+    return np.fromfile(piece, TOKEN_DTYPE)
 
 
 def _check_prepared(folder: Path, request: Request, shards: dict[str, list[str]]) -> Manifest:
@@ -238,13 +216,13 @@ def _check_prepared(folder: Path, request: Request, shards: dict[str, list[str]]
     for split, record in manifest.splits.items():
         used = [(shard.name, shard.size) for shard in record.shards]
         offered = [name_and_size(shard) for shard in shards[split]]
-        if record.tokens >= request.tokens[split]:
-            offered = offered[: len(used)]  # to a split that is full, further ones do not matter
-        if not on_the_hub(shards[split][0]) and offered != used:
+        full = record.tokens >= request.tokens[split]  # then further files do not matter
+        same = used == (offered[: len(used)] if full else offered)
+        if not (same or on_the_hub(shards[split][0])):
             raise DataError(
                 f"{folder} holds {record.tokens:,} of {request.tokens[split]:,} {split} tokens, "
                 f"from {len(used)} files beginning with {used[0][0]}; the source now offers "
-                f"{len(shards[split])}, beginning with {offered[0][0]}, of other names or sizes: "
+                f"{len(offered)}, beginning with {offered[0][0]}, of other names or sizes: "
                 f"delete {folder} to prepare it again"
             )
     return manifest

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     import tiktoken
 
 MANIFEST = "manifest.json"
+# What 20,000 steps of 64 windows of 256 tokens read, the longest run of Appendix H.
+TRAIN_TOKENS = 20_000 * 64 * 256
+# Three times what one evaluation reads: 200 batches of 64 windows of 256 tokens.
+VALIDATION_TOKENS = 10_000_000
 TOKEN_DTYPE = np.dtype("<u2")  # GPT-2's 50257 tokens fit in two bytes
 
 
@@ -51,13 +55,13 @@ def load_gpt2(source: Path | None) -> tiktoken.Encoding:
         ) from error
 
 
-class Record(BaseModel):
-    """A frozen piece of a manifest; unknown or missing keys are refused."""
+class ManifestPart(BaseModel):
+    """A frozen part of a manifest; unknown or missing keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class ShardRecord(Record):
+class ShardRecord(ManifestPart):
     """One raw file, and how many of its documents went into how many tokens."""
 
     name: str
@@ -67,7 +71,7 @@ class ShardRecord(Record):
     tokens: int
 
 
-class SplitRecord(Record):
+class SplitRecord(ManifestPart):
     """One token file: how much it holds, the hash of its bytes, and the files it came from."""
 
     tokens: int
@@ -76,17 +80,17 @@ class SplitRecord(Record):
     shards: list[ShardRecord]
 
 
-class Request(Record):
+class Request(ManifestPart):
     """What was asked for: preparations with equal requests and sources are interchangeable."""
 
     encoding: str = "gpt2"
     vocab_size: int = 50257
     end_token: int = 50256  # closes each document: <|endoftext|>, never the id of a piece of text
-    tokens: dict[str, PositiveInt]
+    tokens: dict[str, PositiveInt] = {"train": TRAIN_TOKENS, "validation": VALIDATION_TOKENS}
     text_column: str = "text"
 
 
-class Manifest(Record):
+class Manifest(ManifestPart):
     """What a folder of token files holds, and where it came from."""
 
     format: Literal["adamct-tokens-1"] = "adamct-tokens-1"

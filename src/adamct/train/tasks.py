@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from adamct.config.architectures import TextModelSpec
 from adamct.config.data_sets import ImageData, TextData
 from adamct.config.spec import RunSpec
-from adamct.data.batches import Augmentation, image_batch, ordered_batches, text_batch
+from adamct.data.batches import image_batch, ordered_batches, text_batch
 from adamct.data.image_set import ImageSet
 from adamct.data.rng import stream_seed
 from adamct.models.network import Network
@@ -126,8 +126,7 @@ class ImageTask:
             "channels": channels,
             "n_classes": self._images.n_classes,
         }
-        asked = data.augmentation
-        self._augmentation = None if asked is None else Augmentation(asked.padding, asked.flip)
+        self._augmentation = data.augmentation.model_dump() if data.augmentation else {}
 
     def batch(self, n: int) -> Batch:
         """Return the images and labels of step n."""
@@ -136,7 +135,7 @@ class ImageTask:
             batch_size=self._spec.task.batch_size,
             seed=stream_seed(self._spec.seed, "batches"),
             step=n,
-            augmentation=self._augmentation,
+            **self._augmentation,
         )
 
     def evaluate(self, model: Network) -> dict[str, Tensor]:
