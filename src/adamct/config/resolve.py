@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from adamct.config.data_sets import ImageData, TextData
-from adamct.config.execution import Point, Sweep, TrackerSpec, WandbTracker
+from adamct.config.execution import GridPoint, Sweep, TrackerSpec, WandbTracker
 from adamct.config.optimizer import OptimizerConfig, OptimizerSpec
 from adamct.config.schema import Config, ConfigurationError, CurveConfig, explain
 from adamct.config.spec import (
@@ -57,7 +57,7 @@ def resolve(values: object, with_data: bool) -> Sweep:
         "seed": config.seed,
     }
     return Sweep(
-        points=(Point(config.experiment_name or "single", config.scale, labels, spec),),
+        points=(GridPoint(config.experiment_name or "single", config.scale, labels, spec),),
         execution=config.execution,
         runs_dir=config.runs_dir,
         data_dir=config.data_dir,

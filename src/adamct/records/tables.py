@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adamct.config.execution import Point, Sweep
+from adamct.config.execution import GridPoint, Sweep
 from adamct.records.columns import spec_columns
 from adamct.runs.lines import Line, StoreError
 from adamct.runs.store import RunFolder
@@ -121,7 +121,7 @@ def training_command(experiment: str, scale: str, overrides: Sequence[str] = ())
     return f"python scripts/run.py {shlex.join(words)}"
 
 
-def runs_table(points: Iterable[Point], ends: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def runs_table(points: Iterable[GridPoint], ends: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Return the table ``runs``: what the points say, what the theories say, how the runs ended.
 
     Args:
@@ -177,6 +177,6 @@ def _end(folder: RunFolder) -> dict[str, Any]:
     return dict(zip(END_COLUMNS, values, strict=True))
 
 
-def _row(point: Point, end: Mapping[str, Any]) -> dict[str, Any]:
+def _row(point: GridPoint, end: Mapping[str, Any]) -> dict[str, Any]:
     names = {"experiment": point.experiment, "scale": point.scale, "run_id": point.spec.run_id}
     return {**names, **point.labels, **spec_columns(point.spec), **end}
