@@ -83,7 +83,7 @@ def explain(error: ValidationError) -> str:
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             message = f"unknown key{_suggestion(fault['loc'])}"
-        elif fault["type"] != "value_error":
+        elif key and fault["type"] != "value_error":
             key += f" = {fault['input']!r}"
         lines.append(f"{key}: {message}" if key else message)
     return "\n".join(lines)

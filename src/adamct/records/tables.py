@@ -18,7 +18,7 @@ import pandas as pd
 from adamct.config.execution import GridPoint, Sweep
 from adamct.records.columns import spec_columns
 from adamct.runs.lines import Line, StoreError
-from adamct.runs.store import RunFolder
+from adamct.runs.store import RunFolder, folders_of
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
 # How a run ended, and on what: the columns of ``runs`` that no spec implies.
@@ -95,7 +95,7 @@ def load(sweep: Sweep, overrides: Sequence[str] = ()) -> Records:
     Raises:
         StoreError: if a run is missing, with the command that trains it; or if its record is torn.
     """
-    folders = {name: RunFolder.of(spec, sweep.runs_dir) for name, spec in sweep.runs.items()}
+    folders = folders_of(sweep)
     missing = [name for name, folder in folders.items() if not folder.is_done()]
     if missing:
         raise StoreError(
@@ -170,8 +170,7 @@ def _end(folder: RunFolder) -> dict[str, Any]:
     """Return how a run ended, and on what."""
     outcome = folder.outcome()
     assert outcome is not None  # load() has seen to it
-    environments = folder.environments()
-    last = environments[-1] if environments else {}
+    last = (folder.environments() or [{}])[-1]
     made = [last.get(name) for name in ("commit", "dirty", "device")]
     values = [outcome.status, outcome.step, outcome.reason, *made, folder.wall_s()]
     return dict(zip(END_COLUMNS, values, strict=True))
