@@ -197,11 +197,13 @@ class RunFolder:
         return parse_record(self.record_path, text, outcome.status, outcome.step)
 
     def clean(self) -> None:
-        """Remove what a killed process may have left; call it under the lock."""
+        """Remove what a killed or failed process has left; call it under the lock."""
         for temporary in self.path.glob(".*"):
             temporary.unlink()
         if self.is_done():
             self.checkpoint_path.unlink(missing_ok=True)
+        else:
+            self.clear_outcome()  # a failed run is tried again
 
 
 def folders_of(sweep: Sweep) -> dict[str, RunFolder]:
