@@ -73,10 +73,10 @@ def save(sweep: Sweep, records: Records, folder: Path) -> dict[str, Any]:
     entry = _provenance(sweep, records) | {
         "left_out": left_out,
         "rounded_to_float32": experiment in ROUNDED,
-    }
-    entry["files"] = {
-        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        for name, data in contents.items()
+        "files": {
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in contents.items()
+        },
     }
     # Last: without their entry, the files count as torn.
     whole = read_provenance(folder) | {experiment: entry}

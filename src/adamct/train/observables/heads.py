@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from adamct.models.network import Network
-from adamct.train.observables.measure import observable, sample_indices
+from adamct.train.observables.measure import observable, sample
 from adamct.train.states import ModelState, StepState, Value
 
 N_SAMPLED = 256  # query and key parameters; Figure 9 draws the first 16
@@ -55,8 +55,7 @@ def final_inner_products(state: StepState) -> Value:
 @observable
 def query_key_sample(state: ModelState) -> Value:
     """256 parameters at θ_n, drawn at random from all query and key matrices, (256,)."""
-    flat = heads(state.model).flatten()
-    return flat[sample_indices(len(flat), N_SAMPLED).to(flat.device)]
+    return sample(heads(state.model).flatten(), N_SAMPLED)
 
 
 @observable
@@ -72,8 +71,7 @@ def head_samples(state: ModelState) -> Value | None:
     """32 parameters of each head's matrix, the same of each, (heads · 32,), every 20 steps."""
     if state.n % SAMPLED_EVERY:
         return None
-    W = heads(state.model).flatten(1)
-    return W[:, sample_indices(W.shape[1], N_OF_HEAD).to(W.device)].flatten()
+    return sample(heads(state.model).flatten(1), N_OF_HEAD).flatten()
 
 
 def heads(model: Network, of: Callable[[nn.Parameter], Tensor] = lambda W: W.detach()) -> Tensor:

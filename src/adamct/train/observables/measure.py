@@ -67,6 +67,11 @@ def drain(steps: Sequence[Mapping[str, Value]]) -> list[dict[str, Any]]:
     return [{name: on_host(value) for name, value in step.items()} for step in steps]
 
 
+def sample(values: Tensor, size: int) -> Tensor:
+    """Return the values at some indices of the last dimension, the same in every run."""
+    return values[..., sample_indices(values.shape[-1], size).to(values.device)]
+
+
 @lru_cache
 def sample_indices(n: int, size: int) -> Tensor:
     """Distinct indices below n, drawn at random, the same in every run.
