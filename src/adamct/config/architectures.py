@@ -7,12 +7,13 @@ the classes) is given to :meth:`ModelSpec.build`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from adamct import models
 from adamct.config.frozen import Frozen
+from adamct.models import CNNConfig, GPTConfig
 
 if TYPE_CHECKING:
     from torch import Generator
@@ -27,7 +28,7 @@ class ModelSpec(Frozen):
         takes: the kind of data that it is trained on.
         has_heads: whether it has query and key matrices, by ``query_key_parameters()``.
         shape: the model's own configuration, which checks it; a model may do without.
-        network: the model's class, by its name in ``adamct.models``, which imports torch for it.
+        network: the model's class, ``"module:name"``, since its module imports torch.
     """
 
     takes: ClassVar[Literal["text", "images"]]
@@ -51,7 +52,7 @@ class ModelSpec(Frozen):
             generator: of the initial parameters; torch's global one by default.
             of_data: ``vocab_size`` for text; ``image_size, channels, n_classes`` for images.
         """
-        network: Network = getattr(models, self.network)(self.config(**of_data), generator)
+        network: Network = resolve_name(self.network)(self.config(**of_data), generator)
         return network
 
 
@@ -72,7 +73,7 @@ class GPTSpec(TextModelSpec):
     """Architecture of the decoder-only transformer, in the words of ``GPTConfig``."""
 
     has_heads = True
-    shape, network = models.GPTConfig, "GPT"
+    shape, network = GPTConfig, "adamct.models.gpt:GPT"
     kind: Literal["gpt"]
     n_layer: int
     n_head: int
@@ -86,7 +87,7 @@ class GPTSpec(TextModelSpec):
 class CNNSpec(ImageModelSpec):
     """Architecture of the CNN, in the words of ``CNNConfig``."""
 
-    shape, network = models.CNNConfig, "CNN"
+    shape, network = CNNConfig, "adamct.models.cnn:CNN"
     kind: Literal["cnn"]
     width: float = 1.0
     batch_norm: bool = False
