@@ -40,7 +40,7 @@ def save_all(arguments: argparse.Namespace) -> int:
     from adamct import records
     from adamct.config.compose import compose_sweep
     from adamct.records import archive
-    from adamct.runs.store import RunFolder
+    from adamct.runs.store import processes_of
 
     folder = arguments.out / arguments.scale
     shown = [experiment for path in figure_files().values() for experiment in reads(path)]
@@ -49,11 +49,7 @@ def save_all(arguments: argparse.Namespace) -> int:
         sweep = compose_sweep([f"experiment={experiment}", f"scale={arguments.scale}"])
         own = records.load(sweep)
         # Of every process that worked on a run: one that was resumed has several.
-        made = [
-            entry
-            for spec in sweep.runs.values()
-            for entry in RunFolder.of(spec, sweep.runs_dir).environments()
-        ]
+        made = processes_of(sweep)
         commits, edited = {e["commit"] for e in made}, any(e["dirty"] for e in made)
         if not arguments.allow_mixed and (reason := mixed(commits, edited)):
             complain(

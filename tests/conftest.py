@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from adamct.config.compose import compose_sweep
 from adamct.records import Records
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
@@ -26,6 +28,8 @@ SLOW = (
     "config/test_compose.py::test_all_that_can_be_overridden",
     "config/test_compose.py::test_every_experiment_composes_at_every_scale[laptop",
     "config/test_compose.py::test_every_experiment_composes_at_every_scale[paper",
+    "config/test_compose.py::test_every_experiment_composes_at_every_scale[smoke-annealed",
+    "config/test_compose.py::test_every_experiment_composes_at_every_scale[smoke-kadam_lr",
     "config/test_compose.py::test_figure_14",
     "config/test_compose.py::test_points_in_the_unstable",
     "config/test_kadam_experiments.py",
@@ -72,6 +76,17 @@ def real_data() -> Path:
     if not folder or not (Path(folder) / "c4").is_dir():
         pytest.skip("no folder of real data: set ADAMCT_DATA")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def composed():
+    """Return a function: overrides → their sweep. It is frozen, and composed once for all tests."""
+
+    @cache
+    def compose(*overrides, **options):
+        return compose_sweep(overrides, **options)
+
+    return compose
 
 
 def synthetic_records(experiment, beta, gamma, max_update, *, n_steps=1010, **columns):

@@ -26,13 +26,17 @@ GRAINS = ["experiment=coarse_graining", "scale=smoke", "n_steps=6"]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Train both, and return the override that finds them."""
+    """Train both, and return a function: overrides → the sweep, and its own records."""
     runs = f"runs_dir={tmp_path_factory.mktemp('runs')}"
     for sweep in (compose_sweep([*asked, runs]) for asked in (LEVELS, GRAINS)):
-        folders = {"runs_dir": sweep.runs_dir, "cache_dir": sweep.cache_dir}
         for spec in sweep.runs.values():
-            train_run(spec, sweep.execution, **folders)
-    return runs
+            train_run(spec, sweep.execution, runs_dir=sweep.runs_dir)
+
+    def of(*overrides):
+        sweep = compose_sweep([*overrides, runs])
+        return sweep, records.load(sweep)
+
+    return of
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +44,7 @@ def reference(trained, tmp_path_factory):
     """Save both in one folder."""
     folder = tmp_path_factory.mktemp("reference")
     for asked in (LEVELS, GRAINS):
-        sweep = compose_sweep([*asked, trained])
-        archive.save(sweep, records.load(sweep), folder)
+        archive.save(*trained(*asked), folder)
     return folder
 
 
@@ -57,7 +60,7 @@ def load(asked, folder):
 
 @pytest.mark.parametrize("asked", [LEVELS, GRAINS], ids=lambda asked: asked[0])
 def test_the_tables_come_back_as_they_were(asked, trained, saved):
-    own = records.load(compose_sweep([*asked, trained]))
+    _, own = trained(*asked)
     found = load(asked, saved)
     pd.testing.assert_frame_equal(found.runs, own.runs, check_exact=True)
     kept = own.scalars[list(found.scalars)]
@@ -75,7 +78,7 @@ def test_the_tables_come_back_as_they_were(asked, trained, saved):
 def test_a_part_of_an_experiment_can_be_read(trained, saved):
     """In the order of its own points, not of the file."""
     part = [*LEVELS, "optimizer.k=3,2", "optimizer.strategy=naive,exp"]
-    found, own = load(part, saved), records.load(compose_sweep([*part, trained]))
+    found, (_, own) = load(part, saved), trained(*part)
     pd.testing.assert_frame_equal(found.runs, own.runs[list(found.runs)], check_exact=True)
     pd.testing.assert_frame_equal(
         found.scalars, own.scalars[list(found.scalars)], check_exact=True, check_like=True
@@ -97,23 +100,22 @@ def test_pandas_reads_every_float_to_the_bit(values, missing):
 
 
 def test_an_experiment_that_omits_nothing_is_kept_whole(trained, tmp_path):
-    sweep = replace(compose_sweep([*LEVELS, trained]), reference_omits=())
-    archive.save(sweep, records.load(sweep), tmp_path)
+    sweep, own = trained(*LEVELS)
+    archive.save(replace(sweep, reference_omits=()), own, tmp_path)
     found = load(LEVELS, tmp_path).scalars
-    pd.testing.assert_frame_equal(found, records.load(sweep).scalars, check_exact=True)
+    pd.testing.assert_frame_equal(found, own.scalars, check_exact=True)
 
 
 def test_saving_again_gives_the_same_bytes(trained, saved):
     before = {path.name: path.read_bytes() for path in saved.glob("*.parquet")}
-    sweep = compose_sweep([*LEVELS, trained])
-    archive.save(sweep, records.load(sweep), saved)
+    archive.save(*trained(*LEVELS), saved)
     assert {path.name: path.read_bytes() for path in saved.glob("*.parquet")} == before
     assert set(archive.read_provenance(saved)) == {"max_update_levels", "coarse_graining"}
 
 
 def test_the_provenance_says_what_made_it(trained, saved):
     entry = archive.read_provenance(saved)["max_update_levels"]
-    own = records.load(compose_sweep([*LEVELS, trained]))
+    _, own = trained(*LEVELS)
     assert entry["commits"] == sorted(set(own.runs.commit.dropna())) or [None]
     assert (entry["points"], entry["runs"], entry["steps"]) == (8, 8, 48)
     assert entry["threads"] == [1]

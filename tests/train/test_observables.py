@@ -6,7 +6,6 @@ import torch
 
 from adamct.config.compose import compose_sweep
 from adamct.config.observables import OBSERVABLES
-from adamct.config.schema import ConfigurationError
 from adamct.continuous import solve
 from adamct.records import load
 from adamct.runs.runner import train_run
@@ -240,22 +239,3 @@ def test_vectors_of_a_record_become_columns_and_come_back(tmp_path):
     assert records.runs.qk_norm.all()
     with pytest.raises(KeyError, match="no vector 'head_names'"):
         records.vectors(run_id, "head_names")
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["optimizer.gamma=0"], r"\(beta, gamma\) = \(0\.999, 0\.0\)"),
-        (["optimizer=kadam"], "k = 2"),
-        (["task.model.dropout=0.2"], "dropout = 0.2"),
-        (["schedule=warmup_cosine"], "schedule of kind 'warmup_cosine'"),
-        (["optimizer.query_key_second_moment=tensor_mean"], "a tensor mean for v"),
-        (["optimizer.decoupled=false", "optimizer.weight_decay=0.1"], "coupled weight decay"),
-        (["optimizer.query_key={lr:1.0e-3,betas:[0.9],gammas:[0.9]}"], "and keys on their own"),
-        (["optimizer.query_key={lr:1.0e-3,betas:[0.9,0.9],gammas:[0.9]}"], "2 betas and 1 gammas"),
-        (["continuous.n_substeps=0"], r"continuous\.n_substeps = 0"),
-    ],
-)
-def test_what_equation_4_does_not_cover_is_refused(overrides, message):
-    with pytest.raises(ConfigurationError, match=message):
-        compose_sweep([*BESIDE, *overrides], sweep=False)

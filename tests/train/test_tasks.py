@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 from adamct.config.compose import compose_sweep
-from adamct.config.schema import ConfigurationError
 from adamct.data import DataError, open_corpus, preparation
 from adamct.data.batches import image_batch
 from adamct.data.images import open_images
@@ -113,23 +112,6 @@ def test_any_labelled_images_train(tmp_path, training):
     run = training("scale=smoke", "task=cnn_smoke", *named, *places)
     assert run.task.of_data == {"image_size": 16, "channels": 1, "n_classes": 4}
     assert run.step(0).loss.isfinite()
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["task=cnn_smoke", "evaluation={every:5,n_batches:2}"], "images take none"),
-        (["evaluation={every:5}"], "text needs a number of batches"),
-        (["task=cnn_smoke", "task.model={kind:gpt}"], r"task\.model\.n_layer"),
-        (["task=cnn_smoke", "task.data.validation_fraction=1"], r"validation_fraction = 1"),
-        (["task=cnn_smoke", "task.data.corpus=a/../b"], r"task\.data\.corpus = 'a/\.\./b'"),
-        (["task=cnn_smoke", "+task.model.n_layer=2"], r"task\.model\.n_layer: unknown key"),
-        (["task=cnn_smoke", "task.data.kind=text"], "'cnn' takes data of kind 'images', .* 'text'"),
-    ],
-)
-def test_what_cannot_work_is_refused_at_composition(overrides, message):
-    with pytest.raises(ConfigurationError, match=message):
-        compose_sweep(overrides, sweep=False)
 
 
 def test_data_that_changed_since_composition_are_refused():

@@ -7,6 +7,7 @@ the classes) is given to :meth:`ModelSpec.build`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -27,11 +28,13 @@ class ModelSpec(Frozen):
         takes: the kind of data that it is trained on.
         has_heads: whether it has query and key matrices, by ``query_key_parameters()``.
         shape: the model's own configuration, which checks it; a model may do without.
+        network: the model's class, ``"module:name"``, since its module imports torch.
     """
 
     takes: ClassVar[Literal["text", "images"]]
     has_heads: ClassVar[bool] = False
     shape: ClassVar[Callable[..., Any]] = dict
+    network: ClassVar[str]
 
     @model_validator(mode="after")
     def _possible(self) -> ModelSpec:
@@ -49,7 +52,8 @@ class ModelSpec(Frozen):
             generator: of the initial parameters; torch's global one by default.
             of_data: ``vocab_size`` for text; ``image_size, channels, n_classes`` for images.
         """
-        raise NotImplementedError
+        network: Network = resolve_name(self.network)(self.config(**of_data), generator)
+        return network
 
 
 class TextModelSpec(ModelSpec):
@@ -69,7 +73,7 @@ class GPTSpec(TextModelSpec):
     """Architecture of the decoder-only transformer, in the words of ``GPTConfig``."""
 
     has_heads = True
-    shape = GPTConfig
+    shape, network = GPTConfig, "adamct.models.gpt:GPT"
     kind: Literal["gpt"]
     n_layer: int
     n_head: int
@@ -79,26 +83,14 @@ class GPTSpec(TextModelSpec):
     tied: bool = True
     qk_norm: bool = False
 
-    def build(self, generator: Generator | None = None, /, **of_data: int) -> Network:
-        """Return the transformer for a ``vocab_size``."""
-        from adamct.models.gpt import GPT
-
-        return GPT(self.config(**of_data), generator)
-
 
 class CNNSpec(ImageModelSpec):
     """Architecture of the CNN, in the words of ``CNNConfig``."""
 
-    shape = CNNConfig
+    shape, network = CNNConfig, "adamct.models.cnn:CNN"
     kind: Literal["cnn"]
     width: float = 1.0
     batch_norm: bool = False
-
-    def build(self, generator: Generator | None = None, /, **of_data: int) -> Network:
-        """Return the CNN for an ``image_size``, ``channels`` and ``n_classes``."""
-        from adamct.models.cnn import CNN
-
-        return CNN(self.config(**of_data), generator)
 
 
 Architecture = Annotated[GPTSpec | CNNSpec, Field(discriminator="kind")]

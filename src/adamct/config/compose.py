@@ -20,7 +20,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -53,7 +53,8 @@ def compose_sweep(overrides: Sequence[str], *, sweep: bool = True, with_data: bo
     Raises:
         ConfigurationError: for a value that cannot work, with the key and the remedy.
     """
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    parser = OverridesParser.create()
+    parsed = parser.parse_overrides(list(overrides))
     fixed = {o.key_or_group: o.input_line or "" for o in parsed if not o.is_sweep_override()}
     swept = [o for o in parsed if o.is_sweep_override()]
     if swept and not sweep:
@@ -63,19 +64,23 @@ def compose_sweep(overrides: Sequence[str], *, sweep: bool = True, with_data: bo
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         base = compose("config", list(fixed.values()), return_hydra_config=True)
         launcher = base.hydra.runtime.choices["hydra/launcher"] if sweep else "local"
-        ranges = _own_ranges(base, skip=set(fixed)) if sweep else {}
-        ranges |= {o.key_or_group: _choices(o) for o in swept}
+        params = base.hydra.sweeper.params or {} if sweep else {}
+        own = [f"{key}={params[key]}" for key in params if key not in fixed]
+        ranges = {o.key_or_group: _choices(o) for o in (*parser.parse_overrides(own), *swept)}
+        with open_dict(base):
+            del base["hydra"]  # the larger part, and no part of a run
         # Groups change the composition itself; every other key changes values in its result.
         groups = {key: ranges.pop(key) for key in list(ranges) if _is_group(key)}
+        choices = (
+            [parser.parse_override(f"{key}={text}").value() for text in texts]
+            for key, texts in ranges.items()
+        )
+        points = [dict(zip(ranges, point, strict=True)) for point in itertools.product(*choices)]
         found: list[Sweep] = []
         for picks in itertools.product(*groups.values()):
             chosen = [f"{key}={pick}" for key, pick in zip(groups, picks, strict=True)]
-            base = _own_part(compose("config", [*fixed.values(), *chosen]))
-            choices = [[_value(key, text) for text in texts] for key, texts in ranges.items()]
-            points = [
-                dict(zip(ranges, point, strict=True)) for point in itertools.product(*choices)
-            ]
-            found += [resolve(values, with_data) for values in _at_each(base, points)]
+            cfg = compose("config", [*fixed.values(), *chosen]) if chosen else base
+            found += [resolve(values, with_data) for values in _at_each(cfg, points)]
     if not found:
         empty = [key for key, choices in {**groups, **ranges}.items() if not choices]
         raise ConfigurationError(f"the sweep has no runs: {', '.join(empty)} ranges over nothing")
@@ -84,7 +89,7 @@ def compose_sweep(overrides: Sequence[str], *, sweep: bool = True, with_data: bo
 
 def sweep_of_job(cfg: DictConfig) -> Sweep:
     """Compose the one point of a Hydra job, from the configuration that Hydra hands it."""
-    return resolve(_plain(_own_part(cfg)), with_data=True)
+    return resolve(_plain(cfg), with_data=True)
 
 
 def experiment_names() -> list[str]:
@@ -115,25 +120,6 @@ def _is_group(key: str) -> bool:
 def _choices(override: Override) -> list[str]:
     swept = override.is_sweep_override()
     return list(map(str, override.sweep_string_iterator() if swept else [override.value()]))
-
-
-def _own_ranges(base: DictConfig, skip: set[str]) -> dict[str, list[str]]:
-    """Return the ranges that the experiment sweeps itself, less those that were overridden."""
-    parser = OverridesParser.create()
-    params = base.hydra.sweeper.params or {}
-    overrides = [parser.parse_override(f"{key}={params[key]}") for key in params if key not in skip]
-    return {o.key_or_group: _choices(o) for o in overrides}
-
-
-def _own_part(cfg: DictConfig) -> DictConfig:
-    """Return the configuration without Hydra's own node, the larger part of it."""
-    if "hydra" not in cfg:
-        return cfg
-    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-
-
-def _value(key: str, text: str) -> Any:
-    return OverridesParser.create().parse_override(f"{key}={text}").value()
 
 
 def _at_each(base: DictConfig, points: list[dict[str, Any]]) -> Iterator[Values]:

@@ -70,7 +70,7 @@ TrackerSpec = Annotated[NoTracker | WandbTracker, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
-class Point:
+class GridPoint:
     """One point of an experiment's grid: the labels that figures sort by, and the run behind it.
 
     Several points may share a run (every strategy at k = 1): it is trained once.
@@ -99,7 +99,7 @@ class Sweep:
         reference_omits: the scalars that its reference records leave out.
     """
 
-    points: tuple[Point, ...]
+    points: tuple[GridPoint, ...]
     execution: Execution
     runs_dir: Path
     data_dir: Path | None
@@ -129,10 +129,10 @@ class Sweep:
         """Return the number of points."""
         return len(self.points)
 
-    def __iter__(self) -> Iterator[Point]:
+    def __iter__(self) -> Iterator[GridPoint]:
         """Iterate over the points."""
         return iter(self.points)
 
-    def __getitem__(self, index: int) -> Point:
+    def __getitem__(self, index: int) -> GridPoint:
         """Return one point."""
         return self.points[index]

@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 Need = Literal[
-    "max_update",  # the optimizer keeps it, which costs a pass over every update
     "heads",  # query and key matrices: the model is a GPT
     "heads_before",  # those of θ_n, kept over the step
     "heads_at_end",  # those of θ_N: the run is trained twice, once to know them
@@ -35,33 +34,29 @@ class Declaration:
     needs: frozenset[Need] = frozenset()
 
 
-def _at_model(*needs: Need) -> Declaration:
-    return Declaration("model", frozenset(needs))
-
-
-def _at_step(*needs: Need) -> Declaration:
-    return Declaration("step", frozenset(needs))
+def _declared(at: Literal["model", "step"], *needs: Need) -> Declaration:
+    return Declaration(at, frozenset(needs))
 
 
 OBSERVABLES = {
-    "train_loss": _at_step(),
-    "max_update": _at_step("max_update"),
-    "lr": _at_step(),
-    "head_squared_norms": _at_model("heads"),
-    "head_squared_updates": _at_step("heads"),
-    "head_mean_second_moments": _at_step("heads"),
-    "head_squared_gradients": _at_step("heads"),
-    "head_squared_turns": _at_step("heads", "heads_before"),
-    "head_samples": _at_model("heads"),
-    "query_key_sample": _at_model("heads"),
-    "final_inner_products": _at_step("heads", "heads_at_end"),
-    "sampled_parameters": _at_model(),
-    "continuous_sampled_parameters": _at_model("ode"),
-    "displacement": _at_model("ode"),
-    "continuous_displacement": _at_model("ode"),
-    "continuous_gap": _at_model("ode"),
-    "driven_gap": _at_model("ode"),
-    "continuous_correlation": _at_model("ode"),
+    "train_loss": _declared("step"),
+    "max_update": _declared("step", "max_update"),
+    "lr": _declared("step"),
+    "head_squared_norms": _declared("model", "heads"),
+    "head_squared_updates": _declared("step", "heads"),
+    "head_mean_second_moments": _declared("step", "heads"),
+    "head_squared_gradients": _declared("step", "heads"),
+    "head_squared_turns": _declared("step", "heads", "heads_before"),
+    "head_samples": _declared("model", "heads"),
+    "query_key_sample": _declared("model", "heads"),
+    "final_inner_products": _declared("step", "heads", "heads_at_end"),
+    "sampled_parameters": _declared("model"),
+    "continuous_sampled_parameters": _declared("model", "ode"),
+    "displacement": _declared("model", "ode"),
+    "continuous_displacement": _declared("model", "ode"),
+    "continuous_gap": _declared("model", "ode"),
+    "driven_gap": _declared("model", "ode"),
+    "continuous_correlation": _declared("model", "ode"),
 }
 
 

@@ -13,8 +13,7 @@ from pydantic import Field, model_validator
 from adamct.config.frozen import Beta, Frozen, Gamma, Lax
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from adamct.models.network import Network
     from adamct.optim import KAdam
 
 Betas = Annotated[tuple[Beta, ...], Lax]  # (β_1, …, β_k); torch's betas[1] at k = 1
@@ -97,10 +96,8 @@ class OptimizerSpec(Levels, OptimizerOptions):
         decay = own.get("weight_decay") if isinstance(own, dict) else own and own.weight_decay
         return values if decay else {**values, "decoupled": True}
 
-    def build(
-        self, model: nn.Module, compiled: bool | None = False, track_max_update: bool = True
-    ) -> KAdam:
-        """Return the optimizer of a model's parameters."""
+    def build(self, model: Network, compiled: bool | None = False) -> KAdam:
+        """Return the optimizer of a model's parameters; it tracks the max-update."""
         import torch
 
         from adamct.optim import KAdam
@@ -111,11 +108,11 @@ class OptimizerSpec(Levels, OptimizerOptions):
             level_betas=self.betas,
             level_gammas=self.gammas,
             compiled=compiled,
-            track_max_update=track_max_update,
+            track_max_update=True,
             **options | {"state_dtype": getattr(torch, self.state_dtype)},
         )
 
-    def _groups(self, model: Any) -> list[dict[str, Any]]:
+    def _groups(self, model: Network) -> list[dict[str, Any]]:
         if self.query_key_second_moment == "elementwise" and self.query_key is None:
             return [{"params": list(model.parameters())}]
         own = [W for _, W in model.query_key_parameters()]

@@ -8,16 +8,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from adamct.config.data_sets import ImageData, TextData
-from adamct.config.execution import Point, Sweep, TrackerSpec, WandbTracker
+from adamct.config.execution import GridPoint, Sweep, TrackerSpec, WandbTracker
 from adamct.config.optimizer import OptimizerConfig, OptimizerSpec
 from adamct.config.schema import Config, ConfigurationError, CurveConfig, explain
-from adamct.config.spec import (
-    AnnealedSchedule,
-    RunSpec,
-    ScheduleSpec,
-    TaskSpec,
-)
+from adamct.config.spec import AnnealedSchedule, Data, RunSpec, ScheduleSpec, identity_of
 from adamct.optim import strategy_hyperparameters
 from adamct.theory import Curve, growth_rate, level_curve, normal_curve, stability_coefficient
 
@@ -36,8 +30,12 @@ def resolve(values: object, with_data: bool) -> Sweep:
         config = Config.model_validate(values)
         pair = _pair(config)
         optimizer = _optimizer(config.optimizer, pair)
+        task = config.task
+        if with_data:
+            data = _identified(task.data, config.data_dir, config.cache_dir)
+            task = task.model_copy(update={"data": data})
         spec = RunSpec(
-            task=_with_data_identity(config) if with_data else config.task,
+            task=task,
             optimizer=optimizer,
             schedule=_schedule(config.schedule, pair),
             n_steps=config.n_steps,
@@ -57,7 +55,7 @@ def resolve(values: object, with_data: bool) -> Sweep:
         "seed": config.seed,
     }
     return Sweep(
-        points=(Point(config.experiment_name or "single", config.scale, labels, spec),),
+        points=(GridPoint(config.experiment_name or "single", config.scale, labels, spec),),
         execution=config.execution,
         runs_dir=config.runs_dir,
         data_dir=config.data_dir,
@@ -149,17 +147,7 @@ def _optimizer(config: OptimizerConfig, pair: tuple[float, float]) -> OptimizerS
 
 
 @lru_cache
-def _identity(
-    data: TextData | ImageData, data_dir: Path | None, cache_dir: Path
-) -> dict[str, int | str]:
-    """Return what a spec says of its data beyond their name."""
-    if isinstance(data, ImageData):
-        return {"sha256": data.open(data_dir, cache_dir).sha256}
-    corpus = data.open(data_dir, cache_dir)
-    return {"vocab_size": corpus.vocab_size, "sha256": corpus.sha256}
-
-
-def _with_data_identity(config: Config) -> TaskSpec:
-    data = config.task.data
-    identity = _identity(data, config.data_dir, config.cache_dir)
-    return config.task.model_copy(update={"data": data.model_copy(update=identity)})
+def _identified(data: Data, data_dir: Path | None, cache_dir: Path) -> Data:
+    """Fill in what a spec says of its data beyond their name, from the data themselves."""
+    opened = data.open(data_dir, cache_dir)
+    return data.model_copy(update={name: getattr(opened, name) for name in identity_of(data)})

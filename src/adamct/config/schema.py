@@ -83,11 +83,9 @@ def explain(error: ValidationError) -> str:
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             message = f"unknown key{_suggestion(fault['loc'])}"
-            lines.append(f"{key}: {message}")
-        elif fault["type"] == "value_error":
-            lines.append(f"{key}: {message}" if key else message)
-        else:
-            lines.append(f"{key} = {fault['input']!r}: {message}")
+        elif key and fault["type"] != "value_error":
+            key += f" = {fault['input']!r}"
+        lines.append(f"{key}: {message}" if key else message)
     return "\n".join(lines)
 
 

@@ -20,12 +20,19 @@ from adamct.config.frozen import Frozen, Lax
 from adamct.config.observables import Observable
 from adamct.config.optimizer import OptimizerSpec
 
+Data = TextData | ImageData
+
+
+def identity_of(data: Data) -> set[str]:
+    """Return the fields that tell data from others of their name, filled in at composition."""
+    return {"sha256", "vocab_size"} & type(data).model_fields.keys()
+
 
 class TaskSpec(Frozen):
     """Model, data and batch size; the loss is the model's own."""
 
     model: Architecture
-    data: Annotated[TextData | ImageData, Field(discriminator="kind")]
+    data: Annotated[Data, Field(discriminator="kind")]
     batch_size: int = Field(ge=1)
 
     @model_validator(mode="after")
@@ -195,8 +202,6 @@ class RunSpec(Frozen):
     def without_data(self) -> RunSpec:
         """Return the spec as it is composed without its data: it names no tokens and no run."""
         data = self.task.data
-        unknown: dict[str, None] = {"sha256": None}
-        if isinstance(data, TextData):
-            unknown["vocab_size"] = None
-        task = self.task.model_copy(update={"data": data.model_copy(update=unknown)})
+        unknown = data.model_copy(update=dict.fromkeys(identity_of(data)))
+        task = self.task.model_copy(update={"data": unknown})
         return self.model_copy(update={"task": task})

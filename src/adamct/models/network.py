@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,3 +19,7 @@ class Network(nn.Module):
             targets: a class for each row of logits: int64 of shape (B, T) or (B,).
         """
         return F.cross_entropy(self(inputs).flatten(0, -2), targets.flatten())
+
+    def query_key_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """W_Q and W_K of every layer, each (n_head, d_head, d_model), by name; here none."""
+        return iter(())

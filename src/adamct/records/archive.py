@@ -36,7 +36,7 @@ from adamct.config.execution import Sweep
 from adamct.config.spec import RunSpec
 from adamct.records import END_COLUMNS, Records, runs_table, training_command
 from adamct.runs.lines import StoreError
-from adamct.runs.store import RunFolder
+from adamct.runs.store import processes_of
 
 PROVENANCE = "provenance.json"
 VERDICTS = "verdicts.md"
@@ -73,10 +73,10 @@ def save(sweep: Sweep, records: Records, folder: Path) -> dict[str, Any]:
     entry = _provenance(sweep, records) | {
         "left_out": left_out,
         "rounded_to_float32": experiment in ROUNDED,
-    }
-    entry["files"] = {
-        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        for name, data in contents.items()
+        "files": {
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in contents.items()
+        },
     }
     # Last: without their entry, the files count as torn.
     whole = read_provenance(folder) | {experiment: entry}
@@ -218,8 +218,7 @@ def _spec(row: Mapping[str, Any]) -> RunSpec:
 def _provenance(sweep: Sweep, records: Records) -> dict[str, Any]:
     """Describe what made an experiment's records; a list holds the values that occurred."""
     runs = records.runs.drop_duplicates("run_id")
-    folders = [RunFolder.of(spec, sweep.runs_dir) for spec in sweep.runs.values()]
-    made = [entry for folder in folders for entry in folder.environments()]
+    made = processes_of(sweep)
     started = sorted(entry["started"] for entry in made)
 
     def distinct(values: Sequence[Any]) -> list[Any]:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adamct.config.execution import Point, Sweep
+from adamct.config.execution import GridPoint, Sweep
 from adamct.records.columns import spec_columns
 from adamct.runs.lines import Line, StoreError
-from adamct.runs.store import RunFolder
+from adamct.runs.store import RunFolder, folders_of
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
 # How a run ended, and on what: the columns of ``runs`` that no spec implies.
@@ -95,7 +95,7 @@ def load(sweep: Sweep, overrides: Sequence[str] = ()) -> Records:
     Raises:
         StoreError: if a run is missing, with the command that trains it; or if its record is torn.
     """
-    folders = {name: RunFolder.of(spec, sweep.runs_dir) for name, spec in sweep.runs.items()}
+    folders = folders_of(sweep)
     missing = [name for name, folder in folders.items() if not folder.is_done()]
     if missing:
         raise StoreError(
@@ -121,7 +121,7 @@ def training_command(experiment: str, scale: str, overrides: Sequence[str] = ())
     return f"python scripts/run.py {shlex.join(words)}"
 
 
-def runs_table(points: Iterable[Point], ends: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def runs_table(points: Iterable[GridPoint], ends: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Return the table ``runs``: what the points say, what the theories say, how the runs ended.
 
     Args:
@@ -170,13 +170,12 @@ def _end(folder: RunFolder) -> dict[str, Any]:
     """Return how a run ended, and on what."""
     outcome = folder.outcome()
     assert outcome is not None  # load() has seen to it
-    environments = folder.environments()
-    last = environments[-1] if environments else {}
+    last = (folder.environments() or [{}])[-1]
     made = [last.get(name) for name in ("commit", "dirty", "device")]
     values = [outcome.status, outcome.step, outcome.reason, *made, folder.wall_s()]
     return dict(zip(END_COLUMNS, values, strict=True))
 
 
-def _row(point: Point, end: Mapping[str, Any]) -> dict[str, Any]:
+def _row(point: GridPoint, end: Mapping[str, Any]) -> dict[str, Any]:
     names = {"experiment": point.experiment, "scale": point.scale, "run_id": point.spec.run_id}
     return {**names, **point.labels, **spec_columns(point.spec), **end}

@@ -7,7 +7,6 @@ bound by memory, not by arithmetic, and are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache, partial
 
 import torch
@@ -63,9 +62,8 @@ def _evaluations(spec: RunSpec) -> float:
 @lru_cache
 def _task_flops(task: TaskSpec) -> tuple[int, int]:
     """Return the operations of a batch: of its forward pass, and of its loss and gradient."""
-    of_data = _of_data(task)
+    of_data, batch = _stand_in(task)
     model = task.model.build(**of_data).to("meta")
-    batch = _batch(task, of_data)
     with FlopCounterMode(display=False) as counter:
         loss = model.loss(*batch)
         forward = counter.get_total_flops()
@@ -73,20 +71,18 @@ def _task_flops(task: TaskSpec) -> tuple[int, int]:
     return forward, counter.get_total_flops()
 
 
-def _of_data(task: TaskSpec) -> dict[str, int]:
-    """Return what the model must know of data that the task may be composed without."""
-    if isinstance(task.data, TextData):
-        told = task.data.vocab_size
-        return {"vocab_size": told or known(VOCABULARIES, task.data.corpus)}
-    facts = known(IMAGE_SETS, task.data.corpus)
-    return {"image_size": facts.size, "channels": facts.channels, "n_classes": facts.n_classes}
+def _stand_in(task: TaskSpec) -> tuple[dict[str, int], tuple[Tensor, Tensor]]:
+    """Return what the model must know of its data, and a batch without memory.
 
-
-def _batch(task: TaskSpec, of_data: Mapping[str, int]) -> tuple[Tensor, Tensor]:
+    The task may be composed without its data.
+    """
     labels = partial(torch.zeros, dtype=torch.int64, device="meta")
-    if isinstance(task.model, TextModelSpec):
+    if isinstance(task.data, TextData):
+        assert isinstance(task.model, TextModelSpec)  # the spec sees to it
         tokens = labels(task.batch_size, task.model.block_size)
-        return tokens, tokens
-    size, channels = of_data["image_size"], of_data["channels"]
-    images = torch.zeros(task.batch_size, channels, size, size, device="meta")
-    return images, labels(task.batch_size)
+        vocab_size = task.data.vocab_size or known(VOCABULARIES, task.data.corpus)
+        return {"vocab_size": vocab_size}, (tokens, tokens)
+    facts = known(IMAGE_SETS, task.data.corpus)
+    images = torch.zeros(task.batch_size, facts.channels, facts.size, facts.size, device="meta")
+    of_data = {"image_size": facts.size, "channels": facts.channels, "n_classes": facts.n_classes}
+    return of_data, (images, labels(task.batch_size))

@@ -18,6 +18,11 @@ Line = dict[str, Any]
 class StoreError(files.ExpectedError):
     """A run folder cannot be read; the message names the file and the remedy."""
 
+    @classmethod
+    def of(cls, path: Path, fault: str) -> StoreError:
+        """Return the error of one file of a run folder, with the remedy."""
+        return cls(f"{path} {fault}; delete {path.parent} to train it again")
+
 
 class RecordWriter:
     """Appends lines to a record, cut at the step where the run goes on.
@@ -64,10 +69,8 @@ class RecordWriter:
         self._file.seek(0)
         for number in range(start):
             if step_of(self._file.readline()) != number:
-                raise StoreError(
-                    f"{self._path} ends or breaks at step {number}, before the checkpoint's step "
-                    f"{start}; delete {self._path.parent} to train the run again"
-                )
+                fault = f"ends or breaks at step {number}, before the checkpoint's step {start}"
+                raise StoreError.of(self._path, fault)
         self._file.truncate(self._file.tell())
         self._file.seek(0, os.SEEK_END)
 
@@ -97,7 +100,7 @@ def non_finite(line: Mapping[str, Any]) -> str | None:
     return None
 
 
-def parse(path: Path, text: bytes, status: str, step: int) -> list[Line]:
+def parse_record(path: Path, text: bytes, status: str, step: int) -> list[Line]:
     """Return the lines of a whole record; refuse one whose steps are not 0 … step−1.
 
     Args:
@@ -111,9 +114,9 @@ def parse(path: Path, text: bytes, status: str, step: int) -> list[Line]:
     at_end = status == "finished" and len(found) == step + 1
     if found != list(range(step + at_end)):
         wrong = next((i for i, n in enumerate(found) if n != i), len(found))
-        raise StoreError(
-            f"{path} should hold steps 0 to {step - 1}, once each, and breaks at line {wrong + 1} "
-            f"of {len(found)}: two processes may have written to it; delete {path.parent} to train "
-            "it again"
+        raise StoreError.of(
+            path,
+            f"should hold steps 0 to {step - 1}, once each, and breaks at line {wrong + 1} of "
+            f"{len(found)}: two processes may have written to it",
         )
     return lines

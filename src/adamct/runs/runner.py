@@ -48,10 +48,8 @@ def train_run(
     folder = RunFolder.of(spec, runs_dir)
     with folder.lock():
         folder.clean()
-        outcome = folder.outcome()
-        if outcome is not None and outcome.is_final:
+        if outcome := folder.outcome():
             return outcome
-        folder.clear_outcome()
         try:
             folder.write_spec(spec)
             outcome = _train(spec, execution, folder, data_dir, cache_dir)

@@ -22,12 +22,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
 from adamct import files
+from adamct.config.execution import Sweep
+from adamct.config.frozen import Frozen
+from adamct.config.schema import explain
 from adamct.config.spec import RunSpec
-from adamct.runs.lines import Line, StoreError, parse, step_of
+from adamct.runs.lines import Line, StoreError, parse_record, step_of
 
 
-@dataclass(frozen=True)
+@pydantic_dataclass(config=Frozen.model_config)
 class Outcome:
     """How a run ended.
 
@@ -46,14 +52,8 @@ class Outcome:
     record_sha256: str | None = None
 
     def __post_init__(self) -> None:
-        sound = (
-            self.status in ("finished", "diverged", "failed")
-            and isinstance(self.step, int)
-            and isinstance(self.reason, str)
-            and isinstance(self.record_sha256, str) == self.is_final
-        )
-        if not sound:
-            raise ValueError(f"unexpected content {asdict(self)}")
+        if (self.record_sha256 is None) == self.is_final:
+            raise ValueError("a run that is over, and no other, has a record_sha256")
 
     @property
     def is_final(self) -> bool:
@@ -88,11 +88,9 @@ class RunFolder:
         if not path.exists():
             return None
         try:
-            return Outcome(**json.loads(path.read_text()))
-        except (ValueError, TypeError) as error:
-            raise StoreError(
-                f"{path} is no outcome of a run ({error}); delete {self.path} to train it again"
-            ) from error
+            return TypeAdapter(Outcome).validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise StoreError.of(path, f"is no outcome of a run ({explain(error)})") from error
 
     def final_outcome(
         self, status: Literal["finished", "diverged"], step: int, reason: str = ""
@@ -104,17 +102,13 @@ class RunFolder:
                 finished run, where something was observed at θ_N): such a run is never final.
         """
         text = self.record_path.read_bytes()
-        parse(self.record_path, text, status, step)
+        parse_record(self.record_path, text, status, step)
         return Outcome(status, step, reason, _sha256(text))
 
     def is_done(self) -> bool:
         """Whether the run has ended in a way that is not tried again."""
         outcome = self.outcome()
         return outcome is not None and outcome.is_final
-
-    def is_over(self) -> bool:
-        """Whether there is an outcome of any kind, at the cost of a look."""
-        return (self.path / "outcome.json").exists()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -141,10 +135,7 @@ class RunFolder:
         """
         path = self.path / "spec.json"
         if not path.exists() or path.read_bytes() != spec.canonical_json().encode() + b"\n":
-            raise StoreError(
-                f"{path} does not hold the spec that names its folder; "
-                f"delete {self.path} to train it again"
-            )
+            raise StoreError.of(path, "does not hold the spec that names its folder")
 
     def environments(self) -> list[dict[str, Any]]:
         """Read the entries of the processes that worked on this run, oldest first."""
@@ -156,9 +147,7 @@ class RunFolder:
             if not all("wall_s" in entry for entry in entries):
                 raise ValueError("an entry lacks wall_s")
         except (ValueError, TypeError) as error:
-            raise StoreError(
-                f"{path} is no environment of a run ({error}); delete {self.path} to train it again"
-            ) from error
+            raise StoreError.of(path, f"is no environment of a run ({error})") from error
         return list(entries)
 
     def wall_s(self) -> float | None:
@@ -202,23 +191,29 @@ class RunFolder:
         try:
             text = self.record_path.read_bytes()
         except OSError as error:
-            raise StoreError(
-                f"{self.record_path} cannot be read ({error.strerror}); "
-                f"delete {self.path} to train it again"
-            ) from error
+            raise StoreError.of(self.record_path, f"cannot be read ({error.strerror})") from error
         if _sha256(text) != outcome.record_sha256:
-            raise StoreError(
-                f"{self.record_path} is torn, altered or another run's; "
-                f"delete {self.path} to train it again"
-            )
-        return parse(self.record_path, text, outcome.status, outcome.step)
+            raise StoreError.of(self.record_path, "is torn, altered or another run's")
+        return parse_record(self.record_path, text, outcome.status, outcome.step)
 
     def clean(self) -> None:
-        """Remove what a killed process may have left; call it under the lock."""
+        """Remove what a killed or failed process has left; call it under the lock."""
         for temporary in self.path.glob(".*"):
             temporary.unlink()
         if self.is_done():
             self.checkpoint_path.unlink(missing_ok=True)
+        else:
+            self.clear_outcome()  # a failed run is tried again
+
+
+def folders_of(sweep: Sweep) -> dict[str, RunFolder]:
+    """Return the folders of a sweep's runs, by ``run_id``."""
+    return {name: RunFolder(sweep.runs_dir / name) for name in sweep.runs}
+
+
+def processes_of(sweep: Sweep) -> list[dict[str, Any]]:
+    """Read the entries of all processes that worked on a sweep's runs."""
+    return [entry for folder in folders_of(sweep).values() for entry in folder.environments()]
 
 
 def _sha256(data: bytes) -> str:

@@ -19,7 +19,7 @@ from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
 from adamct.runs.exits import complain, exit_code
 from adamct.runs.lines import Line
-from adamct.runs.store import Outcome, RunFolder
+from adamct.runs.store import Outcome, RunFolder, folders_of
 from adamct.train import check_device
 
 # Watches a sweep, named by its overrides, while it runs.
@@ -49,7 +49,7 @@ def _run_sweep(arguments: Sequence[str], launch: Callable[[], None], track: Trac
     if unknown := flags - {"-m", "--multirun"}:
         raise ConfigurationError(f"unknown option {min(unknown)}; see --help")
     sweep = compose_sweep(overrides, sweep=bool(flags))
-    folders = {name: RunFolder.of(spec, sweep.runs_dir) for name, spec in sweep.runs.items()}
+    folders = folders_of(sweep)
     missing = {name: folder for name, folder in folders.items() if not folder.is_done()}
     if sweep.question:
         print(f"{sweep.paper}: {sweep.question}")
@@ -70,10 +70,10 @@ def _run_sweep(arguments: Sequence[str], launch: Callable[[], None], track: Trac
 def watch(sweep: Sweep) -> Iterator[None]:
     """Show a bar of runs done, in fractions of their steps, while the body runs."""
     stop = threading.Event()
-    progress = _Progress(sweep)
+    progress = _progress(sweep)
     bar = tqdm(
         total=len(sweep.runs),
-        initial=progress.measure(),
+        initial=progress(),
         desc=sweep.experiment,
         bar_format=BAR,
         unit="run",
@@ -83,7 +83,7 @@ def watch(sweep: Sweep) -> Iterator[None]:
 
     def show() -> None:
         # Never backwards: a resumed record is cut at its checkpoint, and catches up again.
-        bar.update(max(0.0, progress.measure() - bar.n))
+        bar.update(max(0.0, progress() - bar.n))
 
     def poll() -> None:
         # A look at a thousand folders, or at a slow disk, takes its time: rest 50 times as long.
@@ -104,22 +104,18 @@ def watch(sweep: Sweep) -> Iterator[None]:
         bar.close()
 
 
-class _Progress:
-    """Counts runs done, in fractions of their steps; a run that is over is not looked at again."""
+def _progress(sweep: Sweep) -> Callable[[], float]:
+    """Return what counts runs done, in fractions of their steps, and looks at those left alone."""
+    left = {RunFolder.of(spec, sweep.runs_dir): spec.n_steps for spec in sweep.runs.values()}
+    n_runs = len(left)
 
-    def __init__(self, sweep: Sweep) -> None:
-        self._running = [
-            (RunFolder.of(spec, sweep.runs_dir), spec.n_steps) for spec in sweep.runs.values()
-        ]
-        self._done = 0
+    def measure() -> float:
+        for folder in [folder for folder in left if folder.is_done()]:
+            del left[folder]
+        running = (min(1.0, folder.steps_recorded() / n) for folder, n in left.items())
+        return n_runs - len(left) + sum(running)
 
-    def measure(self) -> float:
-        over = [(folder, n_steps) for folder, n_steps in self._running if folder.is_over()]
-        self._running = [run for run in self._running if run not in over]
-        self._done += len(over)
-        return self._done + sum(
-            min(1.0, folder.steps_recorded() / n_steps) for folder, n_steps in self._running
-        )
+    return measure
 
 
 def _check_room(runs_dir: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from adamct import theory
 from adamct.analysis.growth import HALF_WIDTH, slope_step
-from adamct.config.execution import Point
+from adamct.config.execution import GridPoint
 from adamct.config.spec import RunSpec
 from adamct.plotting.registry import fed_by
 from adamct.records.columns import spec_columns
@@ -62,7 +62,7 @@ class Identity:
     tags: tuple[str, ...]
 
 
-def run_identity(point: Point) -> Identity:
+def run_identity(point: GridPoint) -> Identity:
     """Identify a point in W&B: the same point is always the same W&B run."""
     labels, optimizer, columns = point.labels, point.spec.optimizer, spec_columns(point.spec)
     k, strategy, own = labels["k"], labels["strategy"], optimizer.query_key
@@ -94,7 +94,7 @@ def run_identity(point: Point) -> Identity:
     )
 
 
-def run_config(point: Point) -> dict[str, Any]:
+def run_config(point: GridPoint) -> dict[str, Any]:
     """Return what W&B filters and groups by: labels, the spec's columns, and the whole spec."""
     C = theory.stability_coefficient(point.labels["beta"], point.labels["gamma"])
     return {
@@ -166,7 +166,7 @@ def flat(line: Line) -> Row:
 
 
 def summary(
-    point: Point, lines: Sequence[Line], outcome: Outcome, wall_s: float | None
+    point: GridPoint, lines: Sequence[Line], outcome: Outcome, wall_s: float | None
 ) -> dict[str, Any]:
     """Return the values by which a table of points is sorted.
 

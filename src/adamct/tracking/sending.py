@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from adamct.config.execution import Point, Sweep
+from adamct.config.execution import GridPoint, Sweep
 from adamct.runs.lines import Line, StoreError
 from adamct.runs.store import RunFolder
 from adamct.tracking import names as m
@@ -42,7 +42,7 @@ class PointMirror:
     """
 
     def __init__(
-        self, mirror: Mirror, point: Point, runs_dir: Path, since: float = math.inf
+        self, mirror: Mirror, point: GridPoint, runs_dir: Path, since: float = math.inf
     ) -> None:
         self.identity = run_identity(point)
         self._mirror, self._point, self._since = mirror, point, since

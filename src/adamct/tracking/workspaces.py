@@ -20,7 +20,7 @@ import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 
 from adamct import files
-from adamct.config.execution import Point
+from adamct.config.execution import GridPoint
 from adamct.plotting.registry import label
 from adamct.records.columns import spec_columns
 from adamct.tracking import names as m
@@ -40,7 +40,7 @@ SHOWN_APART = (m.MAX_UPDATE, m.TRAIN_LOSS, m.TEST_LOSS, m.TEST_ACCURACY, *m.NOT_
 
 
 def workspace(
-    name: str, scale: str, points: Sequence[Point], *, title: str, entity: str, project: str
+    name: str, scale: str, points: Sequence[GridPoint], *, title: str, entity: str, project: str
 ) -> ws.Workspace:
     """Build the workspace of a figure at one scale; nothing is sent.
 
@@ -143,7 +143,7 @@ def connect(entity: str | None) -> str:
     return found
 
 
-def _sections(points: Sequence[Point]) -> dict[str, list[Any]]:
+def _sections(points: Sequence[GridPoint]) -> dict[str, list[Any]]:
     """Return the panels of what any point's run records, by section."""
     specs = [point.spec for point in points]
     recorded = list(dict.fromkeys(name for spec in specs for name in spec.observe))
@@ -180,7 +180,7 @@ def _max_update() -> list[Any]:
     ]
 
 
-def _scatters(points: Sequence[Point], recorded: Sequence[str]) -> list[Any]:
+def _scatters(points: Sequence[GridPoint], recorded: Sequence[str]) -> list[Any]:
     """Return the values of the summary against what varies, the slope against its predictions."""
     settings = [point.labels | spec_columns(point.spec) for point in points]
     varied = [name for name in SETTINGS if len({values[name] for values in settings}) > 1]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from adamct.config.spec import RunSpec
 from adamct.continuous import State, solve
+from adamct.models.network import Network
 
 
 class ODETrajectories:
@@ -30,7 +31,7 @@ class ODETrajectories:
         start: θ_0 as a flat vector, (P,).
     """
 
-    def __init__(self, spec: RunSpec, model: nn.Module, batch: Callable[[int], Any]) -> None:
+    def __init__(self, spec: RunSpec, model: Network, batch: Callable[[int], Any]) -> None:
         self._spec, self._batch, self._loss = spec, batch, _Loss(model)
         self.start = flat_parameters(model)
         self._gradient = torch.empty_like(self.start)
@@ -116,21 +117,20 @@ def _point(state: State) -> dict[str, Any]:
 class _Loss(nn.Module):
     """A model's loss as a forward pass, which is what ``functional_call`` calls."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Network) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, *batch: Tensor) -> Tensor:
-        loss: Tensor = self.model.loss(*batch)  # type: ignore[operator]
-        return loss
+        return self.model.loss(*batch)
 
 
-def flat_parameters(model: nn.Module) -> Tensor:
+def flat_parameters(model: Network) -> Tensor:
     """θ as one vector, (P,), in the order of ``parameters()``; a copy."""
     return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
 
 
-def flat_gradients(model: nn.Module) -> Tensor:
+def flat_gradients(model: Network) -> Tensor:
     """Gradient as one vector, (P,), in the order of ``parameters()``; 0 where there is none."""
     gradients = (torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters())
     return torch.cat([g.reshape(-1) for g in gradients])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from adamct.models.network import Network
 from adamct.optim import KAdam
 from adamct.train.ode import ODETrajectories
 
@@ -23,7 +24,7 @@ class ModelState:
     """
 
     n: int
-    model: nn.Module
+    model: Network
     ode: ODETrajectories | None = None
 
 
@@ -45,7 +46,7 @@ class StepState:
     n: int
     lr: float
     loss: Tensor
-    model: nn.Module
+    model: Network
     optimizer: KAdam
     heads_before: Tensor | None = None
     heads_at_end: Tensor | None = None

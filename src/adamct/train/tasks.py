@@ -5,12 +5,10 @@ The loop knows nothing of text or images; each task is here once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,7 +16,8 @@ from torch.nn import functional as F
 from adamct.config.architectures import TextModelSpec
 from adamct.config.data_sets import ImageData, TextData
 from adamct.config.spec import RunSpec
-from adamct.data.batches import image_batch, ordered_batches, text_batch
+from adamct.data import Corpus
+from adamct.data.batches import Augmentation, image_batch, ordered_batches, text_batch
 from adamct.data.image_set import ImageSet
 from adamct.data.rng import stream_seed
 from adamct.models.network import Network
@@ -53,90 +52,77 @@ def open_task(
     spec: RunSpec, device: torch.device, *, data_dir: Path | None, cache_dir: Path
 ) -> Task:
     """Open the data of a spec, and check that it is the data that the spec was composed with."""
-    if isinstance(spec.task.data, TextData):
-        return TextTask(spec, device, data_dir, cache_dir)
-    return ImageTask(spec, device, data_dir, cache_dir)
+    data = spec.task.data
+    task: Task
+    if isinstance(data, TextData):
+        corpus = data.open(data_dir, cache_dir)
+        found, task = corpus.sha256, TextTask(spec, corpus, device)
+    else:
+        images = _images(data, device, data_dir, cache_dir)
+        found, task = images.sha256, ImageTask(spec, images)
+    if found != data.sha256:
+        raise ValueError(
+            f"the data {data.corpus!r} have sha256 {found}, the spec expects {data.sha256}: they "
+            "changed since the spec was composed"
+        )
+    return task
 
 
 class TextTask:
     """A model of token sequences on windows of a corpus."""
 
-    def __init__(
-        self, spec: RunSpec, device: torch.device, data_dir: Path | None, cache_dir: Path
-    ) -> None:
-        data, model = spec.task.data, spec.task.model
-        assert isinstance(data, TextData)
-        assert isinstance(model, TextModelSpec)
-        corpus = data.open(data_dir, cache_dir)
-        _check_identity(data.corpus, corpus.sha256, data.sha256)
-        self._spec, self._device = spec, device
-        self._block_size = model.block_size
+    def __init__(self, spec: RunSpec, corpus: Corpus, device: torch.device) -> None:
+        task, self._spec = spec.task, spec
+        assert isinstance(task.model, TextModelSpec)  # the spec sees to it
+        block_size = task.model.block_size
         self.of_data = {"vocab_size": corpus.vocab_size}
-        n_train = round(len(corpus.train) * (1 - data.validation_fraction))
+        self._windows = partial(
+            text_batch, batch_size=task.batch_size, block_size=block_size, device=device
+        )
+        n_train = round(len(corpus.train) * (1 - task.data.validation_fraction))
         self._train = corpus.train[:n_train]
         self._held_out = {"test": corpus.validation}
-        if data.validation_fraction:
+        if task.data.validation_fraction:
             self._held_out["validation"] = corpus.train[n_train:]
 
     def batch(self, n: int) -> Batch:
         """Return the windows of step n."""
-        return self._batch(self._train, stream_seed(self._spec.seed, "batches"), n)
+        return self._windows(self._train, seed=stream_seed(self._spec.seed, "batches"), step=n)
 
     def evaluate(self, model: Network) -> dict[str, Tensor]:
         """Return the mean loss over the fixed batches of each held-out split."""
-        return {
-            f"{name}_loss": torch.stack(
-                [model.loss(*batch) for batch in self._held_out_batches(tokens)]
-            ).mean()
-            for name, tokens in self._held_out.items()
-        }
-
-    def _held_out_batches(self, tokens: np.ndarray) -> Iterator[Batch]:
-        # One stream for every seed: runs are compared on the same held-out batches.
         assert self._spec.evaluation is not None
         assert self._spec.evaluation.n_batches is not None  # the spec sees to it
-        for index in range(self._spec.evaluation.n_batches):
-            yield self._batch(tokens, stream_seed(0, "evaluation"), index)
-
-    def _batch(self, tokens: np.ndarray, seed: int, step: int) -> Batch:
-        return text_batch(
-            tokens,
-            seed=seed,
-            step=step,
-            batch_size=self._spec.task.batch_size,
-            block_size=self._block_size,
-            device=self._device,
-        )
+        steps = range(self._spec.evaluation.n_batches)
+        # One stream for every seed: runs are compared on the same held-out batches.
+        seed = stream_seed(0, "evaluation")
+        scores = {}
+        for name, tokens in self._held_out.items():
+            batches = (self._windows(tokens, seed=seed, step=step) for step in steps)
+            scores[f"{name}_loss"] = torch.stack([model.loss(*batch) for batch in batches]).mean()
+        return scores
 
 
 class ImageTask:
     """A classifier on labelled images."""
 
-    def __init__(
-        self, spec: RunSpec, device: torch.device, data_dir: Path | None, cache_dir: Path
-    ) -> None:
-        data = spec.task.data
-        assert isinstance(data, ImageData)
-        self._spec = spec
-        self._images = _images(data, device, data_dir, cache_dir)
-        _check_identity(data.corpus, self._images.sha256, data.sha256)
-        channels, size = self._images.train.images.shape[1:3]
-        self.of_data = {
-            "image_size": size,
-            "channels": channels,
-            "n_classes": self._images.n_classes,
-        }
-        self._augmentation = data.augmentation.model_dump() if data.augmentation else {}
+    def __init__(self, spec: RunSpec, images: ImageSet) -> None:
+        assert isinstance(spec.task.data, ImageData)
+        self._images = images
+        channels, size = images.train.images.shape[1:3]
+        self.of_data = {"image_size": size, "channels": channels, "n_classes": images.n_classes}
+        asked = spec.task.data.augmentation
+        self._draw = partial(
+            image_batch,
+            images,
+            batch_size=spec.task.batch_size,
+            seed=stream_seed(spec.seed, "batches"),
+            augmentation=Augmentation(**asked.model_dump()) if asked else None,
+        )
 
     def batch(self, n: int) -> Batch:
         """Return the images and labels of step n."""
-        return image_batch(
-            self._images,
-            batch_size=self._spec.task.batch_size,
-            seed=stream_seed(self._spec.seed, "batches"),
-            step=n,
-            **self._augmentation,
-        )
+        return self._draw(step=n)
 
     def evaluate(self, model: Network) -> dict[str, Tensor]:
         """Return the mean loss and the accuracy over the whole of each held-out split."""
@@ -156,11 +142,3 @@ def _images(
     data: ImageData, device: torch.device, data_dir: Path | None, cache_dir: Path
 ) -> ImageSet:
     return data.open(data_dir, cache_dir).to(device)
-
-
-def _check_identity(name: str, found: str, expected: str | None) -> None:
-    if found != expected:
-        raise ValueError(
-            f"the data {name!r} have sha256 {found}, the spec expects {expected}: they changed "
-            "since the spec was composed"
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from adamct.train.observables.measure import observable, sample_indices
+from adamct.train.observables.measure import observable, sample
 from adamct.train.ode import ODETrajectories, flat_parameters
 from adamct.train.states import ModelState, Value
 
@@ -15,13 +15,13 @@ N_SAMPLED = 16  # parameters drawn in Figure 1
 @observable
 def sampled_parameters(state: ModelState) -> Value:
     """16 parameters at θ_n, drawn at random from all, (16,)."""
-    return _sample(flat_parameters(state.model))
+    return sample(flat_parameters(state.model), N_SAMPLED)
 
 
 @observable
 def continuous_sampled_parameters(state: ModelState) -> Value:
     """The same 16 parameters in the solution of Equation (4), at t_n."""
-    return _sample(_solved(state).theta)
+    return sample(_solved(state).theta, N_SAMPLED)
 
 
 @observable
@@ -66,7 +66,3 @@ def _solved(state: ModelState) -> ODETrajectories:
 def _moves(state: ModelState) -> tuple[Tensor, Tensor]:
     ode = _solved(state)
     return flat_parameters(state.model) - ode.start, ode.theta - ode.start
-
-
-def _sample(θ: Tensor) -> Tensor:
-    return θ[sample_indices(len(θ), N_SAMPLED).to(θ.device)]

@@ -11,9 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from adamct.models import GPT
-from adamct.optim.state import n_levels
-from adamct.train.observables.measure import observable, sample_indices
+from adamct.models.network import Network
+from adamct.train.observables.measure import observable, sample
 from adamct.train.states import ModelState, StepState, Value
 
 N_SAMPLED = 256  # query and key parameters; Figure 9 draws the first 16
@@ -36,8 +35,8 @@ def head_squared_updates(state: StepState) -> Value:
 @observable
 def head_mean_second_moments(state: StepState) -> Value:
     """v̄_n, the mean of v_n over W, (heads,)."""
-    states = [state.optimizer.state[W] for W in query_key(state.model)]
-    return torch.cat([s[f"v_{n_levels(s)}"].double().mean((1, 2)) for s in states])
+    v = heads(state.model, lambda W: state.optimizer.state[W]["v"][-1])
+    return v.double().mean((1, 2))
 
 
 @observable
@@ -56,8 +55,7 @@ def final_inner_products(state: StepState) -> Value:
 @observable
 def query_key_sample(state: ModelState) -> Value:
     """256 parameters at θ_n, drawn at random from all query and key matrices, (256,)."""
-    flat = torch.cat([W.detach().reshape(-1) for W in query_key(state.model)])
-    return flat[sample_indices(len(flat), N_SAMPLED).to(flat.device)]
+    return sample(heads(state.model).flatten(), N_SAMPLED)
 
 
 @observable
@@ -73,23 +71,12 @@ def head_samples(state: ModelState) -> Value | None:
     """32 parameters of each head's matrix, the same of each, (heads · 32,), every 20 steps."""
     if state.n % SAMPLED_EVERY:
         return None
-    W = heads(state.model).flatten(1)
-    return W[:, sample_indices(W.shape[1], N_OF_HEAD).to(W.device)].flatten()
+    return sample(heads(state.model).flatten(1), N_OF_HEAD).flatten()
 
 
-def query_key(model: nn.Module) -> list[nn.Parameter]:
-    """W_Q and W_K of every layer, each (n_head, d_head, d_model)."""
-    if not isinstance(model, GPT):
-        raise ValueError(
-            f"received a {type(model).__name__}, expected a GPT: only its query and key matrices "
-            "are told apart; leave the head_… observables and query_key_… options out"
-        )
-    return [W for _, W in model.query_key_parameters()]
-
-
-def heads(model: nn.Module, of: Callable[[nn.Parameter], Tensor] = lambda W: W.detach()) -> Tensor:
+def heads(model: Network, of: Callable[[nn.Parameter], Tensor] = lambda W: W.detach()) -> Tensor:
     """Stack what ``of`` gives for W_Q and W_K of every layer: (heads, d_head, d_model)."""
-    return torch.cat([of(W) for W in query_key(model)])
+    return torch.cat([of(W) for _, W in model.query_key_parameters()])
 
 
 def squares(W: Tensor) -> Tensor:
@@ -103,10 +90,12 @@ def norms(W: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fix_norms(model: nn.Module, initial: Tensor) -> None:
+def fix_norms(model: Network, initial: Tensor) -> None:
     """Bring each head's matrix back to the norm that :func:`norms` gave of it, in place."""
-    for W, of_W in zip(query_key(model), initial.chunk(len(query_key(model))), strict=True):
-        W.mul_(of_W / norms(W))
+    at = 0
+    for _, W in model.query_key_parameters():
+        W.mul_(initial[at : at + len(W)] / norms(W))
+        at += len(W)
 
 
 def gradient(W: nn.Parameter) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -56,19 +57,19 @@ def drain(steps: Sequence[Mapping[str, Value]]) -> list[dict[str, Any]]:
     tensors = [v for step in steps for v in step.values() if isinstance(v, Tensor)]
     if not tensors:
         return [dict(step) for step in steps]
-    flat = torch.cat([t.reshape(-1).to(torch.float64) for t in tensors]).tolist()
-    lines, at = [], 0
-    for step in steps:
-        line: dict[str, Any] = {}
-        for name, value in step.items():
-            if isinstance(value, Tensor):
-                part = flat[at : at + value.numel()]
-                at += value.numel()
-                line[name] = part[0] if value.dim() == 0 else part
-            else:
-                line[name] = value
-        lines.append(line)
-    return lines
+    numbers = iter(torch.cat([t.reshape(-1).to(torch.float64) for t in tensors]).tolist())
+
+    def on_host(value: Value) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return next(numbers) if value.dim() == 0 else list(islice(numbers, value.numel()))
+
+    return [{name: on_host(value) for name, value in step.items()} for step in steps]
+
+
+def sample(values: Tensor, size: int) -> Tensor:
+    """Return the values at some indices of the last dimension, the same in every run."""
+    return values[..., sample_indices(values.shape[-1], size).to(values.device)]
 
 
 @lru_cache
