@@ -1,4 +1,4 @@
-"""The benchmarks of ``make bench``: each row is a ratio of two things timed in turn, with its limit.
+"""The benchmarks of ``make bench``: a ratio of two things timed in turn, and its limit.
 
 The limits are this project's own promises; the table says which of them hold on this machine.
 """

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 Need = Literal[
+    "max_update",  # the optimizer keeps it, which costs a pass over every update
     "heads",  # query and key matrices: the model is a GPT
     "heads_before",  # those of θ_n, kept over the step
     "heads_at_end",  # those of θ_N: the run is trained twice, once to know them

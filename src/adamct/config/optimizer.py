@@ -96,8 +96,10 @@ class OptimizerSpec(Levels, OptimizerOptions):
         decay = own.get("weight_decay") if isinstance(own, dict) else own and own.weight_decay
         return values if decay else {**values, "decoupled": True}
 
-    def build(self, model: Network, compiled: bool | None = False) -> KAdam:
-        """Return the optimizer of a model's parameters; it tracks the max-update."""
+    def build(
+        self, model: Network, compiled: bool | None = False, track_max_update: bool = True
+    ) -> KAdam:
+        """Return the optimizer of a model's parameters."""
         import torch
 
         from adamct.optim import KAdam
@@ -108,7 +110,7 @@ class OptimizerSpec(Levels, OptimizerOptions):
             level_betas=self.betas,
             level_gammas=self.gammas,
             compiled=compiled,
-            track_max_update=True,
+            track_max_update=track_max_update,
             **options | {"state_dtype": getattr(torch, self.state_dtype)},
         )
 

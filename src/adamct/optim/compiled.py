@@ -117,7 +117,7 @@ def compiled_update(
 
 
 def flat_views(g: Tensor, state: Sequence[Tensor]) -> list[Tensor] | None:
-    """g and the state as vectors in the state's order in memory, all but g views.
+    """The gradient and the state as vectors in the state's order in memory; all but g are views.
 
     None where there are none: the parameter has gaps or overlaps in memory (a transposed slice,
     an expanded tensor), or the state is laid out otherwise.

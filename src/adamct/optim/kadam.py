@@ -66,8 +66,9 @@ class KAdam(Optimizer):
     guard, since D_n bounds only sums that were built with one pair.
 
     The state of a parameter is ``{"step": n, "m_1": …, "v_1": …, …, "m_k": …, "v_k": …}``, plain
-    tensors, as a rule views of vectors for many parameters. Steps never wait for the device. ``torch.compile(optimizer.step)`` works but runs ``step`` as it is:
-    ``compiled`` is the way to a compiled update.
+    tensors, as a rule views of vectors for many parameters. Steps never wait for the device.
+    ``torch.compile(optimizer.step)`` works but runs ``step`` as it is: ``compiled`` is the way to
+    a compiled update.
 
     Args:
         params: parameters, named parameters or parameter groups, as for any torch optimizer.

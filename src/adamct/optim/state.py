@@ -63,7 +63,7 @@ class Bucket:
         )
         self.out = torch.empty_like(self.m[0]) if len(params) > 1 else None
         self._parts = [] if self.out is None else self._views(self.out)
-        self._laid_out = [(p, state, *state.items()) for p, state in zip(params, states, strict=True)]
+        self._laid_out = [(p, s, *s.items()) for p, s in zip(params, states, strict=True)]
 
     def _joined(self, name: str, states: Sequence[dict[str, Any]]) -> Tensor:
         if len(states) == 1:
@@ -198,9 +198,7 @@ def n_levels(state: Mapping[str, Any]) -> int:
     return next(i for i in range(len(state) + 1) if f"m_{i + 1}" not in state)
 
 
-def restored_state(
-    p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]
-) -> dict[str, Any]:
+def restored_state(p: Tensor, group: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
     """A saved state in the dtypes and the memory layout that it has here.
 
     Args:

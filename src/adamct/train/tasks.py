@@ -17,7 +17,7 @@ from adamct.config.architectures import TextModelSpec
 from adamct.config.data_sets import ImageData, TextData
 from adamct.config.spec import RunSpec
 from adamct.data import Corpus
-from adamct.data.batches import Augmentation, image_batch, ordered_batches, text_batch
+from adamct.data.batches import image_batch, ordered_batches, text_batch
 from adamct.data.image_set import ImageSet
 from adamct.data.rng import stream_seed
 from adamct.models.network import Network
@@ -117,7 +117,7 @@ class ImageTask:
             images,
             batch_size=spec.task.batch_size,
             seed=stream_seed(spec.seed, "batches"),
-            augmentation=Augmentation(**asked.model_dump()) if asked else None,
+            **(asked.model_dump() if asked else {}),
         )
 
     def batch(self, n: int) -> Batch:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from adamct.models.network import Network
+from adamct.optim.state import n_levels
 from adamct.train.observables.measure import observable, sample
 from adamct.train.states import ModelState, StepState, Value
 
@@ -35,7 +36,8 @@ def head_squared_updates(state: StepState) -> Value:
 @observable
 def head_mean_second_moments(state: StepState) -> Value:
     """v̄_n, the mean of v_n over W, (heads,)."""
-    v = heads(state.model, lambda W: state.optimizer.state[W]["v"][-1])
+    states = state.optimizer.state
+    v = heads(state.model, lambda W: states[W][f"v_{n_levels(states[W])}"])
     return v.double().mean((1, 2))
 
 
