@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 SLOW = (
     "analysis/test_grids.py::test_the_interval_of_an_advantage",
     "claims/test_claims.py",
-    "claims/test_kadam_claims.py",
+    "claims/test_rankings.py",
     "config/test_compose.py::test_all_that_can_be_overridden",
     "config/test_compose.py::test_every_experiment_composes_at_every_scale[laptop",
     "config/test_compose.py::test_every_experiment_composes_at_every_scale[paper",

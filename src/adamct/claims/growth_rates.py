@@ -9,7 +9,6 @@ import pandas as pd
 
 from adamct.analysis.growth import (
     CLEARLY_UNSTABLE,
-    HALF_WIDTH,
     SLOPE_STEP,
     Theory,
     median_slope,
@@ -23,6 +22,7 @@ from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, requ
 from adamct.claims.verdict import Claim, Kind
 from adamct.records import Records
 from adamct.theory import share_at_predicted_rate
+from adamct.theory.slopes import HALF_WIDTH
 
 FLAT = 0.002  # per step: growth by e in 500 steps; a tenth of the paper's rate at C = -0.04
 UNSTABLE = f"points with C < {CLEARLY_UNSTABLE}"
