@@ -33,9 +33,8 @@ def bootstrap_interval(
     """95 % percentile bootstrap interval of a statistic over independent points.
 
     Args:
-        samples: one sample, shape (n,), of a vectorized statistic (it takes ``axis``); or several,
-            of a statistic that takes them all.
-        statistic: what to estimate.
+        samples: one sample, shape (n,), or several, of a statistic that takes them all.
+        statistic: what to estimate; of many resamples at once if it takes ``axis``.
         paired: several samples are columns of one: resample them together.
 
     Returns:
@@ -47,13 +46,11 @@ def bootstrap_interval(
     """
     if min(map(len, samples)) < 2:
         return Interval(float("nan"), float("nan"))
-    one = len(samples) == 1
     result = stats.bootstrap(
         samples,
         statistic,
-        n_resamples=9999 if one else 1999,
+        n_resamples=9999 if len(samples) == 1 else 1999,
         method="percentile",
-        vectorized=one,
         paired=paired,
         rng=np.random.default_rng(0),  # so that a verdict repeats
     )

@@ -70,12 +70,12 @@ def compose_sweep(overrides: Sequence[str], *, sweep: bool = True, with_data: bo
         found: list[Sweep] = []
         for picks in itertools.product(*groups.values()):
             chosen = [f"{key}={pick}" for key, pick in zip(groups, picks, strict=True)]
-            base = _own_part(compose("config", [*fixed.values(), *chosen]))
+            cfg = _own_part(compose("config", [*fixed.values(), *chosen]) if chosen else base)
             choices = [[_value(key, text) for text in texts] for key, texts in ranges.items()]
             points = [
                 dict(zip(ranges, point, strict=True)) for point in itertools.product(*choices)
             ]
-            found += [resolve(values, with_data) for values in _at_each(base, points)]
+            found += [resolve(values, with_data) for values in _at_each(cfg, points)]
     if not found:
         empty = [key for key, choices in {**groups, **ranges}.items() if not choices]
         raise ConfigurationError(f"the sweep has no runs: {', '.join(empty)} ranges over nothing")
