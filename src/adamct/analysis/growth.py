@@ -65,6 +65,11 @@ def slope_error(slopes: pd.DataFrame, theory: Theory) -> np.ndarray:
     return (slopes.slope / slopes[theory] - 1).to_numpy()
 
 
+def rate_errors(slopes: pd.DataFrame, theory: Theory) -> np.ndarray:
+    """Return the size of :func:`slope_error` at the points with C < −0.02."""
+    return np.abs(slope_error(slopes[slopes.C < CLEARLY_UNSTABLE], theory))
+
+
 def median_slope(n: np.ndarray, values: np.ndarray, first: float, last: float = np.inf) -> float:
     """Return the median 10-step slope of ln ‖u_n‖∞ over a window of one run.
 

@@ -12,7 +12,7 @@ from adamct.analysis.growth import (
     SLOPE_STEP,
     Theory,
     median_slope,
-    slope_error,
+    rate_errors,
     slope_step,
     slope_table,
 )
@@ -48,7 +48,7 @@ def flat_where_stable(records: Records) -> Estimate:
 def rate_error(records: Records, *, theory: Theory) -> Estimate:
     """Median relative error of a predicted slope at n = 1000, over the points with C < −0.02."""
     unstable, slopes = _slopes(records, records.runs.C < CLEARLY_UNSTABLE, UNSTABLE)
-    errors = np.abs(slope_error(slopes, theory))
+    errors = rate_errors(slopes, theory)
     n, values = unstable.matrix("max_update")
     share = share_at_predicted_rate(n, values, unstable.runs.beta, unstable.runs.gamma)
     beside = (
@@ -61,8 +61,7 @@ def rate_error(records: Records, *, theory: Theory) -> Estimate:
 def exact_is_closer(records: Records) -> Estimate:
     """Median over the points with C < −0.02 of the error of ln Eq. (5) less that of ln D_n."""
     _, slopes = _slopes(records, records.runs.C < CLEARLY_UNSTABLE, UNSTABLE)
-    paper, exact = (np.abs(slope_error(slopes, theory)) for theory in ("paper", "exact"))
-    gain = 100 * (paper - exact)
+    gain = 100 * (rate_errors(slopes, "paper") - rate_errors(slopes, "exact"))
     beside = f"D_n is closer at {np.sum(gain > 0)} of them"
     return Estimate.over(gain, of=UNSTABLE, beside=beside)
 
