@@ -68,7 +68,7 @@ def naive_distance(records: Records, *, metric: Metric) -> Estimate:
     """Median over k > 2 of how far the naive strategy falls behind the best other at that k."""
     scores = _scores_of_seeds(records, metric)
     distances = grids.distance_behind(scores, "naive")
-    noise, _ = grids.seed_noise(scores)
+    noise, _ = grids.seed_noise(grids.by_point(scores))
     by_seed = tuple(distances.median())
     return Estimate.over(
         distances.mean(axis=1).to_numpy(),
