@@ -387,13 +387,6 @@ def test_a_diverged_run_decides_nothing(name, make_records):
     assert f"1 of {len(runs)} runs diverged" in found.detail
 
 
-def test_matrices_of_one_seed_are_counted_once(make_records):
-    """Runs with and without weight decay hold the same ones."""
-    records = norms("printed", decayed="recursion")(make_records)
-    found = judge(BY_NAME["theorem-2-as-printed"], records)
-    assert (found.status, found.n) == ("reproduced", 8)
-
-
 def test_the_factor_of_eq_8_is_given_at_step_100_and_at_the_end(make_records):
     found = judge(BY_NAME["theorem-2-as-printed"], norms("recursion")(make_records))
     ratios = [float(found.detail.split(f"at step {n} ")[1].split(" to ")[0]) for n in (100, 150)]
@@ -442,15 +435,22 @@ def test_what_else_can_decide(name, build, status, make_records):
     assert judge(BY_NAME[name], build(make_records)).status == status
 
 
-def test_one_violation_is_counted_and_located(make_records):
-    def broken_once(n, beta, gamma):
-        return at_the_bound(n, beta, gamma) * (1 + 0.5 * ((n == 77) & (beta == CURVE[0][3])))
+def broken_once(n, beta, gamma):
+    return at_the_bound(n, beta, gamma) * (1 + 0.5 * ((n == 77) & (beta == CURVE[0][3])))
 
-    found = judge(BY_NAME["D-bounds-max-update"], curve(broken_once)(make_records))
-    assert found.statistic == 1
-    assert found.n == 24 * 1010
-    assert "in 1 runs, for the last time at n = 77" in found.detail
-    assert "value over bound is 1.5" in found.detail
+
+@pytest.mark.parametrize(
+    ("name", "build", "statistic", "n", "words"),
+    [
+        ("D-bounds-max-update", curve(broken_once), 1, 24 * 1010, ("1 runs", "n = 77", "is 1.5")),
+        # Runs of one seed with and without weight decay hold the same matrices.
+        ("theorem-2-as-printed", norms("printed", decayed="recursion"), 1, 8, ("8 matrices",)),
+    ],
+)
+def test_what_a_statistic_rests_on_is_counted(name, build, statistic, n, words, make_records):
+    found = judge(BY_NAME[name], build(make_records))
+    assert (found.statistic, found.n) == (pytest.approx(statistic), n)
+    assert all(word in found.detail for word in words)
 
 
 def test_a_verdict_carries_what_it_rests_on(make_records):
