@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adamct.analysis.growth import slope_step
+from adamct.analysis.growth import slope_step, slope_table
 from adamct.plotting import panels
+from adamct.plotting.style import EXACT, LABELS, PAPER, colours_by
 from adamct.records import Records
 
 READS = ("max_update_normal_curve",)
@@ -33,8 +36,26 @@ def draw(records: Records) -> Figure:
     figure, (curves, slopes, chosen) = panels.one_above_two()
     panels.max_update_curves(curves, own)
     curves.set_title("(a) max-update and its bounds")
-    panels.slopes_against_C(slopes, own, at=slope_step(own.runs.n_steps.min()))
+    slopes_against_C(slopes, own, at=slope_step(own.runs.n_steps.min()))
     slopes.set_title("(b) growth rate")
     panels.points(chosen, own)
     chosen.set_title("(c) the points")
     return figure
+
+
+def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
+    """Draw the slope of ln ‖u_n‖∞ at one step against C, with the slopes of both theories."""
+    runs = records.runs.sort_values("C")
+    colours = colours_by("C", runs)
+    table = slope_table(records.where(runs), at)
+    C, slopes, exact = (table[name].to_numpy() for name in ("C", "slope", "exact"))
+    axes.axvline(0, color="0.85", linewidth=0.8, zorder=0)
+    line = np.array([C.min(), 0, C.max()])
+    axes.plot(line, np.maximum(0, -line / 2), label=r"$|C|/2$ (paper)", **PAPER)
+    axes.plot(C, exact, label=r"slope of $\ln D_n$ (exact)", **EXACT)
+    axes.scatter(C, slopes, c=colours.to_rgba(C), s=11, zorder=3, label="measured")
+    span = float(np.nanmax(exact)) or 1e-3
+    axes.set(xlabel=LABELS["C"], ylim=(-0.6 * span, 1.45 * span))
+    axes.set_ylabel(rf"slope $\mathrm{{d}}\ln\|u_n\|_\infty/\mathrm{{d}}n$ at $n={at}$")
+    panels.mark_outside(axes, C, slopes)
+    axes.legend(loc="upper right")

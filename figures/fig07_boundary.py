@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from adamct.plotting.panels import label_bounds, mark_outside, over_bound
+from adamct.plotting.panels import label_bounds, mark_outside
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH, colourbar, colours_by, plain_log
 from adamct.records import Records
 from adamct.theory import discrete_max_update_bound as exact_bound
 from adamct.theory import discrete_max_update_limit, max_update_bound
+from adamct.theory.domain import Values
 
 READS = ("max_update_boundary",)
 CAPTION = """
@@ -81,3 +83,19 @@ def max_update(axes: Axes, records: Records) -> None:
     label = r"$D_\infty=1/\sqrt{1-\beta}$"
     limit = Line2D([], [], color="#444444", linestyle="", marker="<", label=label)
     label_bounds(axes, r"Eq. (5), the paper's $\sqrt{n}$", limit)
+
+
+def over_bound(axes: Axes, records: Records, bound: Callable[..., Values]) -> None:
+    """Draw ‖u_n‖∞ over a bound against n + 1, coloured by β; above 1 the bound is broken."""
+    runs = records.runs.sort_values("beta")
+    colours = colours_by("beta", runs)
+    axes.axhspan(1, 2, color="#f7e3df", zorder=0)
+    place: dict[str, Any] = {"xycoords": "axes fraction", "va": "top", "ha": "right", "fontsize": 7}
+    axes.annotate("bound broken", (0.98, 0.97), **place)
+    axes.set(ylim=(0.05, 2), ylabel="ratio")
+    for run in runs.itertuples():
+        n, values = records.series(run.run_id, "max_update")
+        with np.errstate(divide="ignore"):  # Eq. (5) is 0 at n = 0 where C = 0
+            over = values / np.asarray(bound(n, run.beta, run.gamma))
+        axes.plot(n + 1, over, linewidth=0.8, color=colours.to_rgba(run.beta))
+        mark_outside(axes, n + 1, over)

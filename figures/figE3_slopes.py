@@ -10,8 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from adamct.analysis.growth import CLEARLY_UNSTABLE, Theory, slope_error, slope_step, slope_table
-from adamct.analysis.statistics import median_with_interval
+from adamct.analysis.growth import (
+    CLEARLY_UNSTABLE,
+    Theory,
+    rate_errors,
+    slope_error,
+    slope_step,
+    slope_table,
+)
+from adamct.analysis.statistics import with_interval
 from adamct.plotting.panels import mark_outside
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH, plain_numbers
 from adamct.records import Records
@@ -96,12 +103,11 @@ def median_errors(axes: Axes, slopes: dict[str, pd.DataFrame]) -> None:
     """Draw the median of the absolute relative error with its bootstrap interval."""
     rows = [(theory, state) for theory in THEORIES for state in STATES]
     for row, (theory, state) in enumerate(rows):
-        table = slopes[state][slopes[state].C < CLEARLY_UNSTABLE]
-        errors = np.abs(slope_error(table, theory))
+        errors = rate_errors(slopes[state], theory)
         errors = errors[~np.isnan(errors)]
         if errors.size == 0:
             continue
-        median, interval = median_with_interval(errors)
+        median, interval = with_interval(errors)
         axes.plot(interval, [row, row], color=EXACT["color"], linewidth=1)
         axes.scatter(median, row, s=20, marker=STATES[state], zorder=3, **THEORIES[theory][1])
         place: dict[str, Any] = {"textcoords": "offset points", "ha": "center"}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from adamct.analysis.grids import ADAM, best_points, by_point, name, run_scores
 from adamct.plotting import sweep_panels
 from adamct.plotting.style import TEXT_WIDTH
+from adamct.plotting.sweep_panels import ADAM_COLOUR, BAND, COLOURS
 from adamct.records import Records
 
 READS = ("kadam_lr_grid",)
@@ -31,9 +34,29 @@ def draw(records: Records) -> Figure:
     axes = figure.add_subplot()
     end = "where Appendix H's grid for C4 ends"
     axes.axvline(PAPER_END, color="0.8", linewidth=0.8, zorder=0, label=end)
-    sweep_panels.best_against_lr(axes, records.of(READS[0]), "loss")
+    best_against_lr(axes, records.of(READS[0]))
     figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+def best_against_lr(axes: Axes, records: Records) -> None:
+    """Draw the best test loss against η, a line per optimizer, with the range of its seeds.
+
+    The best η of each is a large point, hollow where it lies at an end of the grid.
+    """
+    scores = run_scores(records, "loss")
+    points = by_point(scores)
+    for _, row in sweep_panels.as_shown(best_points(scores), "loss").iterrows():
+        colour = ADAM_COLOUR if row.strategy == ADAM else COLOURS[row.strategy]
+        dashes = ("-", "-", "--", ":", "-.")[min(row.k, 5) - 1]
+        optimizer = pd.DataFrame(points.xs((row.strategy, row.k, row.decoupled)))
+        own = -optimizer.groupby("lr").max()
+        label = f"{name(row)}, best at $\\eta$ = {row.lr:g}"
+        axes.plot(own.index, own.mean(axis=1), dashes, color=colour, label=label)
+        axes.fill_between(own.index, own.max(axis=1), own.min(axis=1), color=colour, **BAND)
+        axes.vlines(row.lr, row.low, row.high, color=colour, linewidth=1.6)
+        sweep_panels.points(axes, [row.lr], [row["mean"]], ["lr" in row.edge], colour, size=26)
+    axes.set(xscale="log", xlabel=r"learning rate $\eta$", ylabel=sweep_panels.LABELS["loss"])
 
 
 def table(records: Records) -> pd.DataFrame:

@@ -143,7 +143,8 @@ def _training(
             drain(pending)
             pending.clear()
 
-    return step, training.task._train, training.model
+    corpus = spec.task.data.open(sweep.data_dir, sweep.cache_dir)
+    return step, corpus.train, training.model
 
 
 def _laptop_gpt() -> Any:

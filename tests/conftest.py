@@ -23,8 +23,9 @@ torch.set_num_threads(1)
 # draw many samples.
 SLOW = (
     "analysis/test_grids.py::test_the_interval_of_an_advantage",
+    "analysis/test_statistics.py::test_the_interval_covers",
     "claims/test_claims.py",
-    "claims/test_kadam_claims.py",
+    "claims/test_rankings.py",
     "config/test_compose.py::test_all_that_can_be_overridden",
     "config/test_compose.py::test_every_experiment_composes_at_every_scale[laptop",
     "config/test_compose.py::test_every_experiment_composes_at_every_scale[paper",

@@ -1,5 +1,7 @@
 """Which point an optimizer takes, on which split, and what seeds make of a comparison."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,26 +70,32 @@ def test_the_best_point_follows_the_split_it_is_selected_on_and_is_flagged_at_an
     assert varied_axes(scores.assign(weight_decay=scores.lr)) == ["lr", "weight_decay"]
 
 
+def drawn(rng, spread, *, rates, n_seeds):
+    """Scores of two optimizers of equal worth at each of some rates."""
+    points = list(product(("exp", "scaled"), rates, range(n_seeds)))
+    scores = pd.DataFrame(points, columns=["strategy", "lr", "seed"])
+    test = spread * rng.normal(size=len(points)) - 1
+    return scores.assign(k=2, decoupled=True, weight_decay=0.01, test=test)
+
+
 def test_the_interval_of_an_advantage_covers_the_truth_as_often_as_it_says():
-    """Two optimizers of equal worth, three rates each: 95 % of the intervals hold 0."""
-    rng = np.random.default_rng(1)
-    rows = [(s, 2, lr, seed) for s in ("exp", "scaled") for lr in (1, 2, 3) for seed in range(4)]
-    held = 0
-    for _ in range(40):
-        values = [[(1 + 0.1 * x, 1.0)] for x in rng.normal(size=len(rows))]
-        scores = run_scores(records(rows, values), "loss")
-        _, (low, high) = held_out_advantage(scores, "strategy == 'exp'", "strategy == 'scaled'")
-        held += low <= 0 <= high
-    assert held >= 34
+    """Two optimizers of equal worth, three rates each; intervals of other widths would not."""
+    rng, sides = np.random.default_rng(1), ("strategy == 'exp'", "strategy == 'scaled'")
+    drawings = [drawn(rng, 0.1, rates=(1, 2, 3), n_seeds=4) for _ in range(100)]
+    found = [held_out_advantage(scores, *sides) for scores in drawings]
+    means = np.array([by_seed.mean() for by_seed, _ in found])
+    halves = np.array([(high - low) / 2 for _, (low, high) in found])
+    half_as_wide, as_wide, twice_as_wide = (
+        np.mean(np.abs(means) <= factor * halves) for factor in (0.5, 1, 2)
+    )
+    assert half_as_wide < 0.85 <= as_wide < 0.96 < twice_as_wide
 
 
 def test_seed_noise_is_the_spread_within_the_best_points():
-    rng = np.random.default_rng(0)
-    rows = [(s, 2, 1e-3, seed) for s in ("exp", "scaled") for seed in range(200)]
-    values = [[(1 + 0.3 * x, 1.0)] for x in rng.normal(size=len(rows))]
-    noise, freedom = seed_noise(run_scores(records(rows, values), "loss"))
+    scores = drawn(np.random.default_rng(0), 0.3, rates=(1e-3,), n_seeds=200)
+    noise, freedom = seed_noise(by_point(scores))
     assert noise == pytest.approx(0.3, rel=0.15)
     assert freedom == 199  # of the better half, here one of two
-    one = run_scores(records([("exp", 2, 1e-3, 0)], [[(1.0, 1.0)]]), "loss")
+    one = by_point(run_scores(records([("exp", 2, 1e-3, 0)], [[(1.0, 1.0)]]), "loss"))
+    assert one.shape == (1, 1)
     assert seed_noise(one)[1] == 0
-    assert by_point(one).shape == (1, 1)

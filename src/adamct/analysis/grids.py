@@ -86,13 +86,15 @@ def best_points(scores: pd.DataFrame, *, select_on: str = "test") -> pd.DataFram
     return table.assign(edge=at_ends)
 
 
-def seed_noise(scores: pd.DataFrame) -> tuple[float, int]:
+def seed_noise(points: pd.DataFrame) -> tuple[float, int]:
     """Pool the spread over seeds of the contenders: the better half of the optimizers.
+
+    Args:
+        points: of :func:`by_point`.
 
     Returns:
         The standard deviation of one run's score, and its degrees of freedom (0 with one seed).
     """
-    points = by_point(scores)
     means = points.mean(axis=1)
     best = means.loc[means.groupby(OPTIMIZER).idxmax().to_list()]
     values = points.loc[best[best >= best.median()].index].to_numpy()
@@ -118,13 +120,14 @@ def held_out_advantage(scores: pd.DataFrame, ours: str, theirs: str) -> tuple[np
         The advantage in each seed, and the 95 % interval of its mean: Student's, with the seeds'
         noise pooled over the contenders.
     """
-    sides = [by_point(scores.query(side)) for side in (ours, theirs)]
+    points = by_point(scores)
+    sides = [points.query(side) for side in (ours, theirs)]
     differences = []
-    for seed in sides[0].columns:
+    for seed in points:
         picked = [side.loc[side.drop(columns=seed).mean(axis=1).idxmax(), seed] for side in sides]
         differences.append(picked[0] - picked[1])
     advantage = np.array(differences)
-    noise, freedom = seed_noise(scores)
+    noise, freedom = seed_noise(points)
     half = stats.t.ppf(0.975, freedom) * noise * np.sqrt(2 / len(advantage))
     return advantage, Interval(float(advantage.mean() - half), float(advantage.mean() + half))
 

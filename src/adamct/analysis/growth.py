@@ -18,9 +18,9 @@ from adamct.theory import (
     predicted_slope,
     share_at_predicted_rate,
 )
+from adamct.theory.slopes import HALF_WIDTH
 
-SLOPE_STEP = 1000  # Appendix H: the slope is taken at n = 1000, from n = 995 and 1005
-HALF_WIDTH = 5
+SLOPE_STEP = 1000  # Appendix H: the slope is taken at n = 1000
 CLEARLY_UNSTABLE = -0.02  # C; nearer to 0 the growth is slower than the resets between
 
 Theory = Literal["half_C", "paper", "exact"]
@@ -52,7 +52,7 @@ def slope_table(records: Records, at: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "C": C,
-            "slope": log_slope(n, values, at=at, half_width=HALF_WIDTH),
+            "slope": log_slope(n, values, at=at),
             "half_C": -C / 2,
             "paper": predicted_slope(at, beta, gamma, bound=max_update_bound),
             "exact": predicted_slope(at, beta, gamma, bound=discrete_max_update_bound),
@@ -63,6 +63,11 @@ def slope_table(records: Records, at: int) -> pd.DataFrame:
 def slope_error(slopes: pd.DataFrame, theory: Theory) -> np.ndarray:
     """Return measured over predicted slope, less 1, from a :func:`slope_table`."""
     return (slopes.slope / slopes[theory] - 1).to_numpy()
+
+
+def rate_errors(slopes: pd.DataFrame, theory: Theory) -> np.ndarray:
+    """Return the size of :func:`slope_error` at the points with C < −0.02."""
+    return np.abs(slope_error(slopes[slopes.C < CLEARLY_UNSTABLE], theory))
 
 
 def median_slope(n: np.ndarray, values: np.ndarray, first: float, last: float = np.inf) -> float:
@@ -86,7 +91,7 @@ def median_slope(n: np.ndarray, values: np.ndarray, first: float, last: float = 
     finite = np.isfinite(values)
     if finite.sum() < 12:
         return float("nan")
-    centres, slopes = local_slopes(n[finite], values[finite], HALF_WIDTH)
+    centres, slopes = local_slopes(n[finite], values[finite])
     return float(np.median(slopes[(centres >= first) & (centres <= last)]))
 
 

@@ -53,26 +53,26 @@ def best_losses_by_point(records: Records) -> pd.DataFrame:
     return means.sort_values("C", ignore_index=True)
 
 
-def spearman(x: np.ndarray, y: np.ndarray) -> float:
+def spearman(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
     """Rank correlation of two samples; 0 where one is constant, as a resample of one point is.
 
-    >>> spearman(np.array([1, 2, 3]), np.array([1.0, 4.0, 9.0]))
+    >>> spearman(np.array([1, 2, 3]), np.array([1.0, 4.0, 9.0])).item()
     1.0
     """
-    if not (np.ptp(x) and np.ptp(y)):
-        return 0.0
-    # scipy's spearmanr does the same, and tests it, which takes longer than the bootstrap has.
-    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    n = x.shape[axis]
+    x, y = (rankdata(sample, axis=axis) - (n + 1) / 2 for sample in (x, y))
+
+    def covariance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return (one * other).sum(axis=axis) * (1 / (n - 1))  # rounded as np.corrcoef rounds it
+
+    scales = np.sqrt(covariance(x, x)), np.sqrt(covariance(y, y))
+    known = (scales[0] > 0) & (scales[1] > 0)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, covariance(x, y) / scales[0] / scales[1], 0.0)
 
 
-def steepness(points: pd.DataFrame, rows: np.ndarray) -> float:
-    """Return by how many nats the best test loss rises per unit of −C, by least squares.
-
-    Args:
-        points: of :func:`best_losses_by_point`.
-        rows: which of them, by position.
-    """
-    C, loss = points.C.to_numpy()[rows], points.best.to_numpy()[rows]
+def steepness(C: np.ndarray, loss: np.ndarray) -> float:
+    """Return by how much a loss rises per unit of −C, by least squares; 0 at one C alone."""
     return float(-np.polyfit(C, loss, 1)[0]) if np.ptp(C) else 0.0
 
 

@@ -25,48 +25,37 @@ class Interval(NamedTuple):
         return f"[{self.low:{spec}}, {self.high:{spec}}]"
 
 
-def bootstrap_interval(
+def with_interval(
     *samples: np.ndarray,
     statistic: Callable[..., Any] = np.median,
     paired: bool = False,
-) -> Interval:
-    """95 % percentile bootstrap interval of a statistic over independent points.
+) -> tuple[float, Interval]:
+    """Return a statistic over independent points, and its 95 % percentile bootstrap interval.
 
     Args:
-        samples: one sample, shape (n,), of a vectorized statistic (it takes ``axis``); or several,
-            of a statistic that takes them all.
-        statistic: what to estimate.
+        samples: one sample, shape (n,), or several, of a statistic that takes them all.
+        statistic: what to estimate; of many resamples at once if it takes ``axis``.
         paired: several samples are columns of one: resample them together.
 
     Returns:
-        The lower and upper end; NaN if a sample has fewer than two points.
+        The statistic; the interval, with NaN as its ends if a sample has fewer than two points.
 
     Example:
-        >>> bootstrap_interval(np.array([1.0, 1.0, 1.0]))
-        Interval(low=1.0, high=1.0)
+        >>> with_interval(np.array([1.0, 1.0, 1.0]))
+        (1.0, Interval(low=1.0, high=1.0))
     """
+    value = float(statistic(*samples))
     if min(map(len, samples)) < 2:
-        return Interval(float("nan"), float("nan"))
-    one = len(samples) == 1
+        return value, Interval(float("nan"), float("nan"))
     result = stats.bootstrap(
         samples,
         statistic,
-        n_resamples=9999 if one else 1999,
+        n_resamples=9999 if len(samples) == 1 else 1999,
         method="percentile",
-        vectorized=one,
         paired=paired,
         rng=np.random.default_rng(0),  # so that a verdict repeats
     )
-    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
-
-
-def median_with_interval(values: np.ndarray) -> tuple[float, Interval]:
-    """Return the median over independent points and its 95 % bootstrap interval.
-
-    >>> median_with_interval(np.array([2.0, 2.0, 2.0]))
-    (2.0, Interval(low=2.0, high=2.0))
-    """
-    return float(np.median(values)), bootstrap_interval(values)
+    return value, Interval(*map(float, result.confidence_interval))
 
 
 def span(values: np.ndarray, spec: str = ".3g") -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from adamct.records import Records
 from adamct.theory import discrete_max_update_bound
@@ -34,48 +35,44 @@ class Violations:
     worst: float
 
 
-def violations(
-    records: Records,
-    bound: Callable[..., Values],
-    *,
-    level: int | None = None,
-) -> Violations:
-    """Count the steps at which ‖u_n‖∞ exceeds a bound by more than fp32 rounding.
+def violations(records: Records, bound: Callable[..., Values]) -> Violations:
+    """Count the steps at which Adam's ‖u_n‖∞ exceeds a bound by more than fp32 rounding.
 
     Args:
         records: the runs to check.
         bound: ``(n, beta, gamma, log=True) -> ln bound``.
-        level: check ‖u_n^{(i)}‖∞ of this level i against the bound with (β_i, γ_i); ``None`` for
-            Adam, whose only level it is.
     """
-    suffix = "" if level is None else f"_{level}"
-    n, values = records.matrix(f"max_update{suffix}")
-    beta, gamma = (records.runs[f"{name}{suffix}"].to_numpy() for name in ("beta", "gamma"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        excess = np.log(values) - bound(n[:, None], beta, gamma, log=True)
-    checked = np.isfinite(values)
-    broken = checked & (excess > np.log1p(ROUNDING))
-    return Violations(
-        count=int(broken.sum()),
-        n_checked=int(checked.sum()),
-        run_ids=frozenset(records.runs.run_id[broken.any(axis=0)]),
-        last_step=int(n[broken.any(axis=1)].max(initial=-1)),
-        worst=float(np.exp(excess[checked].max())) if checked.any() else 0.0,
-    )
+    return _counted(_excess(records, bound))
 
 
 def level_violations(records: Records) -> Violations:
     """Check every level of k-Adam against D_n with the level's own (β_i, γ_i), as in Theorem 3."""
     runs = records.runs
     levels = [
-        violations(records.where(runs[runs.k == k]), discrete_max_update_bound, level=level)
+        _excess(records.where(runs[runs.k == k]), discrete_max_update_bound, f"_{level}")
         for k in sorted(set(runs.k))
         for level in range(1, k + 1)
     ]
+    return _counted(pd.concat(levels))
+
+
+def _excess(records: Records, bound: Callable[..., Values], level: str = "") -> pd.DataFrame:
+    """Return ln ‖u_n‖∞ less ln bound where the former is finite: ``run_id, n, excess``."""
+    n, values = records.matrix(f"max_update{level}")
+    beta, gamma = (records.runs[f"{name}{level}"].to_numpy() for name in ("beta", "gamma"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = np.log(values) - bound(n[:, None], beta, gamma, log=True)
+    at, run = np.nonzero(np.isfinite(values))
+    run_ids = records.runs.run_id.to_numpy()[run]
+    return pd.DataFrame({"run_id": run_ids, "n": n[at], "excess": excess[at, run]})
+
+
+def _counted(checked: pd.DataFrame) -> Violations:
+    broken = checked[checked.excess > np.log1p(ROUNDING)]
     return Violations(
-        count=sum(found.count for found in levels),
-        n_checked=sum(found.n_checked for found in levels),
-        run_ids=frozenset().union(*(found.run_ids for found in levels)),
-        last_step=max(found.last_step for found in levels),
-        worst=max(found.worst for found in levels),
+        count=len(broken),
+        n_checked=len(checked),
+        run_ids=frozenset(broken.run_id),
+        last_step=int(broken.n.to_numpy().max(initial=-1)),
+        worst=float(np.exp(checked.excess.to_numpy().max(initial=-np.inf))),
     )

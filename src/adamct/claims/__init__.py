@@ -8,8 +8,8 @@ from adamct.claims import (
     continuous_time,
     generalization,
     growth_rates,
-    kadam,
     meta_adaptive,
+    rankings,
     regions,
     theorem_2,
 )
@@ -18,7 +18,7 @@ from adamct.claims.verdict import Claim, Verdict, judge
 
 SUBJECTS = (
     *(regions, boundedness, growth_rates, generalization),
-    *(kadam, continuous_time, theorem_2, meta_adaptive),
+    *(rankings, continuous_time, theorem_2, meta_adaptive),
 )
 CLAIMS: tuple[Claim, ...] = tuple(claim for subject in SUBJECTS for claim in subject.CLAIMS)
 

@@ -9,7 +9,7 @@ import numpy as np
 from adamct.analysis.growth import growth_powers
 from adamct.analysis.violations import ROUNDING, level_violations, violations
 from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, none
-from adamct.claims.verdict import Claim
+from adamct.claims.verdict import Claim, Kind
 from adamct.records import Records
 from adamct.theory import discrete_max_update_bound, max_update_bound
 
@@ -83,27 +83,11 @@ HOLDS = (
 )
 
 
-def bounds_max_update(
-    bound: str,
-    name: str,
-    figure: str,
-    reference: str,
-    where: str,
-    reads: tuple[str, ...],
-    stable: bool,
-) -> Claim:
-    """Return the claim that Eq. (5) bounds the max-update, or beyond the paper that D_n does."""
-    paper = bound == "Eq. (5)"
-    return never_exceeded(
-        name=f"{'eq5' if paper else 'D'}-{name}",
-        figure=figure,
-        kind="paper" if paper else "extension",
-        reference=reference if paper else EXACT_REFERENCE,
-        statement=f"{bound} bounds the max-update {where}",
-        reads=reads,
-        evaluate=partial(count_violations, bound=bound, stable=stable),
-    )
-
+# Per bound: how the names of its claims begin, their kind, and their reference if not the paper.
+THEORIES: dict[str, tuple[str, Kind, str]] = {
+    "Eq. (5)": ("eq5", "paper", ""),
+    "D_n": ("D", "extension", EXACT_REFERENCE),
+}
 
 CLAIMS = (
     Claim(
@@ -117,7 +101,19 @@ CLAIMS = (
         reads=BOUNDARY,
         evaluate=power_on_boundary,
     ),
-    *(bounds_max_update(bound, *row) for row in HOLDS for bound in BOUNDS),
+    *(
+        never_exceeded(
+            name=f"{short}-{name}",
+            figure=figure,
+            kind=kind,
+            reference=beyond or reference,
+            statement=f"{bound} bounds the max-update {where}",
+            reads=reads,
+            evaluate=partial(count_violations, bound=bound, stable=stable),
+        )
+        for name, figure, reference, where, reads, stable in HOLDS
+        for bound, (short, kind, beyond) in THEORIES.items()
+    ),
     never_exceeded(
         name="D-bounds-every-level",
         figure="figE5",

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from adamct.analysis.statistics import FEWEST, Interval, bootstrap_interval, span
+from adamct.analysis.statistics import FEWEST, Interval, span, with_interval
 
 Status = Literal["reproduced", "not reproduced", "inconclusive"]
 WORST_FIRST: tuple[Status, ...] = ("not reproduced", "inconclusive", "reproduced")
@@ -70,7 +70,7 @@ class Estimate:
         """Estimate a statistic over independent points, with its 95 % bootstrap interval.
 
         Args:
-            samples: as :func:`~adamct.analysis.statistics.bootstrap_interval` takes them.
+            samples: as :func:`~adamct.analysis.statistics.with_interval` takes them.
             of: what the points are called.
             beside: the numbers that stand beside the statistic.
             statistic: of the samples.
@@ -88,8 +88,8 @@ class Estimate:
         n = len(samples[0]) if n is None else n
         own = f", {span(samples[0])}" if len(samples) == 1 else ""
         detail = f"{n} {of}{own}" + (f"; {beside}" if beside else "")
-        interval = bootstrap_interval(*samples, statistic=statistic, paired=paired)
-        return cls(float(statistic(*samples)), n, detail, interval, **others)
+        value, interval = with_interval(*samples, statistic=statistic, paired=paired)
+        return cls(value, n, detail, interval, **others)
 
     @property
     def undefined(self) -> bool:

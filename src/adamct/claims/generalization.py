@@ -45,12 +45,14 @@ def excess_steepness(records: Records) -> Estimate:
     sides = table.query("C < 0"), table.query("C > 0")
     require_points(min(map(len, sides)), "points on one side of C = 0")
 
+    below, above = (side[["C", "best"]].to_numpy().T for side in sides)
+
     # A difference has an interval even where the slope over B₊ may be 0; a ratio has none.
     def excess(i: np.ndarray, j: np.ndarray) -> float:
-        return steepness(sides[0], i) - 2 * steepness(sides[1], j)
+        return steepness(*below[:, i]) - 2 * steepness(*above[:, j])
 
     rows = [np.arange(len(side)) for side in sides]
-    unstable, stable = map(steepness, sides, rows)
+    unstable, stable = steepness(*below), steepness(*above)
     beside = (
         f"per unit of C the best test loss rises by {unstable:.2f} nats in B₋ and {stable:.2f} in "
         f"B₊ ({unstable / stable:.1f} times), from {span(table.best.to_numpy(), '.2f')} nats in all"

@@ -9,11 +9,10 @@ import pandas as pd
 
 from adamct.analysis.growth import (
     CLEARLY_UNSTABLE,
-    HALF_WIDTH,
     SLOPE_STEP,
     Theory,
     median_slope,
-    slope_error,
+    rate_errors,
     slope_step,
     slope_table,
 )
@@ -23,6 +22,7 @@ from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, requ
 from adamct.claims.verdict import Claim, Kind
 from adamct.records import Records
 from adamct.theory import share_at_predicted_rate
+from adamct.theory.slopes import HALF_WIDTH
 
 FLAT = 0.002  # per step: growth by e in 500 steps; a tenth of the paper's rate at C = -0.04
 UNSTABLE = f"points with C < {CLEARLY_UNSTABLE}"
@@ -48,7 +48,7 @@ def flat_where_stable(records: Records) -> Estimate:
 def rate_error(records: Records, *, theory: Theory) -> Estimate:
     """Median relative error of a predicted slope at n = 1000, over the points with C < −0.02."""
     unstable, slopes = _slopes(records, records.runs.C < CLEARLY_UNSTABLE, UNSTABLE)
-    errors = np.abs(slope_error(slopes, theory))
+    errors = rate_errors(slopes, theory)
     n, values = unstable.matrix("max_update")
     share = share_at_predicted_rate(n, values, unstable.runs.beta, unstable.runs.gamma)
     beside = (
@@ -61,8 +61,7 @@ def rate_error(records: Records, *, theory: Theory) -> Estimate:
 def exact_is_closer(records: Records) -> Estimate:
     """Median over the points with C < −0.02 of the error of ln Eq. (5) less that of ln D_n."""
     _, slopes = _slopes(records, records.runs.C < CLEARLY_UNSTABLE, UNSTABLE)
-    paper, exact = (np.abs(slope_error(slopes, theory)) for theory in ("paper", "exact"))
-    gain = 100 * (paper - exact)
+    gain = 100 * (rate_errors(slopes, "paper") - rate_errors(slopes, "exact"))
     beside = f"D_n is closer at {np.sum(gain > 0)} of them"
     return Estimate.over(gain, of=UNSTABLE, beside=beside)
 

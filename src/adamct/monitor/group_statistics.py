@@ -17,11 +17,11 @@ import numpy as np
 from adamct.theory import local_slopes, predicted_slope
 from adamct.theory.diagnosis import PairDiagnosis, align, diagnose
 from adamct.theory.domain import FloatArray
+from adamct.theory.slopes import HALF_WIDTH
 
 # Chosen on small GPTs and MLPs at betas=(0.99, 0.9). torch's ε = 1e-8 slows the growth where √v
 # comes near it, so that fewer slopes of a GPT lie within 2 % (as theory counts, for ε → 0) than
 # within 10 %; beyond that, growth that is no free decay would count as well.
-HALF_WIDTH = 5  # steps on either side of a local slope
 N_SLOPES = 20  # the last so many are judged
 TOLERANCE = 0.1  # relative deviation from the slope of ln D_n
 AT_RATE = 0.5  # share of the slopes

@@ -63,7 +63,9 @@ class Bucket:
         )
         self.out = torch.empty_like(self.m[0]) if len(params) > 1 else None
         self._parts = [] if self.out is None else self._views(self.out)
-        self._laid_out = [(p, s, *s.items()) for p, s in zip(params, states, strict=True)]
+        self._laid_out: list[Any] = [
+            (p, s, *s.items()) for p, s in zip(params, states, strict=True)
+        ]
 
     def _joined(self, name: str, states: Sequence[dict[str, Any]]) -> Tensor:
         if len(states) == 1:
@@ -75,12 +77,9 @@ class Bucket:
 
     def is_held_by(self, state: State) -> bool:
         """Whether the optimizer still keeps these very tensors, and not a checkpoint's, say."""
-        for p, of_p, *tensors in self._laid_out:
-            if state.get(p) is not of_p:
+        for p, of_p, tensors in self._laid_out:
+            if state.get(p) is not of_p or any(x is not of_p[name] for name, x in tensors):
                 return False
-            for name, x in tensors:
-                if of_p[name] is not x:
-                    return False
         return True
 
     def gradient(self) -> Tensor:

@@ -1,8 +1,7 @@
-"""Panels that several figures share: max-update against n, slope against C, the points."""
+"""Panels that several figures share: max-update against n, paired trajectories, the points."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,9 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from adamct.analysis.growth import slope_table
 from adamct.plotting import plane
 from adamct.plotting.style import (
     EXACT,
-    LABELS,
     PAPER,
     TEXT_WIDTH,
     Coordinate,
@@ -24,7 +21,6 @@ from adamct.plotting.style import (
 )
 from adamct.records import Records
 from adamct.theory import discrete_max_update_bound, max_update_bound
-from adamct.theory.domain import Values
 
 # Two runs of one parameter; colours without another meaning in the panels beside them.
 PAIR: tuple[dict[str, Any], ...] = (
@@ -104,24 +100,6 @@ def label_bounds(axes: Axes, paper: str, *more: Line2D) -> None:
     axes.legend(handles=[*lines, *more], loc="upper left")
 
 
-def slopes_against_C(axes: Axes, records: Records, *, at: int) -> None:
-    """Draw the slope of ln ‖u_n‖∞ at one step against C, with the slopes of both theories."""
-    runs = records.runs.sort_values("C")
-    colours = colours_by("C", runs)
-    table = slope_table(records.where(runs), at)
-    C, slopes, exact = (table[name].to_numpy() for name in ("C", "slope", "exact"))
-    axes.axvline(0, color="0.85", linewidth=0.8, zorder=0)
-    line = np.array([C.min(), 0, C.max()])
-    axes.plot(line, np.maximum(0, -line / 2), label=r"$|C|/2$ (paper)", **PAPER)
-    axes.plot(C, exact, label=r"slope of $\ln D_n$ (exact)", **EXACT)
-    axes.scatter(C, slopes, c=colours.to_rgba(C), s=11, zorder=3, label="measured")
-    span = float(np.nanmax(exact)) or 1e-3
-    axes.set(xlabel=LABELS["C"], ylim=(-0.6 * span, 1.45 * span))
-    axes.set_ylabel(rf"slope $\mathrm{{d}}\ln\|u_n\|_\infty/\mathrm{{d}}n$ at $n={at}$")
-    mark_outside(axes, C, slopes)
-    axes.legend(loc="upper right")
-
-
 def mark_outside(axes: Axes, x: ArrayLike, y: ArrayLike) -> bool:
     """Mark values beyond the axis at its edge, so that none is hidden; return if there are any."""
     x, y = np.asarray(x), np.asarray(y)
@@ -131,22 +109,6 @@ def mark_outside(axes: Axes, x: ArrayLike, y: ArrayLike) -> bool:
         edge, marker = (high, "^") if y[at] > high else (low, "v")
         axes.plot(x[at], edge, marker=marker, color="0.3", clip_on=False, markersize=3.5)
     return outside.size > 0
-
-
-def over_bound(axes: Axes, records: Records, bound: Callable[..., Values]) -> None:
-    """Draw ‖u_n‖∞ over a bound against n + 1, coloured by β; above 1 the bound is broken."""
-    runs = records.runs.sort_values("beta")
-    colours = colours_by("beta", runs)
-    axes.axhspan(1, 2, color="#f7e3df", zorder=0)
-    place: dict[str, Any] = {"xycoords": "axes fraction", "va": "top", "ha": "right", "fontsize": 7}
-    axes.annotate("bound broken", (0.98, 0.97), **place)
-    axes.set(ylim=(0.05, 2), ylabel="ratio")
-    for run in runs.itertuples():
-        n, values = records.series(run.run_id, "max_update")
-        with np.errstate(divide="ignore"):  # Eq. (5) is 0 at n = 0 where C = 0
-            over = values / np.asarray(bound(n, run.beta, run.gamma))
-        axes.plot(n + 1, over, linewidth=0.8, color=colours.to_rgba(run.beta))
-        mark_outside(axes, n + 1, over)
 
 
 def points(axes: Axes, records: Records, *, by: Coordinate = "C") -> None:

@@ -32,11 +32,11 @@ def short_name(stem: str) -> str:
     return stem.partition("_")[0].replace("fig0", "fig")
 
 
-def label(name: str) -> str:
+def number(name: str) -> str:
     """Return a figure's number in print.
 
     Example:
-        >>> label("fig3"), label("fig03_max_update"), label("figE1")
+        >>> number("fig3"), number("fig03_max_update"), number("figE1")
         ('3', '3', 'E1')
     """
     return short_name(name).removeprefix("fig")
@@ -89,13 +89,13 @@ def capital(text: str) -> str:
 
 @lru_cache
 def fed_by(experiment: str) -> tuple[str, ...]:
-    """Return the labels of the figures that read an experiment, in the paper's order.
+    """Return the numbers of the figures that read an experiment, in the paper's order.
 
     Example:
         >>> fed_by("max_update_normal_curve")
         ('3', '11', 'E3')
     """
-    return tuple(label(name) for name, path in figure_files().items() if experiment in reads(path))
+    return tuple(number(name) for name, path in figure_files().items() if experiment in reads(path))
 
 
 def import_file(path: Path) -> ModuleType:

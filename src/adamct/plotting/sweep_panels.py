@@ -1,4 +1,4 @@
-"""Panels of k-Adam: the best of a sweep against k and against η, and the table behind them."""
+"""Panels of k-Adam: the best of a sweep against k, and the table behind it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from adamct.analysis.grids import ADAM, Metric, best_points, by_point, name, run_scores
+from adamct.analysis.grids import ADAM, Metric, best_points, run_scores
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
 
@@ -58,7 +58,7 @@ def best_against_k(
         within: of :func:`contenders_range`: the axis to be shown; all without. A band is drawn
             where its line is in view: the end of one alone would belong to nothing.
     """
-    best = _as_shown(best, metric)
+    best = as_shown(best, metric)
     adam = best[best.strategy == ADAM]
     for strategy in _strategies(best):
         line = pd.concat([adam, best[best.strategy == strategy]]).sort_values("k")
@@ -67,31 +67,24 @@ def best_against_k(
         in_view = line["mean"].between(*(within or (-np.inf, np.inf))).to_numpy()
         axes.fill_between(line.k, line.low, line.high, where=in_view, **band)
         own = line[line.k > 1]
-        _points(axes, own.k, own["mean"], own.edge != "", COLOURS[strategy])
-    _points(axes, adam.k, adam["mean"], adam.edge != "", ADAM_COLOUR, size=22)
+        points(axes, own.k, own["mean"], own.edge != "", COLOURS[strategy])
+    points(axes, adam.k, adam["mean"], adam.edge != "", ADAM_COLOUR, size=22)
     axes.set(xlabel="$k$", ylabel=LABELS[metric], xticks=sorted(set(best.k)))
     if within:
         axes.set_ylim(within)
 
 
-def best_against_lr(axes: Axes, records: Records, metric: Metric) -> None:
-    """Draw the best score against η, a line per optimizer, with the range of its seeds.
-
-    The best η of each is a large point, hollow where it lies at an end of the grid.
-    """
-    scores = run_scores(records, metric)
-    points = by_point(scores)
-    for _, row in _as_shown(best_points(scores), metric).iterrows():
-        colour = ADAM_COLOUR if row.strategy == ADAM else COLOURS[row.strategy]
-        dashes = ("-", "-", "--", ":", "-.")[min(row.k, 5) - 1]
-        optimizer = pd.DataFrame(points.xs((row.strategy, row.k, row.decoupled)))
-        own = _sign(metric) * optimizer.groupby("lr").max()
-        label = f"{name(row)}, best at $\\eta$ = {row.lr:g}"
-        axes.plot(own.index, own.mean(axis=1), dashes, color=colour, label=label)
-        axes.fill_between(own.index, own.max(axis=1), own.min(axis=1), color=colour, **BAND)
-        axes.vlines(row.lr, row.low, row.high, color=colour, linewidth=1.6)
-        _points(axes, [row.lr], [row["mean"]], ["lr" in row.edge], colour, size=26)
-    axes.set(xscale="log", xlabel=r"learning rate $\eta$", ylabel=LABELS[metric])
+def points(
+    axes: Axes,
+    x: Iterable[float],
+    y: Iterable[float],
+    at_edge: Iterable[bool],
+    colour: str,
+    size: float = 11,
+) -> None:
+    """Draw points, hollow where they lie at an end of the grid."""
+    faces = ["white" if edge else colour for edge in at_edge]
+    axes.scatter(list(x), list(y), s=size, facecolors=faces, edgecolors=colour, zorder=3)
 
 
 def add_legend(figure: Figure, best: pd.DataFrame, *, adam: str = "Adam") -> None:
@@ -138,35 +131,23 @@ def best_table(records: Records, metric: Metric) -> pd.DataFrame:
         for split in ("test", "validation")
         if split in scores
     ]
-    table = _as_shown(pd.concat(parts), metric)
+    table = as_shown(pd.concat(parts), metric)
     if metric == "loss":
         table[["low", "high"]] = table[["high", "low"]].to_numpy()
     table = table.rename(columns={"mean": f"test_{metric}"})
     return table.sort_values(["selected_on", "decoupled", "strategy", "k"], ignore_index=True)
 
 
-def _points(
-    axes: Axes,
-    x: Iterable[float],
-    y: Iterable[float],
-    at_edge: Iterable[bool],
-    colour: str,
-    size: float = 11,
-) -> None:
-    faces = ["white" if edge else colour for edge in at_edge]
-    axes.scatter(list(x), list(y), s=size, facecolors=faces, edgecolors=colour, zorder=3)
-
-
-def _strategies(best: pd.DataFrame) -> list[str]:
-    return [strategy for strategy in COLOURS if strategy in set(best.strategy)]
-
-
-def _as_shown(best: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+def as_shown(best: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """Return the scores of :func:`~adamct.analysis.grids.best_points` as accuracies or losses.
 
     ``low`` is the worse end, ``high`` the better one.
     """
     return best.assign(**_sign(metric) * best[["mean", "low", "high"]])
+
+
+def _strategies(best: pd.DataFrame) -> list[str]:
+    return [strategy for strategy in COLOURS if strategy in set(best.strategy)]
 
 
 def _sign(metric: Metric) -> float:

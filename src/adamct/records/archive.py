@@ -165,6 +165,7 @@ def _restored(saved: pd.DataFrame, run_ids: Sequence[str]) -> pd.DataFrame:
     ranks = saved.run_id.map(rank).dropna().sort_values(kind="stable")
     scalars = saved.loc[ranks.index].reset_index(drop=True)
     scalars = scalars.astype(dict.fromkeys(scalars.select_dtypes(np.float32), np.float64))
+    scalars = scalars.copy()  # in one block: astype leaves one a column, which is slow to read
     if _of_one_level(scalars) and "max_update" not in scalars:
         scalars.insert(
             scalars.columns.get_loc("max_update_1") + 1, "max_update", scalars.max_update_1

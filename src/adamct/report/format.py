@@ -105,7 +105,7 @@ def label(name: str) -> str:
         >>> label("figE3") == label("figE3_slopes") == "Figure\N{NO-BREAK SPACE}E3"
         True
     """
-    return f"Figure\N{NO-BREAK SPACE}{registry.label(name)}"
+    return f"Figure\N{NO-BREAK SPACE}{registry.number(name)}"
 
 
 def make_command(name: str, scale: str) -> str:

@@ -80,7 +80,7 @@ def blocks(
     for name, path in figures.items():
         new = sum(seconds.pop(experiment, 0.0) for experiment in registry.reads(path))
         took = format.duration(new) if new else ""
-        rows.append([registry.label(name), f"`make {name}`", registry.title(path), took])
+        rows.append([registry.number(name), f"`make {name}`", registry.title(path), took])
     rows.append(["all", "`make all`", "All of them, and the report", total])
     groups = format.grouped(verdicts).items()
     return {
@@ -135,7 +135,7 @@ def _parts(text: str) -> tuple[list[str], list[float]]:
 
 
 def _row(verdict: Verdict) -> list[str]:
-    figure, statistic = registry.label(verdict.figure), format.statistic(verdict)
+    figure, statistic = registry.number(verdict.figure), format.statistic(verdict)
     return [figure, verdict.statement, statistic, verdict.status]
 
 

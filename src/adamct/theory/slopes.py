@@ -15,9 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 from adamct.theory.bounds import discrete_max_update_bound
 from adamct.theory.domain import FloatArray, Values, plain, whole_steps
 
+HALF_WIDTH = 5  # w, steps on either side: Appendix H takes a slope from n = 995 and 1005
+
 
 def log_slope(
-    n: ArrayLike, values: ArrayLike, at: ArrayLike, half_width: int = 5, *, log: bool = False
+    n: ArrayLike,
+    values: ArrayLike,
+    at: ArrayLike,
+    half_width: int = HALF_WIDTH,
+    *,
+    log: bool = False,
 ) -> Values:
     """Slope of ln x at step N, (ln x_{N+w} − ln x_{N−w}) / (2w), as Appendix H takes it (w = 5).
 
@@ -54,7 +61,7 @@ def predicted_slope(
     gamma: ArrayLike,
     *,
     bound: Callable[..., Values] = discrete_max_update_bound,
-    half_width: int = 5,
+    half_width: int = HALF_WIDTH,
 ) -> Values:
     """The slope that a bound predicts at step N, (ln D_{N+w} − ln D_{N−w}) / (2w).
 
@@ -90,7 +97,7 @@ def predicted_slope(
 
 
 def local_slopes(
-    n: ArrayLike, values: ArrayLike, half_width: int = 5, *, log: bool = False
+    n: ArrayLike, values: ArrayLike, half_width: int = HALF_WIDTH, *, log: bool = False
 ) -> tuple[FloatArray, FloatArray]:
     """``log_slope`` at every step that the record surrounds.
 
@@ -130,7 +137,7 @@ def share_at_predicted_rate(
     *,
     bound: Callable[..., Values] = discrete_max_update_bound,
     tolerance: float = 0.02,
-    half_width: int = 5,
+    half_width: int = HALF_WIDTH,
     log: bool = False,
 ) -> Values:
     """Share of the steps whose local slope is within 2 % of the predicted slope.

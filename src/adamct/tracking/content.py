@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from adamct import theory
-from adamct.analysis.growth import HALF_WIDTH, slope_step
+from adamct.analysis.growth import slope_step
 from adamct.config.execution import GridPoint
 from adamct.config.spec import RunSpec
 from adamct.plotting.registry import fed_by
@@ -24,6 +24,7 @@ from adamct.records.columns import spec_columns
 from adamct.runs.lines import Line
 from adamct.runs.store import Outcome
 from adamct.theory.domain import Values
+from adamct.theory.slopes import HALF_WIDTH
 from adamct.tracking import names as m
 from adamct.train.schedules import lr_factor
 

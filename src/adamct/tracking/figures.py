@@ -11,7 +11,7 @@ import pandas as pd
 
 from adamct.claims.verdict import Status
 from adamct.config.execution import WandbTracker
-from adamct.plotting.registry import label
+from adamct.plotting.registry import number
 from adamct.tracking import names as m
 from adamct.tracking.content import Identity
 from adamct.tracking.mirror import Mirror
@@ -47,7 +47,7 @@ def mirror_figure(
         TrackingError: if W&B fails; what is on disk is complete without it.
         FileError: if the folder cannot be written, or another process mirrors the same figures.
     """
-    group, tag = m.at_scale(m.FIGURES, scale), f"figure {label(name)}"
+    group, tag = m.at_scale(m.FIGURES, scale), f"figure {number(name)}"
     identity = Identity(m.at_scale(name, scale), name, group, "figure", (tag,))
     statuses = Counter(verdict["status"] for verdict in verdicts)
     with Mirror.locked(tracker, group) as mirror:

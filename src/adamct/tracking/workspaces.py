@@ -21,7 +21,7 @@ import wandb_workspaces.workspaces as ws
 
 from adamct import files
 from adamct.config.execution import GridPoint
-from adamct.plotting.registry import label
+from adamct.plotting.registry import number
 from adamct.records.columns import spec_columns
 from adamct.tracking import names as m
 from adamct.tracking.mode import TrackingError, answered
@@ -72,7 +72,7 @@ def workspace(
     return ws.Workspace(
         entity=entity,
         project=project,
-        name=f"Figure {label(name)}, {scale} scale",
+        name=f"Figure {number(name)}, {scale} scale",
         sections=[
             ws.Section(name=heading, panels=panels, is_open=True)
             for heading, panels in sections.items()

@@ -16,7 +16,7 @@ from adamct.optim.state import n_levels
 from adamct.train.observables.measure import observable, sample
 from adamct.train.states import ModelState, StepState, Value
 
-N_SAMPLED = 256  # query and key parameters; Figure 9 draws the first 16
+N_QUERY_KEY = 256  # parameters drawn from all of them; Figure 9 shows the first 16
 N_OF_HEAD = 32  # parameters of each head: enough for its angles, within some 15 %
 SAMPLED_EVERY = 20  # steps: all of them would be most of a record
 
@@ -57,7 +57,7 @@ def final_inner_products(state: StepState) -> Value:
 @observable
 def query_key_sample(state: ModelState) -> Value:
     """256 parameters at θ_n, drawn at random from all query and key matrices, (256,)."""
-    return sample(heads(state.model).flatten(), N_SAMPLED)
+    return sample(heads(state.model).flatten(), N_QUERY_KEY)
 
 
 @observable

@@ -12,6 +12,7 @@ Neither is innocent, and what each does to the result is measured, too.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 import pandas as pd
@@ -52,33 +53,28 @@ def advantage(
         theirs: against which.
         decoupled: restricts the sweep to one kind of weight decay.
     """
-    scores = grids.run_scores(records, metric)
+    scores = _scores_of_seeds(records, metric)
     if decoupled is not None:
         scores = scores[scores.decoupled == decoupled]
-    _require_seeds(scores)
-    n_seeds = scores.seed.nunique()
-    sides = [OPTIMIZERS[side] for side in (ours, theirs)]
-    points = [scores.query(side) for side in sides]
-    if any(side.empty for side in points):
-        raise InconclusiveError("the sweep lacks one of the two sides", n_seeds)
-    by_seed, interval = grids.held_out_advantage(scores, *sides)
-    winners = " against ".join(map(grids.winner, points))
-    detail = f"{_by_seed(by_seed, metric)}; over all seeds {winners}; {grids.edges(scores)}"
-    return Estimate(float(by_seed.mean()), n_seeds, detail, interval, by_seed=tuple(by_seed))
+    found = _advantage(scores, ours, theirs)
+    winners = " against ".join(
+        grids.winner(scores.query(OPTIMIZERS[side])) for side in (ours, theirs)
+    )
+    detail = f"{_by_seed(found.by_seed, metric)}; over all seeds {winners}; {grids.edges(scores)}"
+    return replace(found, detail=detail)
 
 
 def naive_distance(records: Records, *, metric: Metric) -> Estimate:
     """Median over k > 2 of how far the naive strategy falls behind the best other at that k."""
-    scores = grids.run_scores(records, metric)
-    _require_seeds(scores)
+    scores = _scores_of_seeds(records, metric)
     distances = grids.distance_behind(scores, "naive")
-    noise, _ = grids.seed_noise(scores)
-    by_seed = distances.median().to_numpy()
+    noise, _ = grids.seed_noise(grids.by_point(scores))
+    by_seed = tuple(distances.median())
     return Estimate.over(
         distances.mean(axis=1).to_numpy(),
         of="values of k > 2 and kinds of weight decay",
         beside=f"{_by_seed(by_seed, metric)}; a seed moves a run by {noise:.4f}",
-        by_seed=tuple(by_seed),
+        by_seed=by_seed,
         scale=noise,
     )
 
@@ -110,28 +106,40 @@ def best_at_an_end(records: Records, *, metric: Metric) -> Estimate:
 
 def change_of_advantage(records: Records, *, metric: Metric, end: float) -> Estimate:
     """Advantage of 2-Adam over Adam with the grid cut at ``end``, less that on the whole grid."""
-    scores = grids.run_scores(records, metric)
-    _require_seeds(scores)
-    sides = OPTIMIZERS[PAPERS_BEST], OPTIMIZERS["Adam"]
-    parts, words = [], []
-    for points, where in ((scores[scores.lr <= end], f"up to {end:g}"), (scores, "of every size")):
-        if any(points.query(side).empty for side in sides):
-            raise InconclusiveError(f"the sweep lacks one of the two sides with η {where}")
-        by_seed, interval = grids.held_out_advantage(points, *sides)
-        parts.append(Estimate(float(by_seed.mean()), interval=interval, by_seed=tuple(by_seed)))
-        words.append(
-            f"{by_seed.mean():+.4f} {interval:+.4f} with η {where}, {_by_seed(by_seed, metric)}"
-        )
+    scores = _scores_of_seeds(records, metric)
+    grids_of_lr = {f"up to {end:g}": scores[scores.lr <= end], "of every size": scores}
+    parts = {
+        where: _advantage(points, PAPERS_BEST, "Adam", f" with η {where}")
+        for where, points in grids_of_lr.items()
+    }
+    words = [
+        f"{part.statistic:+.4f} {part.interval:+.4f} with η {where}, "
+        + _by_seed(part.by_seed, metric)
+        for where, part in parts.items()
+    ]
     detail = f"the advantage is {'; '.join(words)}; {grids.edges(scores)}"
-    change = parts[0].statistic - parts[1].statistic
-    return Estimate(change, scores.seed.nunique(), detail, parts=tuple(parts))
+    cut, whole = parts.values()
+    return Estimate(cut.statistic - whole.statistic, whole.n, detail, parts=(cut, whole))
 
 
-def _require_seeds(scores: pd.DataFrame) -> None:
+def _scores_of_seeds(records: Records, metric: Metric) -> pd.DataFrame:
+    """Return the scores of a sweep; inconclusive with one seed."""
+    scores = grids.run_scores(records, metric)
     if scores.seed.nunique() < 2:
         raise InconclusiveError(
             "one seed cannot tell an advantage from noise; train more with n_seeds=3", 1
         )
+    return scores
+
+
+def _advantage(scores: pd.DataFrame, ours: str, theirs: str, which: str = "") -> Estimate:
+    """Compare two of ``OPTIMIZERS``; ``which``: of the points of the sweep."""
+    sides = [OPTIMIZERS[side] for side in (ours, theirs)]
+    n_seeds = scores.seed.nunique()
+    if any(scores.query(side).empty for side in sides):
+        raise InconclusiveError(f"the sweep lacks one of the two sides{which}", n_seeds)
+    by_seed, interval = grids.held_out_advantage(scores, *sides)
+    return Estimate(float(by_seed.mean()), n_seeds, interval=interval, by_seed=tuple(by_seed))
 
 
 def _by_seed(values: Iterable[float], metric: Metric) -> str:
