@@ -63,6 +63,10 @@ def locked(sweep):
     return Mirror.locked(sweep.tracker, run_identity(sweep[0]).group)
 
 
+def first_of(sweep):
+    return replace(sweep, points=sweep.points[:1])
+
+
 def folder_of(point, sweep):
     return RunFolder.of(point.spec, sweep.runs_dir)
 
@@ -114,7 +118,7 @@ def test_a_mirror_that_was_cut_or_removed_is_made_again_and_a_whole_one_when_ask
     assert_written, sweep, overrides, script, capsys
 ):
     with locked(sweep) as mirror:
-        send(mirror, replace(sweep, points=sweep.points[:1]))
+        send(mirror, first_of(sweep))
         identities = [run_identity(point) for point in sweep]
         cut = mirror.open(identities[1], {})  # as by a kill
         cut.finish(exit_code=1)
@@ -139,13 +143,13 @@ def test_a_record_cut_at_its_checkpoint_leaves_no_trace(
     folder.record_path.unlink()
     before = [line | {"train_loss": line["train_loss"] + shift} for line in final[:20]]
     with locked(sweep) as mirror:
-        point = PointMirror(mirror, sweep[0], sweep.runs_dir)
+        point = PointMirror(mirror, first_of(sweep))
         assert point.look() == "left"
         assert not (sweep.runs_dir / ".wandb" / "wandb").exists()  # there is nothing yet
         first = RecordWriter(folder.record_path, 0)
         first.write([*final[:10], *before[10:]])
         first.close()
-        point = PointMirror(mirror, sweep[0], sweep.runs_dir, since=time.time() - 60)
+        point = PointMirror(mirror, first_of(sweep), since=time.time() - 60)
         assert point.look() == "left"
         second = RecordWriter(folder.record_path, 10)
         second.write(final[10:n_before_the_look])
@@ -155,7 +159,7 @@ def test_a_record_cut_at_its_checkpoint_leaves_no_trace(
         assert point.look() == "left"
         folder.write_outcome(outcome)
         assert point.look() == "sent"
-    assert_written(replace(sweep, points=sweep.points[:1]))
+    assert_written(first_of(sweep))
 
 
 def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, capsys, monkeypatch):
@@ -166,13 +170,13 @@ def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, capsys,
     folder.clear_outcome()
     online = sweep.tracker.model_copy(update={"mode": "online"})
     with Mirror.locked(online, "group") as mirror:
-        point = PointMirror(mirror, sweep[0], sweep.runs_dir, since=0)
+        point = PointMirror(mirror, first_of(sweep), since=0)
         assert point.look() == "left"
         record = RecordWriter(folder.record_path, 10)
         assert point.look() == "left"
         assert capsys.readouterr().err == ""  # it may go on as before
         # A process that has not seen the cut cannot know.
-        assert PointMirror(mirror, sweep[0], sweep.runs_dir, since=0).look() == "left"
+        assert PointMirror(mirror, first_of(sweep), since=0).look() == "left"
         kept = "was cut to its checkpoint, and W&B keeps the 17 rows that it had"
         assert kept in capsys.readouterr().err
         record.write([line | {"train_loss": 7.0} for line in lines[10:]])

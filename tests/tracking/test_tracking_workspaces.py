@@ -13,8 +13,9 @@ from wandb_workspaces.workspaces import interface, internal
 
 from adamct.config.compose import compose_sweep
 from adamct.plotting.registry import figure_files, import_file, reads
+from adamct.records import load
 from adamct.runs.runner import train_run
-from adamct.runs.store import Outcome, RunFolder
+from adamct.runs.store import RunFolder
 from adamct.tracking import names as m
 from adamct.tracking.content import rows, run_config, summary
 
@@ -67,11 +68,10 @@ def logged(tmp_path_factory):
         sweep = compose_sweep([*overrides, *SINGLE.get(name, [])], sweep=False)
         train_run(sweep[0].spec, sweep.execution, runs_dir=runs)
         record = RunFolder.of(sweep[0].spec, runs).lines()
-        finished = Outcome("finished", 14, record_sha256="")
         found[name] = {
             "history": {key for row in rows(sweep[0].spec, record) for key in row},
             "config": set(run_config(sweep[0])),
-            "summary": set(summary(sweep[0], record, finished, 1.0)),
+            "summary": set(summary(sweep[0], load(sweep))),
         }
     return found
 
