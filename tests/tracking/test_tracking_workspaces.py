@@ -21,7 +21,7 @@ from adamct.tracking.content import rows, run_config, summary
 
 FILES = figure_files()
 EXPERIMENTS = sorted({name for path in FILES.values() for name in reads(path)})
-COMMAND = import_file(Path(__file__).parents[2] / "scripts" / "dashboards.py")
+COMMAND = import_file(Path(__file__).parents[2] / "scripts" / "workspaces.py")
 LOGIN = wandb.login  # which finds none: there is no account in these tests
 # What a single run of these experiments needs, or lacks beside others of its sweep.
 SINGLE = {"instability_strip": ["pair=[0.5,0.69]"], "max_update_levels": ["optimizer.k=3"]}
@@ -215,7 +215,7 @@ def test_printing_needs_neither_network_nor_data(monkeypatch, capsys, tmp_path):
 def test_help_imports_nothing_heavy(call):
     code = """
 import runpy, sys
-sys.argv = ["scripts/dashboards.py", "--help"]
+sys.argv = ["scripts/workspaces.py", "--help"]
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 except SystemExit as end:

@@ -1,7 +1,7 @@
 """Save a workspace in W&B for every figure, or for those that are named.
 
-    python scripts/dashboards.py fig3 fig11 --scale laptop --project adamct
-    python scripts/dashboards.py --print fig3
+    python scripts/workspaces.py fig3 fig11 --scale laptop --project adamct
+    python scripts/workspaces.py --print fig3
 
 A workspace is a saved view of the project, with an address of its own, which is noted in
 runs/.wandb/workspaces.json; a second call updates it in place. --print needs no network and no
