@@ -7,17 +7,22 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import wandb
+from matplotlib.colors import to_hex
 from wandb_workspaces.workspaces import interface, internal
 
 from adamct.config.compose import compose_sweep
 from adamct.plotting.registry import figure_files, import_file, reads
+from adamct.plotting.style import colours_by
+from adamct.plotting.sweep_panels import ADAM_COLOUR, COLOURS
 from adamct.records import load
 from adamct.runs.runner import train_run
 from adamct.runs.store import RunFolder
+from adamct.theory import stability_coefficient
 from adamct.tracking import names as m
-from adamct.tracking.content import rows, run_config, summary
+from adamct.tracking.content import rows, run_config, run_identity, summary
 
 FILES = figure_files()
 EXPERIMENTS = sorted({name for path in FILES.values() for name in reads(path)})
@@ -123,6 +128,32 @@ def test_scores_are_drawn_against_what_varies():
     assert "best/test_loss against C" in titles
 
 
+@pytest.mark.parametrize(
+    ("figure", "by"), [("fig3", "C"), ("fig13", "beta"), ("fig7", "beta"), ("fig5", None)]
+)
+def test_runs_have_the_colours_of_the_figure_and_bounds_its_dashes(figure, by):
+    built, (experiment,) = build(figure), reads(FILES[figure])
+    points = compose_sweep([f"experiment={experiment}", "scale=smoke"])
+    labels = pd.DataFrame([point.labels for point in points])
+    labels["C"] = stability_coefficient(labels.beta, labels.gamma)
+    expected = colours_by(by, labels).to_rgba(labels[by].to_numpy()) if by else []
+    ids = [run_identity(point).id for point in points]
+    colours = {run: one.color for run, one in built.runset_settings.run_settings.items()}
+    assert colours == dict(zip(ids, map(to_hex, expected), strict=bool(by)))
+    marked = [panel.line_marks for panel in panels(built, "LinePlot") if panel.line_marks]
+    both = {"bound/exact": "dashed", "bound/paper": "dotted"}
+    marks = {f"{run}:{bound}": mark for run in ids for bound, mark in both.items()}
+    assert marked == ([marks] if "bound/exact" in lines(built)[0] else [])
+
+
+def test_optimizers_that_are_compared_have_their_colours():
+    points = compose_sweep(["experiment=kadam_cifar10", "scale=smoke"])
+    settings = build("fig6").runset_settings.run_settings
+    for point in points:
+        own = COLOURS[point.labels["strategy"]] if point.labels["k"] > 1 else ADAM_COLOUR
+        assert settings[run_identity(point).id].color == own
+
+
 class Server:
     """Views by name, as W&B keeps them, in the place of its answers."""
 
@@ -209,7 +240,16 @@ def test_printing_needs_neither_network_nor_data(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("ADAMCT_DATA", str(tmp_path))
     monkeypatch.setenv("ADAMCT_CACHE", str(tmp_path))
     assert COMMAND.main(["--print", "fig7", "--scale", "paper"]) == 0
-    assert "name='Figure 7, paper scale'" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err.startswith("warning: W&B chooses the colours of max_update_boundary: ")
+    lines = out.splitlines()
+    assert lines[0] == "Figure 7, paper scale"
+    assert "  Max-update" in lines
+    assert "    Max-update and its bounds: max_update, bound/exact, bound/paper" in lines
+    assert COMMAND.main(["--list", "fig7", "fig10"]) == 0
+    seventh, tenth = capsys.readouterr().out.splitlines()
+    assert (seventh[:5], seventh.rpartition(": ")[2]) == ("fig7 ", "max_update_boundary")
+    assert tenth.endswith(": theory alone")
 
 
 def test_help_imports_nothing_heavy(call):
