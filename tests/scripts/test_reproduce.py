@@ -137,8 +137,8 @@ def test_a_server_that_fails_is_asked_once_and_one_switched_off_never(
 ):
     asked = []
 
-    def fail(tracker, scale, stem, *_):
-        asked.append(stem)
+    def fail(tracker, rendered, folder):
+        asked.append(rendered.stem)
         raise TrackingError("W&B failed")
 
     monkeypatch.setattr("adamct.tracking.figures.mirror_figure", fail)

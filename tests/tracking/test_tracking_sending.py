@@ -17,7 +17,7 @@ from wandb.util import get_core_path
 
 from adamct.config.compose import compose_sweep
 from adamct.files import FileError
-from adamct.runs.lines import RecordWriter, StoreError
+from adamct.runs.lines import RecordWriter
 from adamct.runs.runner import train_run
 from adamct.runs.store import RunFolder
 from adamct.tracking import live_sync
@@ -214,12 +214,12 @@ def test_a_diverged_record_is_mirrored_to_its_last_value_under_a_sweep_agent(swe
     ],
 )
 def test_what_cannot_be_read_is_named_and_the_others_are_mirrored(
-    assert_written, sweep, file, old, new, message
+    assert_written, sweep, overrides, script, capsys, file, old, new, message
 ):
     path = folder_of(sweep[0], sweep).path / file
     path.write_text(path.read_text().replace(old, new, 1))
-    with locked(sweep) as mirror, pytest.raises(StoreError, match=f"{path} {message}"):
-        send(mirror, sweep)
+    assert script("mirror.py").main(overrides) == 2
+    assert f"error: {path} {message}" in capsys.readouterr().err
     assert_written(replace(sweep, points=sweep.points[1:]))
     if file == "scalars.jsonl":
         assert read_back(sweep.runs_dir, run_identity(sweep[0]).id)[-1] == [1]  # it shows as failed
@@ -318,6 +318,18 @@ def test_a_mirror_that_does_not_end_well_is_reported_with_the_command_that_makes
     (warning,) = capsys.readouterr().err.splitlines()
     assert message in warning
     assert "later with: python scripts/mirror.py experiment=e 'point=range(0,3)'" in warning
+
+
+def test_a_mirror_that_cannot_start_is_reported(sweep, capsys, monkeypatch):
+    def refuse(process):
+        raise OSError("Cannot allocate memory")
+
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", refuse)
+    with tracked(sweep, ["experiment=e"]):
+        assert not multiprocessing.active_children()
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith("warning: the W&B mirror ended: Cannot allocate memory. No training")
+    assert warning.endswith("later with: python scripts/mirror.py experiment=e")
 
 
 def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, script, capsys):
