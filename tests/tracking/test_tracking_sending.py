@@ -347,7 +347,7 @@ def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, script, capsys
         assert message in capsys.readouterr().err
 
 
-def test_without_a_tracker_wandb_is_not_imported(call, monkeypatch):
+def test_wandb_is_not_imported_without_a_tracker_nor_torch_by_the_mirror(call, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     code = """
 import multiprocessing, sys
@@ -357,6 +357,8 @@ for tracker in ("tracker=none", "tracker=wandb"):
     with tracked(compose_sweep(["scale=smoke", tracker])):
         assert not multiprocessing.active_children()
 assert not {"wandb", "pandas"} & set(sys.modules)
+import adamct.tracking.sending
+assert not {"torch", "matplotlib"} & set(sys.modules)
 """
     code, _, err = call("-c", code)
     assert code == 0, err
