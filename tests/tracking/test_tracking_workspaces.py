@@ -128,30 +128,31 @@ def test_scores_are_drawn_against_what_varies():
     assert "best/test_loss against C" in titles
 
 
+def optimizer_colour(label):
+    return COLOURS[label["strategy"]] if label["k"] > 1 else ADAM_COLOUR
+
+
 @pytest.mark.parametrize(
-    ("figure", "by"), [("fig3", "C"), ("fig13", "beta"), ("fig7", "beta"), ("fig5", None)]
+    ("figure", "by"),
+    [("fig3", "C"), ("fig13", "beta"), ("fig7", "beta"), ("fig6", "strategy"), ("fig5", None)],
 )
 def test_runs_have_the_colours_of_the_figure_and_bounds_its_dashes(figure, by):
     built, (experiment,) = build(figure), reads(FILES[figure])
     points = compose_sweep([f"experiment={experiment}", "scale=smoke"])
     labels = pd.DataFrame([point.labels for point in points])
     labels["C"] = stability_coefficient(labels.beta, labels.gamma)
-    expected = colours_by(by, labels).to_rgba(labels[by].to_numpy()) if by else []
     ids = [run_identity(point).id for point in points]
+    expected = []
+    if by == "strategy":
+        expected = [optimizer_colour(point.labels) for point in points]
+    elif by:
+        expected = map(to_hex, colours_by(by, labels).to_rgba(labels[by].to_numpy()))
     colours = {run: one.color for run, one in built.runset_settings.run_settings.items()}
-    assert colours == dict(zip(ids, map(to_hex, expected), strict=bool(by)))
+    assert colours == dict(zip(ids, expected, strict=by is not None))
     marked = [panel.line_marks for panel in panels(built, "LinePlot") if panel.line_marks]
     both = {"bound/exact": "dashed", "bound/paper": "dotted"}
     marks = {f"{run}:{bound}": mark for run in ids for bound, mark in both.items()}
     assert marked == ([marks] if "bound/exact" in lines(built)[0] else [])
-
-
-def test_optimizers_that_are_compared_have_their_colours():
-    points = compose_sweep(["experiment=kadam_cifar10", "scale=smoke"])
-    settings = build("fig6").runset_settings.run_settings
-    for point in points:
-        own = COLOURS[point.labels["strategy"]] if point.labels["k"] > 1 else ADAM_COLOUR
-        assert settings[run_identity(point).id].color == own
 
 
 class Server:

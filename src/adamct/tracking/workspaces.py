@@ -221,19 +221,22 @@ def _ids(points: Sequence[Point]) -> list[str]:
 
 
 def _max_update(points: Sequence[Point]) -> list[Any]:
-    bounds = {"D_n": m.EXACT_BOUND, "Eq. (5)": m.PAPER_BOUND}
-    dashes = {m.EXACT_BOUND: DASHES[EXACT["linestyle"]], m.PAPER_BOUND: DASHES[PAPER["linestyle"]]}
-    marks = {f"{run}:{bound}": dash for run in _ids(points) for bound, dash in dashes.items()}
-    y = [m.MAX_UPDATE, *dashes]
+    looks = {m.EXACT_BOUND: ("D_n", EXACT), m.PAPER_BOUND: ("Eq. (5)", PAPER)}
+    marks = {
+        f"{run}:{bound}": DASHES[look["linestyle"]]
+        for run in _ids(points)
+        for bound, (_, look) in looks.items()
+    }
+    y = [m.MAX_UPDATE, *looks]
     return [
         _lines("Max-update and its bounds", y=y, line_marks=marks, log_y=True),
         *(
             _lines(
-                f"Max-update over {bound}: above 1 the bound is broken",
-                custom_expressions=[f"${{{m.MAX_UPDATE}}} / ${{{metric}}}"],
+                f"Max-update over {name}: above 1 the bound is broken",
+                custom_expressions=[f"${{{m.MAX_UPDATE}}} / ${{{bound}}}"],
                 log_y=True,
             )
-            for bound, metric in bounds.items()
+            for bound, (name, _) in looks.items()
         ),
         _lines("Slope of ln max-update", y=[m.SLOPE]),
         _vector(m.MAX_UPDATE),
