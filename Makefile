@@ -15,7 +15,7 @@ REPRODUCE = $(PY) scripts/reproduce.py --scale $(SCALE) --launcher $(LAUNCHER) \
   --records $(RECORDS) $(if $(filter-out none,$(TRACKER)),tracker=$(TRACKER)) $(OVERRIDES)
 
 .DEFAULT_GOAL := help
-.PHONY: help all smoke figures report verdicts dashboards check test lint format clean $(SHORT)
+.PHONY: help all smoke figures report verdicts workspaces check test lint format clean $(SHORT)
 
 help: ## list the targets
 	@echo "make fig3 [SCALE=smoke|laptop|paper] [LAUNCHER=local|slurm] [TRACKER=none|wandb]"
@@ -44,8 +44,8 @@ report: $(READY) ## one page of what was drawn; RECORDS=reference draws it first
 verdicts: $(READY) ## renew verdicts.md and the README's numbers from the reference records
 	@$(PY) scripts/verdicts.py
 
-dashboards: $(READY) ## save a W&B dashboard for every figure, in your project
-	@$(PY) scripts/dashboards.py --scale $(SCALE)
+workspaces: $(READY) ## save a W&B workspace for every figure: panels of its runs, in your project
+	@$(PY) scripts/workspaces.py --scale $(SCALE)
 
 check: $(READY) ## run the fast tests (under a minute on two cores)
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal -m "not slow"

@@ -137,8 +137,8 @@ def test_a_server_that_fails_is_asked_once_and_one_switched_off_never(
 ):
     asked = []
 
-    def fail(tracker, scale, stem, *_):
-        asked.append(stem)
+    def fail(tracker, rendered, folder):
+        asked.append(rendered.stem)
         raise TrackingError("W&B failed")
 
     monkeypatch.setattr("adamct.tracking.figures.mirror_figure", fail)
@@ -259,8 +259,8 @@ def test_make_hands_its_variables_on(words, handed_on):
 def test_make_lists_its_targets_and_figures_and_clean_keeps_the_reference():
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = {line.split()[0] for line in done.stdout.splitlines() if line}
-    targets = ["all", "smoke", "figures", "report", "verdicts", "check", "test", "lint", "clean"]
-    assert {*targets, *figure_files()} <= listed
+    targets = ["all", "smoke", "figures", "report", "verdicts", "workspaces", "check", "clean"]
+    assert {*targets, "test", "lint", *figure_files()} <= listed
     removed = planned("clean").split()
     assert "figures/out" in removed
     assert not {"figures", "figures/reference", "runs", "data", ".venv"} & set(removed)

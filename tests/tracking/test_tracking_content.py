@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from adamct.config.compose import compose_sweep, experiment_names
 from adamct.config.schema import ConfigurationError
 from adamct.config.spec import WarmupCosineSchedule
-from adamct.runs.store import Outcome
+from adamct.records import load
+from adamct.runs.store import RunFolder
 from adamct.theory import discrete_max_update_bound, max_update_bound
 from adamct.tracking.content import flat, rows, run_config, run_identity, summary
 
@@ -27,6 +29,23 @@ def record(n_steps, k=1, seed=0):
         line |= {"max_update": random.lognormal(size=k).tolist(), "lr": 1e-3}
         lines.append(line | ({"test_loss": random.uniform(1, 4)} if n % 7 == 0 else {}))
     return [*lines, {"n": n_steps, "test_loss": 0.5}]
+
+
+@pytest.fixture
+def summarize(tmp_path):
+    """Summarize a point's run that left a record, and took a time or was killed uncounted."""
+
+    def summarized(point, lines, status="finished", step=40, wall_s=None):
+        sweep = compose_sweep(["scale=smoke", f"runs_dir={tmp_path}"], sweep=False)
+        folder = RunFolder.of(point.spec, tmp_path)
+        folder.path.mkdir(exist_ok=True)
+        folder.write_spec(point.spec)
+        folder.record_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        folder.write_environments([{"wall_s": wall_s}])
+        folder.write_outcome(folder.final_outcome(status, step))
+        return summary(point, load(replace(sweep, points=(point,))))
+
+    return summarized
 
 
 def test_every_line_is_a_row_with_its_values_and_what_theory_says_of_it():
@@ -80,12 +99,12 @@ def test_levels_and_vectors_are_set_off_by_a_slash():
     assert row["bound/exact"] == discrete_max_update_bound(10, *pair)
 
 
-def test_bounds_that_are_infinite_or_undefined_are_left_out():
+def test_bounds_that_are_infinite_or_undefined_are_left_out(summarize):
     for pair, bounds in (("[0.0,0.5]", []), ("[0.5,0.0]", ["bound/exact"])):
         at_the_edge = one_point("curve=null", f"pair={pair}", "n_steps=20")
         row = rows(at_the_edge.spec, record(20))[10]
         assert [name for name in row if name.startswith("bound")] == bounds
-        last = summary(at_the_edge, record(20), Outcome("finished", 20, "", "0" * 64), None)
+        last = summarize(at_the_edge, record(20), step=20)
         assert "at_step/slope_paper" not in last
         assert ("at_step/slope_exact" in last) == bool(bounds)
     steep = one_point("curve=null", "pair=[0.1,0.99]").spec
@@ -96,16 +115,16 @@ def test_bounds_that_are_infinite_or_undefined_are_left_out():
     assert mirrored[399]["bound/exact"] == discrete_max_update_bound(399, 0.1, 0.99)
 
 
-def test_the_summary_says_how_a_run_ended():
+def test_the_summary_says_how_a_run_ended(summarize):
     point, lines = one_point(), record(40)
-    finished = summary(point, lines, Outcome("finished", 40, "", "0" * 64), 12.5)
+    finished = summarize(point, lines, wall_s=12.5)
     expected = {"status": "finished", "best/test_loss": 0.5, "wall_s": 12.5, "at_step/n": 34}
     expected |= {"final/train_loss": lines[39]["train_loss"]}
     assert finished.items() >= expected.items()
     assert finished["at_step/slope"] == rows(point.spec, lines)[34]["slope"]
     assert "diverged_at" not in finished
     lines = [*lines[:20], {"n": 20, "train_loss": math.nan, "max_update": [math.inf], "lr": 1e-3}]
-    diverged = summary(point, lines, Outcome("diverged", 21, "…", "0" * 64), None)
+    diverged = summarize(point, lines, "diverged", 21)
     assert (diverged["status"], diverged["diverged_at"]) == ("diverged", 20)
     assert diverged["final/train_loss"] == lines[19]["train_loss"]
     assert not {"wall_s", "at_step/slope"} & set(diverged)

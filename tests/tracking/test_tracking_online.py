@@ -6,8 +6,9 @@ from typing import get_args
 import pytest
 from matplotlib.figure import Figure
 
-from adamct.claims.verdict import Status
+from adamct.claims import Status, Verdict
 from adamct.config.compose import compose_sweep
+from adamct.plotting.rendered import Rendered
 from adamct.runs.store import RunFolder
 from adamct.tracking.content import run_identity
 from adamct.tracking.figures import mirror_figure
@@ -85,9 +86,15 @@ def test_a_figure_arrives_with_its_claims(wandb_server, sweep, tmp_path):
     claim |= {"detail": "d", "unit": "nats"}
     reproduced = claim | {"status": "reproduced", "statistic": 0.5, "interval": (0.4, 0.61234)}
     open_one = claim | {"status": "inconclusive", "statistic": None, "interval": None}
-    files, verdicts = [picture, picture.with_suffix(".pdf"), table], [reproduced, open_one]
+    drawn = Rendered.model_construct(
+        stem=picture.stem,
+        scale="smoke",
+        files=[picture.name, "fig03_max_update.pdf", table.name],
+        verdicts=[Verdict.model_construct(**claim) for claim in (reproduced, open_one)],
+        experiments=(),
+    )
     for times in (1, 2):
-        mirror_figure(sweep.tracker, "smoke", picture.stem, ["e"], files, verdicts)
+        mirror_figure(sweep.tracker, drawn, tmp_path)
         run = wandb_server.runs["fig03_max_update-smoke"]
         assert len(run.history) == times  # the latest is what W&B shows
     assert run.exit_codes[-1] == 0
@@ -103,5 +110,5 @@ def test_a_figure_arrives_with_its_claims(wandb_server, sweep, tmp_path):
     assert run.upsert["tags"] == ["figure 3"]
     offline = sweep.tracker.model_copy(update={"mode": "offline"})
     for _ in range(2):  # offline, it replaces what was there
-        mirror_figure(offline, "smoke", picture.stem, ["e"], files, verdicts)
+        mirror_figure(offline, drawn, tmp_path)
         assert len(list(offline.folder.glob("wandb/offline-run-*/*.wandb"))) == 1

@@ -17,7 +17,7 @@ from wandb.util import get_core_path
 
 from adamct.config.compose import compose_sweep
 from adamct.files import FileError
-from adamct.runs.lines import RecordWriter, StoreError
+from adamct.runs.lines import RecordWriter
 from adamct.runs.runner import train_run
 from adamct.runs.store import RunFolder
 from adamct.tracking import live_sync
@@ -61,6 +61,10 @@ def sweep(finished, tmp_path, overrides):
 
 def locked(sweep):
     return Mirror.locked(sweep.tracker, run_identity(sweep[0]).group)
+
+
+def first_of(sweep):
+    return replace(sweep, points=sweep.points[:1])
 
 
 def folder_of(point, sweep):
@@ -114,7 +118,7 @@ def test_a_mirror_that_was_cut_or_removed_is_made_again_and_a_whole_one_when_ask
     assert_written, sweep, overrides, script, capsys
 ):
     with locked(sweep) as mirror:
-        send(mirror, replace(sweep, points=sweep.points[:1]))
+        send(mirror, first_of(sweep))
         identities = [run_identity(point) for point in sweep]
         cut = mirror.open(identities[1], {})  # as by a kill
         cut.finish(exit_code=1)
@@ -139,13 +143,13 @@ def test_a_record_cut_at_its_checkpoint_leaves_no_trace(
     folder.record_path.unlink()
     before = [line | {"train_loss": line["train_loss"] + shift} for line in final[:20]]
     with locked(sweep) as mirror:
-        point = PointMirror(mirror, sweep[0], sweep.runs_dir)
+        point = PointMirror(mirror, first_of(sweep))
         assert point.look() == "left"
         assert not (sweep.runs_dir / ".wandb" / "wandb").exists()  # there is nothing yet
         first = RecordWriter(folder.record_path, 0)
         first.write([*final[:10], *before[10:]])
         first.close()
-        point = PointMirror(mirror, sweep[0], sweep.runs_dir, since=time.time() - 60)
+        point = PointMirror(mirror, first_of(sweep), since=time.time() - 60)
         assert point.look() == "left"
         second = RecordWriter(folder.record_path, 10)
         second.write(final[10:n_before_the_look])
@@ -155,7 +159,7 @@ def test_a_record_cut_at_its_checkpoint_leaves_no_trace(
         assert point.look() == "left"
         folder.write_outcome(outcome)
         assert point.look() == "sent"
-    assert_written(replace(sweep, points=sweep.points[:1]))
+    assert_written(first_of(sweep))
 
 
 def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, capsys, monkeypatch):
@@ -166,13 +170,13 @@ def test_online_rows_of_a_record_that_was_cut_are_said_to_be_kept(sweep, capsys,
     folder.clear_outcome()
     online = sweep.tracker.model_copy(update={"mode": "online"})
     with Mirror.locked(online, "group") as mirror:
-        point = PointMirror(mirror, sweep[0], sweep.runs_dir, since=0)
+        point = PointMirror(mirror, first_of(sweep), since=0)
         assert point.look() == "left"
         record = RecordWriter(folder.record_path, 10)
         assert point.look() == "left"
         assert capsys.readouterr().err == ""  # it may go on as before
         # A process that has not seen the cut cannot know.
-        assert PointMirror(mirror, sweep[0], sweep.runs_dir, since=0).look() == "left"
+        assert PointMirror(mirror, first_of(sweep), since=0).look() == "left"
         kept = "was cut to its checkpoint, and W&B keeps the 17 rows that it had"
         assert kept in capsys.readouterr().err
         record.write([line | {"train_loss": 7.0} for line in lines[10:]])
@@ -210,12 +214,12 @@ def test_a_diverged_record_is_mirrored_to_its_last_value_under_a_sweep_agent(swe
     ],
 )
 def test_what_cannot_be_read_is_named_and_the_others_are_mirrored(
-    assert_written, sweep, file, old, new, message
+    assert_written, sweep, overrides, script, capsys, file, old, new, message
 ):
     path = folder_of(sweep[0], sweep).path / file
     path.write_text(path.read_text().replace(old, new, 1))
-    with locked(sweep) as mirror, pytest.raises(StoreError, match=f"{path} {message}"):
-        send(mirror, sweep)
+    assert script("mirror.py").main(overrides) == 2
+    assert f"error: {path} {message}" in capsys.readouterr().err
     assert_written(replace(sweep, points=sweep.points[1:]))
     if file == "scalars.jsonl":
         assert read_back(sweep.runs_dir, run_identity(sweep[0]).id)[-1] == [1]  # it shows as failed
@@ -316,6 +320,18 @@ def test_a_mirror_that_does_not_end_well_is_reported_with_the_command_that_makes
     assert "later with: python scripts/mirror.py experiment=e 'point=range(0,3)'" in warning
 
 
+def test_a_mirror_that_cannot_start_is_reported(sweep, capsys, monkeypatch):
+    def refuse(process):
+        raise OSError("Cannot allocate memory")
+
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", refuse)
+    with tracked(sweep, ["experiment=e"]):
+        assert not multiprocessing.active_children()
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith("warning: the W&B mirror ended: Cannot allocate memory. No training")
+    assert warning.endswith("later with: python scripts/mirror.py experiment=e")
+
+
 def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, script, capsys):
     main = script("mirror.py").main
     assert main([*SMOKE, f"runs_dir={tmp_path}"]) == 0
@@ -331,7 +347,7 @@ def test_mirroring_what_cannot_be_mirrored_is_explained(tmp_path, script, capsys
         assert message in capsys.readouterr().err
 
 
-def test_without_a_tracker_wandb_is_not_imported(call, monkeypatch):
+def test_wandb_is_not_imported_without_a_tracker_nor_torch_by_the_mirror(call, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     code = """
 import multiprocessing, sys
@@ -341,6 +357,8 @@ for tracker in ("tracker=none", "tracker=wandb"):
     with tracked(compose_sweep(["scale=smoke", tracker])):
         assert not multiprocessing.active_children()
 assert not {"wandb", "pandas"} & set(sys.modules)
+import adamct.tracking.sending
+assert not {"torch", "matplotlib"} & set(sys.modules)
 """
     code, _, err = call("-c", code)
     assert code == 0, err

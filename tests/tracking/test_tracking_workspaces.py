@@ -7,20 +7,26 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import wandb
+from matplotlib.colors import to_hex
 from wandb_workspaces.workspaces import interface, internal
 
 from adamct.config.compose import compose_sweep
 from adamct.plotting.registry import figure_files, import_file, reads
+from adamct.plotting.style import colours_by
+from adamct.plotting.sweep_panels import ADAM_COLOUR, COLOURS
+from adamct.records import load
 from adamct.runs.runner import train_run
-from adamct.runs.store import Outcome, RunFolder
+from adamct.runs.store import RunFolder
+from adamct.theory import stability_coefficient
 from adamct.tracking import names as m
-from adamct.tracking.content import rows, run_config, summary
+from adamct.tracking.content import rows, run_config, run_identity, summary
 
 FILES = figure_files()
 EXPERIMENTS = sorted({name for path in FILES.values() for name in reads(path)})
-COMMAND = import_file(Path(__file__).parents[2] / "scripts" / "dashboards.py")
+COMMAND = import_file(Path(__file__).parents[2] / "scripts" / "workspaces.py")
 LOGIN = wandb.login  # which finds none: there is no account in these tests
 # What a single run of these experiments needs, or lacks beside others of its sweep.
 SINGLE = {"instability_strip": ["pair=[0.5,0.69]"], "max_update_levels": ["optimizer.k=3"]}
@@ -67,11 +73,10 @@ def logged(tmp_path_factory):
         sweep = compose_sweep([*overrides, *SINGLE.get(name, [])], sweep=False)
         train_run(sweep[0].spec, sweep.execution, runs_dir=runs)
         record = RunFolder.of(sweep[0].spec, runs).lines()
-        finished = Outcome("finished", 14, record_sha256="")
         found[name] = {
             "history": {key for row in rows(sweep[0].spec, record) for key in row},
             "config": set(run_config(sweep[0])),
-            "summary": set(summary(sweep[0], record, finished, 1.0)),
+            "summary": set(summary(sweep[0], load(sweep))),
         }
     return found
 
@@ -121,6 +126,33 @@ def test_scores_are_drawn_against_what_varies():
     assert "best/test_accuracy against beta" not in titles  # one pair of the strategy for all
     titles = [panel.title for panel in panels(build("fig4"), "ScatterPlot")]
     assert "best/test_loss against C" in titles
+
+
+def optimizer_colour(label):
+    return COLOURS[label["strategy"]] if label["k"] > 1 else ADAM_COLOUR
+
+
+@pytest.mark.parametrize(
+    ("figure", "by"),
+    [("fig3", "C"), ("fig13", "beta"), ("fig7", "beta"), ("fig6", "strategy"), ("fig5", None)],
+)
+def test_runs_have_the_colours_of_the_figure_and_bounds_its_dashes(figure, by):
+    built, (experiment,) = build(figure), reads(FILES[figure])
+    points = compose_sweep([f"experiment={experiment}", "scale=smoke"])
+    labels = pd.DataFrame([point.labels for point in points])
+    labels["C"] = stability_coefficient(labels.beta, labels.gamma)
+    ids = [run_identity(point).id for point in points]
+    expected = []
+    if by == "strategy":
+        expected = [optimizer_colour(point.labels) for point in points]
+    elif by:
+        expected = map(to_hex, colours_by(by, labels).to_rgba(labels[by].to_numpy()))
+    colours = {run: one.color for run, one in built.runset_settings.run_settings.items()}
+    assert colours == dict(zip(ids, expected, strict=by is not None))
+    marked = [panel.line_marks for panel in panels(built, "LinePlot") if panel.line_marks]
+    both = {"bound/exact": "dashed", "bound/paper": "dotted"}
+    marks = {f"{run}:{bound}": mark for run in ids for bound, mark in both.items()}
+    assert marked == ([marks] if "bound/exact" in lines(built)[0] else [])
 
 
 class Server:
@@ -209,13 +241,22 @@ def test_printing_needs_neither_network_nor_data(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("ADAMCT_DATA", str(tmp_path))
     monkeypatch.setenv("ADAMCT_CACHE", str(tmp_path))
     assert COMMAND.main(["--print", "fig7", "--scale", "paper"]) == 0
-    assert "name='Figure 7, paper scale'" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err.startswith("warning: W&B chooses the colours of max_update_boundary: ")
+    lines = out.splitlines()
+    assert lines[0] == "Figure 7, paper scale"
+    assert "  Max-update" in lines
+    assert "    Max-update and its bounds: max_update, bound/exact, bound/paper" in lines
+    assert COMMAND.main(["--list", "fig7", "fig10"]) == 0
+    seventh, tenth = capsys.readouterr().out.splitlines()
+    assert (seventh[:5], seventh.rpartition(": ")[2]) == ("fig7 ", "max_update_boundary")
+    assert tenth.endswith(": theory alone")
 
 
 def test_help_imports_nothing_heavy(call):
     code = """
 import runpy, sys
-sys.argv = ["scripts/dashboards.py", "--help"]
+sys.argv = ["scripts/workspaces.py", "--help"]
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 except SystemExit as end:

@@ -63,9 +63,9 @@ class Bucket:
         )
         self.out = torch.empty_like(self.m[0]) if len(params) > 1 else None
         self._parts = [] if self.out is None else self._views(self.out)
-        self._laid_out: list[Any] = [
-            (p, s, *s.items()) for p, s in zip(params, states, strict=True)
-        ]
+        # Who else puts tensors there is noticed by this list.
+        self._held = [(s, name, x) for s in states for name, x in s.items()]
+        self._states = list(states)
 
     def _joined(self, name: str, states: Sequence[dict[str, Any]]) -> Tensor:
         if len(states) == 1:
@@ -77,10 +77,10 @@ class Bucket:
 
     def is_held_by(self, state: State) -> bool:
         """Whether the optimizer still keeps these very tensors, and not a checkpoint's, say."""
-        for p, of_p, tensors in self._laid_out:
-            if state.get(p) is not of_p or any(x is not of_p[name] for name, x in tensors):
-                return False
-        return True
+        own = zip(self.params, self._states, strict=True)
+        return all(state.get(p) is of_p for p, of_p in own) and all(
+            of_p[name] is x for of_p, name, x in self._held
+        )
 
     def gradient(self) -> Tensor:
         """g: the one parameter's own, or a vector."""

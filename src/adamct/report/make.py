@@ -124,16 +124,13 @@ class Figures:
         from adamct.tracking.figures import mirror_figure
         from adamct.tracking.mode import TrackingError
 
-        name, experiments = rendered.figure, [one.experiment for one in rendered.experiments]
-        pictures = [self._arguments.out / file for file in rendered.files]
-        verdicts = [verdict.model_dump() for verdict in rendered.verdicts]
         try:
-            mirror_figure(tracker, rendered.scale, rendered.stem, experiments, pictures, verdicts)
+            mirror_figure(tracker, rendered, self._arguments.out)
         except (FileError, TrackingError) as error:
             # Once W&B itself has failed, which may have taken its time, nothing more is sent.
             self._in_wandb = isinstance(error, FileError)
             others = "" if self._in_wandb else ", and what is drawn after it,"
-            print(f"warning: {name}{others} is not in W&B: {error}", file=sys.stderr)
+            print(f"warning: {rendered.figure}{others} is not in W&B: {error}", file=sys.stderr)
 
 
 def script(name: str, *arguments: str) -> bool:

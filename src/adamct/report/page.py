@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -69,10 +70,9 @@ class Shown:
     table: Sequence[Sequence[str]] = ()
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> tuple[int, ...]:
         """Width and height of the picture in pixels."""
-        width, height = self.picture[16:20], self.picture[20:24]
-        return int.from_bytes(width, "big"), int.from_bytes(height, "big")
+        return struct.unpack(">II", self.picture[16:24])
 
     @property
     def address(self) -> Markup:

@@ -1,6 +1,6 @@
 """What a point of an experiment becomes in W&B: identity, config, history and summary.
 
-Everything here is a pure function of the point, its record and its outcome, so that what is sent
+Everything here is a pure function of the point and its record, so that what is sent
 while a run trains and what is sent a year later say the same.
 """
 
@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from adamct import theory
+from adamct.analysis.grids import run_scores
 from adamct.analysis.growth import slope_step
+from adamct.analysis.losses import best_losses
 from adamct.config.execution import GridPoint
 from adamct.config.spec import RunSpec
 from adamct.plotting.registry import fed_by
+from adamct.records import Records
 from adamct.records.columns import spec_columns
 from adamct.runs.lines import Line
-from adamct.runs.store import Outcome
 from adamct.theory.domain import Values
 from adamct.theory.slopes import HALF_WIDTH
 from adamct.tracking import names as m
@@ -166,43 +168,39 @@ def flat(line: Line) -> Row:
     return row
 
 
-def summary(
-    point: GridPoint, lines: Sequence[Line], outcome: Outcome, wall_s: float | None
-) -> dict[str, Any]:
+def summary(point: GridPoint, records: Records) -> dict[str, Any]:
     """Return the values by which a table of points is sorted.
 
     Args:
-        point: of the sweep.
-        lines: its whole record.
-        outcome: how it ended.
-        wall_s: seconds of training, where they are known.
+        point: of the sweep; its run is over.
+        records: of this point alone.
     """
-    beta, gamma = point.labels["beta"], point.labels["gamma"]
-    diverged = outcome.status == "diverged"
+    names = ["run_id", "n", m.TRAIN_LOSS, m.TEST_LOSS, m.TEST_ACCURACY, m.MAX_UPDATE]
+    records = Records(records.runs, records.scalars.reindex(columns=names))  # NaN: not recorded
+    (run,) = records.runs.to_dict("records")
+    losses = records.scalars[m.TRAIN_LOSS]
     values = {
-        m.STABILITY: theory.stability_coefficient(beta, gamma),
-        "rate/paper": theory.growth_rate(beta, gamma),
-        "rate/exact": theory.discrete_growth_rate(beta, gamma),
-        **_slopes(point.spec, lines),
-        m.BEST_TEST_LOSS: min(_recorded(lines, m.TEST_LOSS), default=math.nan),
-        m.BEST_TEST_ACCURACY: max(_recorded(lines, m.TEST_ACCURACY), default=math.nan),
-        "final/train_loss": [math.nan, *_recorded(lines, m.TRAIN_LOSS)][-1],
-        "wall_s": math.nan if wall_s is None else wall_s,
-        "diverged_at": outcome.step - 1 if diverged else math.nan,  # the first step not finite
+        m.STABILITY: run["C"],
+        "rate/paper": run["paper_rate"],
+        "rate/exact": run["exact_rate"],
+        **_slopes(point.spec, records),
+        m.BEST_TEST_LOSS: best_losses(records).best.item(),
+        m.BEST_TEST_ACCURACY: run_scores(records, "accuracy").test.item(),
+        "final/train_loss": [math.nan, *losses[np.isfinite(losses)]][-1],
+        "wall_s": math.nan if run["wall_s"] is None else run["wall_s"],
     }
-    words = {"region": theory.region(beta, gamma), "status": outcome.status}
-    return {**_finite(values), **words, "n_recorded": outcome.step}
+    if run["status"] == "diverged":
+        values["diverged_at"] = run["n_recorded"] - 1  # the first step that is not finite
+    return _finite(values) | {name: run[name] for name in ("region", "status", "n_recorded")}
 
 
-def _slopes(spec: RunSpec, lines: Sequence[Line]) -> dict[str, Values]:
+def _slopes(spec: RunSpec, records: Records) -> dict[str, Values]:
     """Return the measured slope at the step that figures take, and both predictions."""
     at = slope_step(spec.n_steps)
-    if not HALF_WIDTH <= at < len(lines) - HALF_WIDTH:
+    n, updates = records.series(spec.run_id, m.MAX_UPDATE)
+    if not {at - HALF_WIDTH, at + HALF_WIDTH} <= set(n):
         return {}
-    around = lines[at - HALF_WIDTH : at + HALF_WIDTH + 1]
-    updates = [line.get(m.MAX_UPDATE, [math.nan])[-1] for line in around]
-    n = np.arange(at - HALF_WIDTH, at + HALF_WIDTH + 1)
-    measured = float(theory.log_slope(n, updates, at=at, half_width=HALF_WIDTH))
+    measured = theory.log_slope(n, updates, at=at, half_width=HALF_WIDTH)
     if not math.isfinite(measured):
         return {}
     predicted = {
@@ -220,7 +218,3 @@ def _finite(values: Mapping[str, Any]) -> dict[str, float]:
     # JSON has no infinities, and no table can be sorted by one.
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
     return {name: v if isinstance(v, int) else float(v) for name, v in finite.items()}
-
-
-def _recorded(lines: Sequence[Line], name: str) -> list[float]:
-    return [line[name] for line in lines if math.isfinite(line.get(name, math.nan))]

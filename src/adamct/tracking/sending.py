@@ -12,10 +12,11 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from adamct.config.execution import GridPoint, Sweep
+from adamct.config.execution import Sweep
+from adamct.records import load
 from adamct.runs.lines import Line, StoreError
 from adamct.runs.store import RunFolder
 from adamct.tracking import names as m
@@ -34,19 +35,17 @@ class PointMirror:
 
     Args:
         mirror: of which it is a part.
-        point: its run may be over, or its record may still grow.
-        runs_dir: where its run folder lies.
+        sweep: of this point alone. Its run may be over, or its record may still grow.
         since: seconds since the epoch. A record that was written to later grows, and is sent as far
             as it is; without, only a run that is over is sent. An older record of an interrupted
             run will be cut at its checkpoint before it goes on.
     """
 
-    def __init__(
-        self, mirror: Mirror, point: GridPoint, runs_dir: Path, since: float = math.inf
-    ) -> None:
-        self.identity = run_identity(point)
-        self._mirror, self._point, self._since = mirror, point, since
-        self._folder = RunFolder.of(point.spec, runs_dir)
+    def __init__(self, mirror: Mirror, sweep: Sweep, since: float = math.inf) -> None:
+        self._mirror, self._sweep, self._since = mirror, sweep, since
+        (self._point,) = sweep.points
+        self.identity = run_identity(self._point)
+        self._folder = RunFolder.of(self._point.spec, sweep.runs_dir)
         self._run: Run | None = None
 
     def look(self) -> State:
@@ -72,7 +71,6 @@ class PointMirror:
             self.close()
             self._open(is_other=True)
         lines = self._folder.lines() if final else self._lines
-        wall_s = self._folder.wall_s() if final else None
         new = rows(self._point.spec, lines, self._n_sent, complete=final is not None)
         assert self._run is not None
         with answered():
@@ -80,7 +78,7 @@ class PointMirror:
                 self._run.log(row, step=row[m.STEP])
             self._n_sent += len(new)
             if final is not None:
-                self._run.summary.update(summary(self._point, lines, final, wall_s))
+                self._run.summary.update(summary(self._point, load(self._sweep)))
         if final is None:
             return "left"
         self.close(exit_code=0)
@@ -164,8 +162,8 @@ def send(
         StoreError: at the end, if a record was not the one that its run left.
         TrackingError: if W&B fails.
     """
-    points = [PointMirror(mirror, point, sweep.runs_dir, since) for point in sweep]
-    left = {point.identity: point for point in points}
+    alone = [replace(sweep, points=(point,)) for point in sweep]
+    left = {p.identity: p for p in (PointMirror(mirror, one, since) for one in alone)}
     counts: Counter[State] = Counter()
     errors = []
     for _ in looks:

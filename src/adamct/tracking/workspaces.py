@@ -12,18 +12,24 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
+import pandas as pd
 import wandb
 import wandb_workspaces.expr as expr
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
+from matplotlib.colors import to_hex
 
-from adamct import files
+from adamct import files, theory
 from adamct.config.execution import GridPoint
 from adamct.plotting.registry import number
+from adamct.plotting.style import EXACT, PAPER, Coordinate, colours_by
+from adamct.plotting.sweep_panels import ADAM_COLOUR, COLOURS
 from adamct.records.columns import spec_columns
 from adamct.tracking import names as m
+from adamct.tracking.content import run_identity
 from adamct.tracking.mode import TrackingError, answered
 
 MAX_RUNS = 1000  # a panel of W&B shows ten unless told otherwise
@@ -36,6 +42,12 @@ COMPARED = {
     m.TEST_LOSS: (m.BEST_TEST_LOSS, []),
     m.TEST_ACCURACY: (m.BEST_TEST_ACCURACY, []),
 }
+DASHES = {":": "dotted", "--": "dashed"}  # Matplotlib's line styles, in W&B's words
+# What a panel says of itself, by the names that the kinds of panels have for it.
+NAMING = (
+    *("title", "y", "custom_expressions", "metric_regex"),
+    *("media_keys", "markdown", "table_name"),
+)
 SHOWN_APART = (m.MAX_UPDATE, m.TRAIN_LOSS, m.TEST_LOSS, m.TEST_ACCURACY, *m.NOT_MIRRORED)
 
 
@@ -47,7 +59,8 @@ def workspace(
     Args:
         name: of the figure's file: ``"fig03_max_update"``.
         scale: ``"smoke"``, ``"laptop"`` or ``"paper"``.
-        points: of all experiments that the figure reads; none for one drawn without runs.
+        points: of all experiments that the figure reads; none for one drawn without runs. Those
+            composed without their data have no colours, since their ids are unknown.
         title: what the figure shows, in a line.
         entity: user or team that owns the project.
         project: where the runs are.
@@ -59,10 +72,11 @@ def workspace(
         >>> built.name, [section.name for section in built.sections]
         ('Figure 2, smoke scale', ['The figure and its claims'])
     """
+    named = [point for point in points if point.spec.task.data.sha256]  # the others have no id yet
     group, run = expr.Metric("Group"), expr.Metric("ID")
     groups = sorted({m.at_scale(point.experiment, point.scale) for point in points})
     own = expr.And(group == m.at_scale(m.FIGURES, scale), run == m.at_scale(name, scale))
-    sections = _sections(points)
+    sections = _sections(points, named)
     sections["The figure and its claims"] = [
         wr.MediaBrowser(media_keys=[m.FIGURE_IMAGE], num_columns=1),
         wr.MarkdownPanel(markdown=f"**{title}**"),
@@ -80,9 +94,48 @@ def workspace(
         ],
         settings=ws.WorkspaceSettings(x_axis=m.STEP, max_runs=MAX_RUNS),
         runset_settings=ws.RunsetSettings(
-            filters=expr.Or(*([group.isin(groups)] if groups else []), own)
+            filters=expr.Or(*([group.isin(groups)] if groups else []), own),
+            run_settings={
+                run: ws.RunSettings(color=colour) for run, colour in run_colours(named).items()
+            },
         ),
     )
+
+
+def run_colours(points: Sequence[GridPoint]) -> dict[str, str]:
+    """Return the colours of points, by their ids in W&B, on the scales that figures use.
+
+    By strategy where several are compared, Adam in red; else by C, or by β where C is the same for
+    all. None where nothing of this tells the points apart.
+    """
+    if not points:
+        return {}
+    runs = pd.DataFrame([point.labels for point in points], index=_ids(points))
+    runs["C"] = theory.stability_coefficient(runs.beta, runs.gamma)
+    if runs.strategy.nunique() > 1:
+        by_strategy = runs.strategy.map(COLOURS).where(runs.k > 1, ADAM_COLOUR)
+        return by_strategy.dropna().to_dict()
+    for by in get_args(Coordinate):
+        if 1e-9 < np.ptp(runs[by]) < np.inf:
+            shades = colours_by(by, runs).to_rgba(runs[by].to_numpy())
+            return dict(zip(runs.index, map(to_hex, shades), strict=True))
+    return {}
+
+
+def as_text(built: ws.Workspace) -> str:
+    """Return what a workspace shows as an outline: its runs; its sections; a line a panel.
+
+    A line has the panel's title, and the metrics, formulas or patterns of metrics that it draws.
+    """
+    n_coloured = len(built.runset_settings.run_settings)
+    lines = [built.name, f"  runs: {built.runset_settings.filters}; {n_coloured} with a colour"]
+    for section in built.sections:
+        lines.append(f"  {section.name}")
+        for panel in section.panels:
+            parts = [part for name in NAMING if (part := getattr(panel, name, None))]
+            words = [", ".join(part) if isinstance(part, list) else part for part in parts]
+            lines.append("    " + ": ".join(word for word in words if isinstance(word, str)))
+    return "\n".join(lines)
 
 
 def save(built: ws.Workspace, notes: Path) -> str:
@@ -143,7 +196,7 @@ def connect(entity: str | None) -> str:
     return found
 
 
-def _sections(points: Sequence[GridPoint]) -> dict[str, list[Any]]:
+def _sections(points: Sequence[GridPoint], named: Sequence[GridPoint]) -> dict[str, list[Any]]:
     """Return the panels of what any point's run records, by section."""
     specs = [point.spec for point in points]
     recorded = list(dict.fromkeys(name for spec in specs for name in spec.observe))
@@ -156,24 +209,34 @@ def _sections(points: Sequence[GridPoint]) -> dict[str, list[Any]]:
         if any(re.match(pattern, name) for name in recorded)
     ]
     return {
-        "Max-update": _max_update() if m.MAX_UPDATE in recorded else [],
+        "Max-update": _max_update(named) if m.MAX_UPDATE in recorded else [],
         "Losses": losses,
         "Points": _scatters(points, recorded),
         "Other observables": [_vector(name) for name in recorded if name not in SHOWN_APART],
     }
 
 
-def _max_update() -> list[Any]:
-    bounds = {"D_n": m.EXACT_BOUND, "Eq. (5)": m.PAPER_BOUND}
+def _ids(points: Sequence[GridPoint]) -> list[str]:
+    return [run_identity(point).id for point in points]
+
+
+def _max_update(points: Sequence[GridPoint]) -> list[Any]:
+    looks = {m.EXACT_BOUND: ("D_n", EXACT), m.PAPER_BOUND: ("Eq. (5)", PAPER)}
+    marks = {
+        f"{run}:{bound}": DASHES[look["linestyle"]]
+        for run in _ids(points)
+        for bound, (_, look) in looks.items()
+    }
+    y = [m.MAX_UPDATE, *looks]
     return [
-        _lines("Max-update and its bounds", y=[m.MAX_UPDATE, *bounds.values()], log_y=True),
+        _lines("Max-update and its bounds", y=y, line_marks=marks, log_y=True),
         *(
             _lines(
-                f"Max-update over {bound}: above 1 the bound is broken",
-                custom_expressions=[f"${{{m.MAX_UPDATE}}} / ${{{metric}}}"],
+                f"Max-update over {name}: above 1 the bound is broken",
+                custom_expressions=[f"${{{m.MAX_UPDATE}}} / ${{{bound}}}"],
                 log_y=True,
             )
-            for bound, metric in bounds.items()
+            for bound, (name, _) in looks.items()
         ),
         _lines("Slope of ln max-update", y=[m.SLOPE]),
         _vector(m.MAX_UPDATE),
