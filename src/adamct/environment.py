@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 CODE = Path(__file__).resolve().parent
+
+# Raised when the code rounds otherwise than before on the same device: a run that began under
+# another number is not resumed. 1: q, k and v of a GPT in one matrix product.
+NUMERICS = 1
 VERSIONED = ("adamct", "torch", "numpy", "hydra-core", "datasets", "tiktoken", "scikit-learn")
 
 

@@ -52,19 +52,20 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, time, d_model) to the same shape; position t sees positions up to t."""
-        q = self.query_norm(self._per_head(x, self.query, self.query_bias))
-        k = self.key_norm(self._per_head(x, self.key, self.key_bias))
-        v = self.value(x).unflatten(-1, (self.n_head, -1))
+        # One matrix product instead of three; (batch, time, n_head, d_head) each.
+        weight = torch.cat([self.query.flatten(0, 1), self.key.flatten(0, 1), self.value.weight])
+        bias = self._biases()
+        q, k, v = F.linear(x, weight, bias).unflatten(-1, (3, self.n_head, -1)).unbind(2)
+        q, k = self.query_norm(q), self.key_norm(k)
         q, k, v = (heads.transpose(1, 2) for heads in (q, k, v))  # (batch, n_head, time, d_head)
         dropout = self.dropout if self.training else 0.0
         y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
         return self.output(y.transpose(1, 2).flatten(2))
 
-    @staticmethod
-    def _per_head(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """(batch, time, d_model) to (batch, time, n_head, d_head), in one matrix product."""
-        flat_bias = None if bias is None else bias.flatten()
-        return F.linear(x, weight.flatten(0, 1), flat_bias).unflatten(-1, weight.shape[:2])
+    def _biases(self) -> Tensor | None:
+        if self.query_bias is None or self.key_bias is None:
+            return None
+        return torch.cat([self.query_bias.flatten(), self.key_bias.flatten(), self.value.bias])
 
 
 class MLP(nn.Module):

@@ -174,8 +174,6 @@ class KAdam(Optimizer):
             return self.compiled
         return compiling_pays(p for group in self.param_groups for p in group["params"])
 
-    # Traced, the step count would be a constant and every step would compile again.
-    @torch.compiler.disable
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Advance every parameter that has a gradient by one step.
@@ -190,6 +188,12 @@ class KAdam(Optimizer):
             RuntimeError: a sparse or complex gradient (no parameter has been changed then), or a
                 number of levels that is not the state's.
         """
+        if torch.compiler.is_compiling():
+            # Traced, the step count would be a constant and every step would compile again.
+            return torch.compiler.disable(self._step)(closure)
+        return self._step(closure)
+
+    def _step(self, closure: Callable[[], float] | None) -> float | None:
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -249,14 +253,12 @@ class KAdam(Optimizer):
     def _largest(self, extremes: list[list[Tensor]]) -> Tensor:
         # A level that no parameter had in this step counts as 0.
         k = max(group["k"] for group in self.param_groups)
-        device = next(p.device for group in self.param_groups for p in group["params"])
-        here = [torch.stack(x).to(device, non_blocking=True) for x in extremes]
-        if not here:
-            return torch.zeros(k, device=device)
-        norms = [x.view(-1, 2).abs_().amax(1) for x in here]
+        norms = [torch.stack(x).view(-1, 2).abs_().amax(1) for x in extremes]
         if len(norms) == 1 and len(norms[0]) == k:
             return norms[0]
-        return torch.stack([pad(x, (0, k - len(x))) for x in norms]).amax(0)
+        device = next(p.device for group in self.param_groups for p in group["params"])
+        padded = [pad(x.to(device, non_blocking=True), (0, k - len(x))) for x in norms]
+        return torch.stack([torch.zeros(k, device=device), *padded]).amax(0)
 
     def update_of(self, p: Tensor) -> Tensor:
         """u_n of a parameter in its last step, from its state.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from operator import getitem, is_
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ class Bucket:
         n: the steps so far; the states have it as one 0-d tensor on the CPU.
         m: k first moments, vectors or of the one parameter's shape.
         v: k second moments likewise.
-        out: a vector for the step, of several parameters.
+        out: a vector for the gradients and then the step, of several parameters.
 
     >>> params = [torch.ones(2, 3), torch.zeros(4)]
     >>> group = {"k": 1, "state_dtype": None, "second_moment": "elementwise"}
@@ -63,9 +64,9 @@ class Bucket:
         )
         self.out = torch.empty_like(self.m[0]) if len(params) > 1 else None
         self._parts = [] if self.out is None else self._views(self.out)
-        # Who else puts tensors there is noticed by this list.
-        self._held = [(s, name, x) for s in states for name, x in s.items()]
         self._states = list(states)
+        held = [(state, name, x) for state in states for name, x in state.items()]
+        self._held = tuple(zip(*held, strict=True))
 
     def _joined(self, name: str, states: Sequence[dict[str, Any]]) -> Tensor:
         if len(states) == 1:
@@ -77,15 +78,18 @@ class Bucket:
 
     def is_held_by(self, state: State) -> bool:
         """Whether the optimizer still keeps these very tensors, and not a checkpoint's, say."""
-        own = zip(self.params, self._states, strict=True)
-        return all(state.get(p) is of_p for p, of_p in own) and all(
-            of_p[name] is x for of_p, name, x in self._held
+        states, names, tensors = self._held
+        return all(map(is_, map(state.get, self.params), self._states)) and all(
+            map(is_, map(getitem, states, names), tensors)
         )
 
     def gradient(self) -> Tensor:
-        """g: the one parameter's own, or a vector."""
-        grads: list[Any] = [p.grad for p in self.params]
-        return grads[0] if len(grads) == 1 else self._cat(grads)
+        """g: the one parameter's own, or those of several in ``out``, which the step replaces."""
+        if self.out is None:
+            return self.params[0].grad  # type: ignore[return-value]
+        for part, p in zip(self._parts, self.params, strict=True):
+            part.copy_(p.grad)  # type: ignore[arg-type]
+        return self.out
 
     def theta(self) -> Tensor:
         """θ: the one parameter, or a vector of all."""

@@ -57,7 +57,7 @@ def kadam_update(
     Args:
         θ: the parameter, of any shape and floating dtype; updated, unless there is ``out``. Then
             it is only read, and may be None where ``decay`` is "none".
-        g: its gradient, of the same shape; left as it is.
+        g: its gradient, of the same shape; left as it is, unless it is ``out``.
         m: first moments m_1…m_k in the dtype of the state; updated.
         v: second moments v_1…v_k in the dtype of the state; updated.
         levels: the k levels' scalars at this step.

@@ -180,6 +180,7 @@ def _describe(execution: Execution, training: Training, start: int) -> dict[str,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": environment.versions(),
+        "numerics": environment.NUMERICS,
         "device": torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else environment.cpu_name(),

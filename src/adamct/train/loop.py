@@ -91,7 +91,8 @@ class Training:
             group["lr"] = lr * factor
         if spec.dropout:
             torch.manual_seed(dropout_seed(spec.seed, n))
-        self.model.train()
+        if not self.model.training:  # the walk through its modules costs a small model a percent
+            self.model.train()
         # Not after the step: observables look at the gradients.
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.model.loss(*self.batch(n))
