@@ -22,10 +22,9 @@ from adamct.optim.options import (
     end_guard_if_decays_changed,
     one_of,
     refuse_foreign,
-    refuse_gradient,
     refuse_saved_group,
 )
-from adamct.optim.state import Bucket, arrange, restored_state
+from adamct.optim.state import Bucket, Layout, restored_state
 from adamct.optim.strategies import STRATEGIES, check_level_count, level_decays
 from adamct.optim.update import Decay, StepScalars, effective_eps, kadam_update, mean_dims
 from adamct.theory import update_scale
@@ -144,7 +143,7 @@ class KAdam(Optimizer):
         self.compiled = compiled
         self.track_max_update = bool(track_max_update)
         self.max_update: Tensor | None = None
-        self._buckets: dict[int, list[Bucket]] = {}  # of each group, by its id
+        self._layout = Layout()
         super().__init__(params, complete_group(options, _OF_GROUPS_ALONE, OPTIONS))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -175,7 +174,9 @@ class KAdam(Optimizer):
         return compiling_pays(p for group in self.param_groups for p in group["params"])
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(  # type: ignore[override]  # torch's has two signatures for one function
+        self, closure: Callable[[], float] | None = None
+    ) -> float | None:
         """Advance every parameter that has a gradient by one step.
 
         Args:
@@ -199,22 +200,12 @@ class KAdam(Optimizer):
             with torch.enable_grad():
                 loss = closure()
 
-        work = [
-            (group, params)
-            for group in self.param_groups
-            if (params := [p for p in group["params"] if p.grad is not None and p.numel() > 0])
-        ]
-        for _, params in work:
-            for p in params:
-                refuse_gradient(p.grad)
-
-        compiled, extremes = self.uses_compiled, []
-        for group, params in work:
-            end_guard_if_decays_changed(group)
-            scalars = StepScalars(group)
-            buckets = self._buckets.setdefault(id(group), [])
-            for bucket in arrange(buckets, params, group, self.state):
-                extremes.append(self._update(bucket, group, scalars, compiled))
+        compiled, extremes, scalars = self.uses_compiled, [], {}
+        for group, bucket in self._layout.of_step(self.param_groups, self.state):
+            if id(group) not in scalars:
+                end_guard_if_decays_changed(group)
+                scalars[id(group)] = StepScalars(group)
+            extremes.append(self._update(bucket, group, scalars[id(group)], compiled))
         self.max_update = self._largest(extremes) if self.track_max_update else None
         return loss
 
@@ -323,7 +314,6 @@ class KAdam(Optimizer):
 
         def put(_: Optimizer) -> None:
             self.state.update(restored)
-            self._buckets.clear()
 
         with (
             self.register_load_state_dict_pre_hook(take),
@@ -333,7 +323,7 @@ class KAdam(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._buckets = {}
+        self._layout = Layout()
         # torch has added an option to the defaults that KAdam refuses, and a pickle may lack one
         # that is newer than it.
         self.defaults = {name: self.defaults.get(name, x) for name, x in DEFAULTS.items()}

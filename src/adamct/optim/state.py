@@ -7,21 +7,23 @@ as torch's wrappers expect them. Most are views of vectors, on which a step is c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
-from operator import getitem, is_
-from typing import Any
+from collections.abc import Mapping, MutableMapping, Sequence
+from operator import is_
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from adamct.optim.options import refuse_gradient
 from adamct.optim.update import mean_dims
 
 # Smaller parameters share vectors. From this size on the call of an operation costs less than its
 # work, and gathering would only add memory traffic.
 SMALL = 2**17  # elements
 
-State = MutableMapping[Tensor, dict[str, Any]]
+State: TypeAlias = MutableMapping[Tensor, dict[str, Any]]
+Group: TypeAlias = dict[str, Any]
 
 
 class Bucket:
@@ -65,8 +67,7 @@ class Bucket:
         self.out = torch.empty_like(self.m[0]) if len(params) > 1 else None
         self._parts = [] if self.out is None else self._views(self.out)
         self._states = list(states)
-        held = [(state, name, x) for state in states for name, x in state.items()]
-        self._held = tuple(zip(*held, strict=True))
+        self._tensors = [dict(state) for state in states]
 
     def _joined(self, name: str, states: Sequence[dict[str, Any]]) -> Tensor:
         if len(states) == 1:
@@ -78,9 +79,9 @@ class Bucket:
 
     def is_held_by(self, state: State) -> bool:
         """Whether the optimizer still keeps these very tensors, and not a checkpoint's, say."""
-        states, names, tensors = self._held
-        return all(map(is_, map(state.get, self.params), self._states)) and all(
-            map(is_, map(getitem, states, names), tensors)
+        return all(
+            state.get(p) is of_p and all(of_p[name] is x for name, x in tensors.items())
+            for p, of_p, tensors in zip(self.params, self._states, self._tensors, strict=True)
         )
 
     def gradient(self) -> Tensor:
@@ -121,49 +122,101 @@ def _flat(t: Tensor, strides: Sequence[int]) -> Tensor:
     return t.reshape(-1)
 
 
-def arrange(
-    buckets: list[Bucket], params: Collection[Tensor], group: Mapping[str, Any], state: State
-) -> list[Bucket]:
-    """The buckets of a step, one for all small parameters that have always stepped together.
+class Layout:
+    """The buckets of an optimizer: one for all small parameters that have always stepped together.
 
-    Args:
-        buckets: the group's so far; brought up to date. A bucket of which only a part takes this
-            step is dissolved, so that its parameters are of one age.
-        params: the parameters of the group that take this step.
-        group: the parameter group.
-        state: the optimizer's; a parameter that has none gets its first.
-
-    Returns:
-        Buckets whose parameters are ``params``, in some order.
-
-    >>> params = [torch.zeros(2), torch.zeros(3), torch.zeros(2, 2)]
-    >>> group = {"k": 1, "state_dtype": None, "second_moment": "elementwise"}
-    >>> buckets, state = [], {}
-    >>> [len(bucket.params) for bucket in arrange(buckets, params, group, state)]
+    >>> params = [torch.nn.Parameter(torch.zeros(n)) for n in (2, 3, 4)]
+    >>> group = {"params": params, "k": 1, "state_dtype": None, "second_moment": "elementwise"}
+    >>> layout, state = Layout(), {}
+    >>> for p in params:
+    ...     p.grad = torch.ones_like(p)
+    >>> [len(bucket.params) for _, bucket in layout.of_step([group], state)]
     [3]
-    >>> [len(bucket.params) for bucket in arrange(buckets, params[:2], group, state)]
+    >>> params[2].grad = None
+    >>> [len(bucket.params) for _, bucket in layout.of_step([group], state)]
     [2]
     """
-    waiting = {id(p): p for p in params}
-    of_step = []
-    for bucket in buckets.copy():
-        n_here = sum(id(p) in waiting for p in bucket.params)
-        if n_here == len(bucket.params) and bucket.is_held_by(state):
-            of_step.append(bucket)
+
+    def __init__(self) -> None:
+        self._buckets: list[tuple[Group, Bucket]] = []
+        self._now: list[tuple[Group, Bucket]] = []
+        self._moving: list[Tensor] = []
+        self._resting: list[Tensor] = []
+        self._kept: list[Any] = []
+
+    def of_step(self, groups: Sequence[Group], state: State) -> list[tuple[Group, Bucket]]:
+        """Each bucket that takes the next step, with its group; their parameters have gradients.
+
+        Args:
+            groups: the optimizer's parameter groups.
+            state: what it keeps of each parameter; the first state comes with the first gradient.
+
+        Raises:
+            RuntimeError: a sparse or complex gradient; no parameter has been changed then.
+        """
+        if not self._is_current(groups, state):
+            self._arrange(groups, state)
+        return self._now
+
+    def _is_current(self, groups: Sequence[Group], state: State) -> bool:
+        # Every step passes here, so it costs a few microseconds and no hash of a tensor.
+        for p in self._moving:
+            if p.grad is None or p.grad.layout is not torch.strided:
+                return False
+        for p in self._resting:
+            if p.grad is not None:
+                return False
+        n_params = sum(len(group["params"]) for group in groups)
+        return n_params == len(self._moving) + len(self._resting) and _are_same(
+            self._kept, _kept(state)
+        )
+
+    def _arrange(self, groups: Sequence[Group], state: State) -> None:
+        moving = {
+            id(p): (p, group)
+            for group in groups
+            for p in group["params"]
+            if p.grad is not None and p.numel() > 0
+        }
+        for p, _ in moving.values():
+            refuse_gradient(p.grad)
+        self._moving = [p for p, _ in moving.values()]
+        self._resting = [p for group in groups for p in group["params"] if id(p) not in moving]
+        # A bucket of which only a part takes this step is dissolved, so that ages do not mix.
+        parts = [sum(id(p) in moving for p in bucket.params) for _, bucket in self._buckets]
+        self._buckets = [
+            (group, bucket)
+            for (group, bucket), n in zip(self._buckets, parts, strict=True)
+            if n in (0, len(bucket.params)) and bucket.is_held_by(state)
+        ]
+        for _, bucket in self._buckets:
             for p in bucket.params:
-                del waiting[id(p)]
-        elif n_here:
-            buckets.remove(bucket)
-    alike: dict[tuple[Any, ...], list[Tensor]] = defaultdict(list)
-    for p in waiting.values():
-        n = int(state[p]["step"]) if state.get(p) else 0
-        state[p] = state.get(p) or initial_state(p, group)
-        small = p.numel() < SMALL and type(p) in (Tensor, Parameter) and mean_dims(p, group) is None
-        dtype = state[p]["m_1"].dtype
-        alike[n, p.dtype, p.device, dtype, None if small else id(p)].append(p)
-    new = [Bucket(ps, [state[p] for p in ps], n) for (n, *_), ps in alike.items()]
-    buckets += new
-    return of_step + new
+                moving.pop(id(p), None)
+        alike: dict[tuple[Any, ...], list[Tensor]] = defaultdict(list)
+        for p, group in moving.values():
+            n = int(state[p]["step"]) if state.get(p) else 0
+            state[p] = of_p = state.get(p) or initial_state(p, group)
+            small = p.numel() < SMALL and type(p) in (Tensor, Parameter)
+            shared = small and mean_dims(p, group) is None
+            key = (n, id(group), p.dtype, p.device, of_p["m_1"].dtype, None if shared else id(p))
+            alike[key].append(p)
+        owners = {id(group): group for group in groups}
+        self._buckets += [
+            (owners[owner], Bucket(params, [state[p] for p in params], n))
+            for (n, owner, *_), params in alike.items()
+        ]
+        stepping = {id(p) for p in self._moving}
+        self._now = [(g, b) for g, b in self._buckets if id(b.params[0]) in stepping]
+        self._kept = _kept(state)
+
+
+def _kept(state: State) -> list[Any]:
+    """Every dict and every tensor of the state, in its order."""
+    return [x for of_p in state.values() for x in (of_p, *of_p.values())]
+
+
+def _are_same(mine: Sequence[Any], others: Sequence[Any]) -> bool:
+    return len(mine) == len(others) and all(map(is_, mine, others))
 
 
 def initial_state(p: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
