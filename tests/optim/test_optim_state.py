@@ -16,6 +16,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.device_mesh import init_device_mesh
 
 from adamct import KAdam
+from adamct.optim import kadam
 from adamct.optim import state as layout
 
 SHAPES = [(3, 5), (4,), (), (7, 2), (2, 3, 4, 4), (6,)]
@@ -35,23 +36,34 @@ def parameters():
 
 def step(optimizers, params, n, with_gradient):
     for i, p in enumerate(params):
-        g = torch.randn(p.shape, generator=torch.Generator().manual_seed(100 * n + i))
-        p.grad = g.to(p.dtype) if i in with_gradient else None
+        g = torch.randn(p.shape, generator=torch.Generator().manual_seed(100 * n + i)).to(p.dtype)
+        if i not in with_gradient:
+            p.grad = None
+        elif p.grad is None:
+            p.grad = g
+        else:
+            p.grad.copy_(g)  # where it lies, perhaps joined with others
     for optimizer in optimizers:
         optimizer.step()
 
 
-@settings(max_examples=25)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.sets(st.integers(0, 5)), min_size=3, max_size=7),
     st.booleans(),
     st.sampled_from([0.0, 0.1]),
     st.integers(0, 6),
+    st.booleans(),
 )
-def test_parameters_together_step_as_each_would_alone(steps, decoupled, weight_decay, interrupt):
+def test_parameters_together_step_as_each_would_alone(
+    steps, decoupled, weight_decay, interrupt, joined
+):
     """Bit for bit: whichever have gradients, and after somebody has put copies of the state."""
     options = {"lr": 0.1, "k": 2, "decoupled": decoupled, "weight_decay": weight_decay}
     together, alone = parameters(), parameters()
+    if joined:
+        layout.flatten(together[:3])
+        steps = [{0, 1, 2}, *steps]
     optimizer = KAdam(together, track_max_update=True, **options)
     each = [KAdam([p], track_max_update=True, **options) for p in alone]
     for n, with_gradient in enumerate(steps):
@@ -77,6 +89,28 @@ def test_small_parameters_share_vectors_and_large_ones_do_not(monkeypatch):
     memory = [optimizer.state[p]["m_1"].untyped_storage().data_ptr() for p in params]
     assert memory[0] != memory[1] == memory[2]
     assert [optimizer.state[p]["m_1"].shape for p in params] == [p.shape for p in params]
+
+
+def test_a_step_over_joined_parameters_is_one_over_vectors(monkeypatch):
+    """Of any size; the owner's tensors are written in place."""
+    monkeypatch.setattr(layout, "SMALL", 0)
+    params = [nn.Parameter(torch.ones(shape)) for shape in ((4, 5), (3,), (2, 2))]
+    gradients = layout.flatten(params)
+    optimizer, shapes = KAdam(params, k=1), []
+    update = kadam.kadam_update
+    monkeypatch.setattr(
+        kadam, "kadam_update", lambda θ, g, *a, **o: shapes.append(g.shape) or update(θ, g, *a, **o)
+    )
+    for _ in range(2):
+        gradients.copy_(torch.arange(27.0))
+        optimizer.step()
+    assert shapes == [(27,), (27,)]
+    assert all(p.data_ptr() != params[0].data_ptr() for p in params[1:])
+    assert all((p != 1).sum() == p.numel() - (p is params[0]) for p in params)
+    params[1].data = torch.ones(3)  # no longer joined: gathered from where they are now
+    optimizer.step()
+    assert len(shapes) == 3
+    assert not torch.equal(params[1], torch.ones(3))
 
 
 def test_a_state_of_lists_is_loaded_and_goes_on():
@@ -110,6 +144,7 @@ def train(net, optimizer, steps):
         optimizer.step()
 
 
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
 def test_a_distributed_checkpoint_flattens_the_state(tmp_path):
     net, again = network(), network()
     optimizer, loaded = KAdam(net.parameters(), lr=0.1), KAdam(again.parameters(), lr=0.1)

@@ -228,8 +228,8 @@ class KAdam(Optimizer):
             "maximize": group["maximize"],
             "track": self.track_max_update,
         }
-        θ = None if bucket.out is not None and decay == "none" else bucket.theta()
-        arguments, out, extremes = (θ, bucket.gradient(), m, v), bucket.out, None
+        θ, g, out = bucket.gather(with_theta=decay != "none")
+        arguments, extremes = (θ, g, m, v), None
         if compiled and dims is None:
             packed, forced = scalars.packed(bucket.n, dtype, m[0].device), bool(self.compiled)
             extremes = compiled_update(*arguments, *packed, forced=forced, out=out, **flags)
@@ -238,7 +238,7 @@ class KAdam(Optimizer):
                 *arguments, levels, lr=scalars.lr, weight_decay=group["weight_decay"],
                 eps=effective_eps(group, dtype), mean_dims=dims, out=out, **flags,
             )  # fmt: skip
-        bucket.end_step()
+        bucket.end_step(out)
         return extremes
 
     def _largest(self, extremes: list[list[Tensor]]) -> Tensor:

@@ -7,7 +7,7 @@ as torch's wrappers expect them. Most are views of vectors, on which a step is c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from operator import is_
 from typing import Any, TypeAlias
 
@@ -29,9 +29,10 @@ Group: TypeAlias = dict[str, Any]
 class Bucket:
     """Parameters that have always stepped together, with their state in vectors.
 
-    One parameter alone is updated where it lies. Several have their moments in vectors, one
-    parameter after another, each in its own order in memory; the parameters and their gradients
-    stay where their owner put them: each step gathers the gradients and scatters the update.
+    Several parameters have their moments in vectors, one parameter after another, each in its own
+    order in memory. The parameters and their gradients stay where their owner put them: a step
+    gathers the gradients and scatters the update, unless ``flatten`` has joined them already. One
+    parameter alone is updated where it lies.
 
     Args:
         params: one parameter, or several of one dtype and device.
@@ -44,7 +45,6 @@ class Bucket:
         n: the steps so far; the states have it as one 0-d tensor on the CPU.
         m: k first moments, vectors or of the one parameter's shape.
         v: k second moments likewise.
-        out: a vector for the gradients and then the step, of several parameters.
 
     >>> params = [torch.ones(2, 3), torch.zeros(4)]
     >>> group = {"k": 1, "state_dtype": None, "second_moment": "elementwise"}
@@ -61,15 +61,19 @@ class Bucket:
         # As dense tensors, which a parameter with gaps is not.
         self._strides = [torch.empty_like(p, device="meta").stride() for p in params]
         self.m, self.v = (
-            [self._joined(f"{of}_{i + 1}", states) for i in range(n_levels(states[0]))]
+            [self._vector(f"{of}_{i + 1}", states) for i in range(n_levels(states[0]))]
             for of in "mv"
         )
-        self.out = torch.empty_like(self.m[0]) if len(params) > 1 else None
-        self._parts = [] if self.out is None else self._views(self.out)
         self._states = list(states)
         self._tensors = [dict(state) for state in states]
+        self._grads = [p.grad for p in params]
+        self._theta: Tensor | None = None
+        self._gradient: Tensor | None = None
+        self._out: Tensor | None = None
+        if len(params) > 1:
+            self._theta, self._gradient = _joined(self.params), _joined(self._grads)
 
-    def _joined(self, name: str, states: Sequence[dict[str, Any]]) -> Tensor:
+    def _vector(self, name: str, states: Sequence[dict[str, Any]]) -> Tensor:
         if len(states) == 1:
             return states[0][name]
         vector = self._cat([state[name] for state in states])
@@ -84,21 +88,40 @@ class Bucket:
             for p, of_p, tensors in zip(self.params, self._states, self._tensors, strict=True)
         )
 
-    def gradient(self) -> Tensor:
-        """g: the one parameter's own, or those of several in ``out``, which the step replaces."""
-        if self.out is None:
-            return self.params[0].grad  # type: ignore[return-value]
+    def gather(self, with_theta: bool) -> tuple[Tensor | None, Tensor, Tensor | None]:
+        """θ, g and ``out`` of ``kadam_update``.
+
+        Args:
+            with_theta: whether θ is needed where the step goes to ``out``.
+
+        Returns:
+            The one parameter and its gradient, or vectors of several. Without ``out`` the step is
+            to be taken in θ; else it replaces the gradients gathered there.
+        """
+        if len(self.params) == 1:
+            return self.params[0], self.params[0].grad, None  # type: ignore[return-value]
+        if self._gradient is not None and self._is_joined():
+            return self._theta, self._gradient, None
+        if self._out is None:
+            self._out = torch.empty_like(self.m[0])
+            self._parts = self._views(self._out)
         for part, p in zip(self._parts, self.params, strict=True):
             part.copy_(p.grad)  # type: ignore[arg-type]
-        return self.out
+        return self._cat(self.params) if with_theta else None, self._out, self._out
 
-    def theta(self) -> Tensor:
-        """θ: the one parameter, or a vector of all."""
-        return self.params[0] if len(self.params) == 1 else self._cat(self.params)
+    def _is_joined(self) -> bool:
+        if self._theta is None:
+            return False
+        at = self._theta.data_ptr()
+        for p, g in zip(self.params, self._grads, strict=True):
+            if p.grad is not g or p.data_ptr() != at:
+                return False
+            at += p.nbytes
+        return True
 
-    def end_step(self) -> None:
-        """Subtract ``out`` from the parameters, if there are several; n ← n + 1."""
-        if self.out is not None:
+    def end_step(self, out: Tensor | None) -> None:
+        """Subtract what a step has left in ``out``, if anything, from the parameters; n ← n + 1."""
+        if out is not None:
             for p, part in zip(self.params, self._parts, strict=True):
                 p.sub_(part)
         self.n += 1
@@ -113,6 +136,49 @@ class Bucket:
             part.as_strided(p.shape, strides, part.storage_offset())
             for p, part, strides in zip(self.params, parts, self._strides, strict=True)
         ]
+
+
+def flatten(params: Iterable[Tensor]) -> Tensor:
+    """Join parameters in memory, and give them gradients that are joined likewise.
+
+    A step over joined parameters is one over a vector. For a training loop that owns them: it
+    zeroes the vector in place of ``zero_grad``, which would part the gradients again.
+
+    Args:
+        params: of one dtype and device, with their elements in the order of their dimensions.
+
+    Returns:
+        The gradients as one vector, zero.
+
+    >>> params = [torch.nn.Parameter(torch.ones(n)) for n in (2, 3)]
+    >>> gradients = flatten(params)
+    >>> (2 * params[0].sum() + params[1].sum()).backward()
+    >>> gradients
+    tensor([2., 2., 1., 1., 1.])
+    """
+    params = list(params)
+    sizes = [p.numel() for p in params]
+    theta = torch.cat([p.detach().reshape(-1) for p in params])
+    gradients = torch.zeros_like(theta)
+    for p, values, g in zip(params, theta.split(sizes), gradients.split(sizes), strict=True):
+        p.data, p.grad = values.view(p.shape), g.view(p.shape)
+    return gradients
+
+
+def _joined(tensors: Sequence[Tensor | None]) -> Tensor | None:
+    """One vector over tensors that follow each other in memory, as ``flatten`` leaves them."""
+    first = tensors[0]
+    if first is None:
+        return None
+    storage, at = first.untyped_storage().data_ptr(), first.data_ptr()
+    for t in tensors:
+        if t is None or not t.is_contiguous() or t.data_ptr() != at:
+            return None
+        if t.untyped_storage().data_ptr() != storage:
+            return None
+        at += t.nbytes
+    n = sum(t.numel() for t in tensors if t is not None)
+    return first.detach().as_strided((n,), (1,), first.storage_offset())
 
 
 def _flat(t: Tensor, strides: Sequence[int]) -> Tensor:
@@ -196,10 +262,13 @@ class Layout:
         for p, group in moving.values():
             n = int(state[p]["step"]) if state.get(p) else 0
             state[p] = of_p = state.get(p) or initial_state(p, group)
-            small = p.numel() < SMALL and type(p) in (Tensor, Parameter)
-            shared = small and mean_dims(p, group) is None
-            key = (n, id(group), p.dtype, p.device, of_p["m_1"].dtype, None if shared else id(p))
-            alike[key].append(p)
+            shared = type(p) in (Tensor, Parameter) and mean_dims(p, group) is None
+            storage = p.untyped_storage() if shared else None
+            if storage is not None and storage.nbytes() > p.nbytes:
+                together = storage.data_ptr()  # perhaps joined by its owner
+            else:
+                together = 0 if shared and p.numel() < SMALL else id(p)
+            alike[n, id(group), p.dtype, p.device, of_p["m_1"].dtype, together].append(p)
         owners = {id(group): group for group in groups}
         self._buckets += [
             (owners[owner], Bucket(params, [state[p] for p in params], n))

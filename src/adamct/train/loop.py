@@ -17,6 +17,7 @@ from adamct.config.execution import Execution, Sweep
 from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
 from adamct.data.rng import dropout_seed, stream_seed
+from adamct.optim.state import flatten
 from adamct.train.observables.heads import fix_norms, heads, norms
 from adamct.train.ode import ODETrajectories, flat_gradients
 from adamct.train.schedules import lr_factor
@@ -46,7 +47,9 @@ class Training:
         self.optimizer = spec.optimizer.build(
             self.model, execution.compiled, track_max_update="max_update" in spec.needs
         )
-        self._lrs = [group["lr"] for group in self.optimizer.param_groups]
+        groups = self.optimizer.param_groups
+        self._lrs = [group["lr"] for group in groups]
+        self._gradients = [flatten(group["params"]) for group in groups]
         own = spec.optimizer.query_key
         self._norms = norms(heads(self.model)) if own and own.fixed_norm else None
         self._ode = ODETrajectories(spec, self.model, self.batch) if spec.continuous else None
@@ -94,7 +97,8 @@ class Training:
         if not self.model.training:  # the walk through its modules costs a small model a percent
             self.model.train()
         # Not after the step: observables look at the gradients.
-        self.optimizer.zero_grad(set_to_none=True)
+        for gradients in self._gradients:
+            gradients.zero_()
         loss = self.model.loss(*self.batch(n))
         loss.backward()
         self.optimizer.step()
