@@ -54,6 +54,7 @@ SLOW = (
     "scripts/test_reproduce.py",
     "tracking/",
     "train/test_loop.py::test_at_k_1",
+    "train/test_loop.py::test_precision",
     "train/test_observables.py",
     "train/test_tasks.py::test_a_few_epochs",
     "train/test_tasks.py::test_any_",
