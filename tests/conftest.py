@@ -40,6 +40,7 @@ SLOW = (
     "data/test_preparation.py::test_help",
     "figures/test_figures.py::test_a_figure_draws",
     "figures/test_figures.py::test_every_figure",
+    "models/test_cross_entropy.py::test_torch_func",
     "monitor/test_monitor.py::test_it_",
     "monitor/test_stability_command.py::test_the_picture",
     "optim/test_optim_compiled.py",
