@@ -1,4 +1,4 @@
-"""The promises that ``make bench`` checks: ratios of two things timed in turn, with their limits."""
+"""The promises that ``make bench`` checks: ratios of things timed in turn, with their limits."""
 
 from __future__ import annotations
 

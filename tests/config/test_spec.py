@@ -45,8 +45,13 @@ def test_the_name_follows_from_all_that_tells_runs_apart_and_from_nothing_else()
     apart += [optimizer(gammas=[0.9 + ulp]) for ulp in (2**-53, -(2**-53))]
     apart += [optimizer(decoupled=d, weight_decay=0.1) for d in (False, True)]
     apart.append(optimizer(state_dtype="float64"))
-    assert len({one.run_id for one in apart}) == len(apart) == 8
-    same = [spec(continuous=None), optimizer(eps=1e-30, state_dtype="float32")]
+    apart += [spec(precision=precision) for precision in ("tf32", "bfloat16")]
+    assert len({one.run_id for one in apart}) == len(apart) == 10
+    same = [
+        spec(continuous=None),
+        spec(precision="float32"),
+        optimizer(eps=1e-30, state_dtype="float32"),
+    ]
     same += [optimizer(decoupled=False), optimizer(query_key_second_moment="elementwise")]
     assert {one.run_id for one in same} == {spec().run_id}
     assert optimizer(lr=1).run_id == optimizer(lr=1.0).run_id

@@ -45,6 +45,30 @@ def test_batches_depend_on_seed_and_step_and_weights_on_the_seed_alone(training)
     assert not torch.equal(one.batch(7)[0], other.batch(7)[0])
 
 
+@pytest.mark.parametrize("task", ["gpt_smoke", "cnn_smoke"])
+def test_precision_is_that_of_products_alone(training, task):
+    """Parameters, gradients, optimizer state, softmax and loss are float32 in each."""
+    asked = ("scale=smoke", f"task={task}", "optimizer=kadam")
+    losses = {}
+    for precision in ("float32", "tf32", "bfloat16"):
+        run = training(*asked, f"precision={precision}")
+        switches = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+        assert switches == 2 * (precision == "tf32",)
+        logits = []
+        run.model.register_forward_hook(lambda *args, logits=logits: logits.append(args[-1]))
+        losses[precision] = [float(run.step(n).loss) for n in range(3)]
+        assert {z.dtype for z in logits} == {getattr(torch, precision, torch.float32)}
+        of_batch = run.batch(2)[1].flatten()
+        softmax = logits[2].detach().float().flatten(0, -2).log_softmax(-1)
+        expected = -softmax.gather(1, of_batch[:, None]).mean()
+        assert losses[precision][2] == pytest.approx(float(expected), rel=1e-6)
+        state = [t for held in run.optimizer.state.values() for t in held.values()]
+        tensors = [*run.model.parameters(), *(p.grad for p in run.model.parameters()), *state]
+        assert {t.dtype for t in tensors if torch.is_tensor(t)} == {torch.float32}
+    assert losses["float32"] == losses["tf32"] != losses["bfloat16"]  # no TF32 on a CPU
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+
+
 def test_drain_keeps_every_digit_and_order():
     steps = [
         {"n": n, "x": torch.tensor(0.1 + n), "u": torch.tensor([1.0 / 3, n]), "lr": 1e-3}

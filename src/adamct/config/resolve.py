@@ -43,6 +43,7 @@ def resolve(values: object, with_data: bool) -> Sweep:
             observe=config.observe,
             evaluation=config.evaluation,
             continuous=config.continuous,
+            precision=config.precision,
         )
     except ValidationError as error:
         raise ConfigurationError(explain(error)) from error

@@ -15,7 +15,7 @@ from adamct.config.execution import Execution, TrackerSpec
 from adamct.config.frozen import Frozen, Lax, Pair
 from adamct.config.observables import Observable
 from adamct.config.optimizer import OptimizerConfig
-from adamct.config.spec import ContinuousSpec, EvaluationSpec, ScheduleSpec, TaskSpec
+from adamct.config.spec import ContinuousSpec, EvaluationSpec, Precision, ScheduleSpec, TaskSpec
 from adamct.files import ExpectedError
 
 CONF_DIR = Path(__file__).resolve().parents[3] / "conf"
@@ -69,6 +69,7 @@ class Config(Frozen):
     observe: Annotated[tuple[Observable, ...], Lax]
     evaluation: EvaluationSpec | None
     continuous: ContinuousSpec | None
+    precision: Precision
     runs_dir: Annotated[Path, Lax]
     data_dir: Annotated[Path | None, Lax]
     cache_dir: Annotated[Path, Lax]

@@ -22,6 +22,8 @@ from adamct.config.optimizer import OptimizerSpec
 
 Data = TextData | ImageData
 
+Precision = Literal["float32", "tf32", "bfloat16"]
+
 
 def identity_of(data: Data) -> set[str]:
     """Return the fields that tell data from others of their name, filled in at composition."""
@@ -107,6 +109,9 @@ class RunSpec(Frozen):
     observe: Annotated[tuple[Observable, ...], Lax]
     evaluation: EvaluationSpec | None = None
     continuous: ContinuousSpec | None = None
+    # Of matrix products and convolutions. Parameters, the optimizer's state, the softmax of the
+    # loss and the loss are float32 or better in each.
+    precision: Precision = "float32"
 
     @model_validator(mode="after")
     def _equation_4_covers_it(self) -> RunSpec:
@@ -123,11 +128,13 @@ class RunSpec(Frozen):
             f"a schedule of kind {self.schedule.kind!r}": self.schedule.kind != "constant",
             f"dropout = {self.dropout}": self.dropout > 0,
             "batch norm": getattr(model, "batch_norm", False),
+            f"precision = {self.precision!r}": self.precision != "float32",
         }
         if found := [what for what, is_outside in outside.items() if is_outside]:
             raise ValueError(
                 f"continuous: Equation (4) is solved for AdamW (k = 1) with (beta, gamma) in "
-                f"(0, 1), a constant learning rate and no dropout; received {', '.join(found)}; "
+                f"(0, 1), a constant learning rate and no dropout, in float32; received "
+                f"{', '.join(found)}; "
                 "change that, or set continuous=null"
             )
         return self

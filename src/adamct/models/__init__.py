@@ -1,7 +1,8 @@
 """What is trained: the language model of Appendix H, and its convolutional network.
 
 - ``configs``: their shapes, checked, without torch.
-- ``network``: what training asks of each; ``gpt``, ``cnn``: the networks.
+- ``network``: what training asks of each; ``gpt``, ``cnn``: the networks; ``cross_entropy``: the
+  loss of a large vocabulary.
 """
 
 from importlib import import_module

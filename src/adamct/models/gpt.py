@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from adamct.models.configs import GPTConfig
+from adamct.models.cross_entropy import cross_entropy
 from adamct.models.network import Network
 
 INIT_STD = 0.02
@@ -30,6 +31,9 @@ INIT_STD = 0.02
 # This one lies 18 orders of magnitude below the variances met (0.01 and more), beyond even
 # float64's rounding; unlike 0, it keeps 0/0 out, and float32 can hold it.
 QK_NORM_EPS = 1e-20
+
+# Logits: more are not held at once. 2,048 tokens of GPT-2's vocabulary, 0.5 GB in float32.
+LOGITS = 2**27
 
 
 class Attention(nn.Module):
@@ -147,6 +151,17 @@ class GPT(Network):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (batch, time, vocab_size) of the token after each of ``tokens`` (batch, time)."""
+        return self.head(self.features(tokens))
+
+    def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """As :meth:`Network.loss`; where there are many logits, never holding all of them."""
+        if inputs.numel() * self.config.vocab_size <= LOGITS:
+            return super().loss(inputs, targets)
+        x = self.features(inputs).flatten(0, 1)
+        return cross_entropy(x, self.head.weight, targets.flatten(), LOGITS)
+
+    def features(self, tokens: Tensor) -> Tensor:
+        """Return what the output matrix makes logits of, (batch, time, d_model)."""
         n_time = tokens.shape[1]
         if n_time > self.config.block_size:
             raise ValueError(
@@ -156,7 +171,7 @@ class GPT(Network):
         x = self.dropout(self.token_embedding(tokens) + self.position_embedding.weight[:n_time])
         for block in self.blocks:
             x = block(x)
-        return self.head(self.norm(x))
+        return self.norm(x)
 
     def query_key_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """W_Q and W_K of every layer, each (n_head, d_head, d_model), by name.

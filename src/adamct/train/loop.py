@@ -28,6 +28,9 @@ from adamct.train.tasks import Batch, open_task
 class Training:
     """A model, its optimizer and its data, trained one step at a time.
 
+    Whether matrix products and convolutions on a GPU round to TF32 is a switch of the process, and
+    set for the run that is made last.
+
     Args:
         spec: what to train.
         execution: on which device.
@@ -40,6 +43,11 @@ class Training:
     ) -> None:
         self.spec = spec
         self.device = resolve_device(execution.device)
+        # Convolutions would be in TF32 by default, matrix products not.
+        torch.backends.cuda.matmul.allow_tf32 = spec.precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = spec.precision == "tf32"
+        bfloat16 = spec.precision == "bfloat16"
+        self._autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         self.task = open_task(spec, self.device, data_dir=data_dir, cache_dir=cache_dir)
         generator = torch.Generator().manual_seed(stream_seed(spec.seed, "initialization"))
         model = spec.task.model.build(generator, **self.task.of_data)
@@ -99,7 +107,8 @@ class Training:
         # Not after the step: observables look at the gradients.
         for gradients in self._gradients:
             gradients.zero_()
-        loss = self.model.loss(*self.batch(n))
+        with self._autocast:
+            loss = self.model.loss(*self.batch(n))
         loss.backward()
         self.optimizer.step()
         if self._norms is not None:
@@ -114,7 +123,8 @@ class Training:
     def evaluate(self) -> dict[str, Tensor]:
         """Return the scores on the held-out splits (see :class:`Task`), on the device."""
         self.model.eval()
-        return self.task.evaluate(self.model)
+        with self._autocast:
+            return self.task.evaluate(self.model)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on, beside its index."""
