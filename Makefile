@@ -15,7 +15,7 @@ REPRODUCE = $(PY) scripts/reproduce.py --scale $(SCALE) --launcher $(LAUNCHER) \
   --records $(RECORDS) $(if $(filter-out none,$(TRACKER)),tracker=$(TRACKER)) $(OVERRIDES)
 
 .DEFAULT_GOAL := help
-.PHONY: help all smoke figures report verdicts workspaces check test lint format clean $(SHORT)
+.PHONY: help all smoke figures report verdicts workspaces check test bench lint format clean $(SHORT)
 
 help: ## list the targets
 	@echo "make fig3 [SCALE=smoke|laptop|paper] [LAUNCHER=local|slurm] [TRACKER=none|wandb]"
@@ -52,6 +52,9 @@ check: $(READY) ## run the fast tests (under a minute on two cores)
 
 test: $(READY) ## run all tests (at most 6 minutes on two cores)
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal
+
+bench: $(READY) ## speed on this CPU, as ratios against plain torch, each with its limit
+	@$(PY) scripts/bench.py cpu
 
 lint: $(READY) ## check style and types
 	@$(PY) -m ruff check .

@@ -52,6 +52,7 @@ SLOW = (
     "runs/test_runner.py",
     "runs/test_store.py",
     "runs/test_sweep.py",
+    "scripts/test_bench.py::test_every_block",
     "scripts/test_reproduce.py",
     "tracking/",
     "train/test_loop.py::test_at_k_1",

@@ -6,15 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from benchmarks import workloads
-from benchmarks.nanogpt import NanoGPT, training_step
-from benchmarks.timing import Row, in_turn, print_rows
 
 from adamct import KAdam
 from adamct.config.execution import Execution
 from adamct.train import Training
+from benchmarks import workloads
+from benchmarks.nanogpt import NanoGPT, training_step
+from benchmarks.timing import Row, in_turn, print_rows
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
@@ -72,7 +73,8 @@ def _gpt(shape: Mapping[str, object], vocab_size: int, batch_size: int, threads:
 
 
 def _against_nanogpt(name: str, run: Training, limit: float, rounds: int) -> Row:
-    c, data = run.model.config, run.spec.task.data
+    c: Any = run.model.config
+    data: Any = run.spec.task.data
     baseline = NanoGPT(c.vocab_size, c.block_size, c.n_layer, c.n_head, c.d_model, c.dropout)
     tokens = data.open(None, Path()).train
     cases: dict[str, Callable[[], None]] = {

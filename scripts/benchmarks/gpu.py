@@ -17,21 +17,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from benchmarks import workloads
-from benchmarks.cpu import parameters
-from benchmarks.nanogpt import NanoGPT, training_step
-from benchmarks.timing import in_turn
 
 from adamct import KAdam, theory
 from adamct.config.execution import Execution
 from adamct.config.spec import RunSpec
 from adamct.optim import reference_state, reference_step, strategy_hyperparameters
 from adamct.train import Training, checkpoint, drain, observe
+from benchmarks import workloads
+from benchmarks.cpu import parameters
+from benchmarks.nanogpt import NanoGPT, training_step
+from benchmarks.timing import in_turn
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 PEAKS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}  # Tflop/s, dense bfloat16, as sold
@@ -54,19 +55,28 @@ class Sizes:
     rounds: int  # of what is timed
     turn: float  # seconds
     slice_steps: int  # of each run of Figure 3
+    slice_runs: int  # at most
+    compiled: tuple[bool, ...]  # what is tried
 
     @classmethod
     def of(cls, device: str, tiny: bool) -> Sizes:
         """The paper's shapes, or shapes that try the path on any machine."""
         where = torch.device(device)
         if tiny:
-            return cls(where, workloads.TINY_GPT, 97, 2, 0.25, 8, 200, 64, 8, 1, 0.01, 60)
-        gpt = workloads.PAPER_GPT
-        return cls(where, gpt, 50_257, 64, 1.0, 512, 50_000, 8192, 40, 3, 0.5, 1010)
+            return cls(
+                where, workloads.TINY_GPT, vocab_size=97, batch_size=2, cnn_width=0.25,
+                cnn_batch=8, n_images=200, matrix=64, steps=8, rounds=1, turn=0.01,
+                slice_steps=60, slice_runs=2, compiled=(False,),
+            )  # fmt: skip
+        return cls(
+            where, workloads.PAPER_GPT, vocab_size=50_257, batch_size=64, cnn_width=1.0,
+            cnn_batch=512, n_images=50_000, matrix=8192, steps=40, rounds=3, turn=0.5,
+            slice_steps=1010, slice_runs=64, compiled=(False, True),
+        )  # fmt: skip
 
     def execution(self, **changes: Any) -> Execution:
         """How the runs of the blocks are executed, unless told else."""
-        plain = {"device": str(self.device), "threads": 1, "compiled": False}
+        plain: dict[str, Any] = {"device": str(self.device), "threads": 1, "compiled": False}
         return Execution(**plain | changes)
 
 
@@ -128,7 +138,8 @@ def device(sizes: Sizes) -> Result:
 
 def parity(sizes: Sizes) -> Result:
     """Losses on this device against the CPU's, and KAdam against float64."""
-    checks, numbers = [], {}
+    checks: list[Check] = []
+    numbers: dict[str, float | str] = {}
     specs = {
         "GPT": workloads.gpt_spec(workloads.LAPTOP_GPT, 103, 8),
         "CNN": workloads.cnn_spec(0.25, 64, 1000),
@@ -241,12 +252,13 @@ def gpt(sizes: Sizes) -> Result:
 
     cases: dict[str, Callable[[], Any]] = {
         "nanoGPT, float32": training_step(plain(), tokens, sizes.batch_size, block),
-        "nanoGPT, bfloat16, compiled": training_step(
-            torch.compile(plain()), tokens, sizes.batch_size, block, autocast=torch.bfloat16
-        ),
     }
+    if True in sizes.compiled:
+        cases["nanoGPT, bfloat16, compiled"] = training_step(
+            torch.compile(plain()), tokens, sizes.batch_size, block, autocast=torch.bfloat16
+        )
     for precision in PRECISIONS:
-        for compiled in (False, True):
+        for compiled in sizes.compiled:
             spec = workloads.gpt_spec(
                 shape, sizes.vocab_size, sizes.batch_size, precision=precision
             )
@@ -262,8 +274,10 @@ def gpt(sizes: Sizes) -> Result:
         numbers[f"{name}, ms"] = x
         numbers[f"{name}, tokens/s"] = 1e3 * n_tokens / x
         numbers[f"{name}, share of peak"] = 6e-9 * n_parameters * n_tokens / x / peak
-    ratio = ms["nanoGPT, bfloat16, compiled"] / ms["ours, bfloat16, compiled"]
-    numbers["speed against nanoGPT, bfloat16, compiled"] = ratio
+    for name in ("float32", "bfloat16, compiled"):
+        if f"nanoGPT, {name}" in ms:
+            ratio = ms[f"nanoGPT, {name}"] / ms[f"ours, {name}"]
+            numbers[f"speed against nanoGPT, {name}"] = ratio
     if sizes.device.type == "cuda":
         numbers["peak memory, GB"] = torch.cuda.max_memory_allocated() / 1e9
     return Result([], numbers)
@@ -351,9 +365,10 @@ def stall(sizes: Sizes) -> Result:
 def figure_3(sizes: Sizes) -> Result:
     """Runs of Figure 3, points alternating between B− and B+, while time lasts."""
     deadline = float(os.environ["ADAMCT_BENCH_DEADLINE"])
-    curve, checks, lines = theory.normal_curve(0.999, 0.9), [], []
+    curve, checks = theory.normal_curve(0.999, 0.9), []
+    lines: list[str] = []
     out = Path(os.environ["ADAMCT_BENCH_OUT"])
-    for place in _alternating():
+    for place in islice(_alternating(), sizes.slice_runs):
         began = time.time()
         beta = 0.952 + place * (0.97 - 0.952)
         gamma = float(curve.gamma(beta))

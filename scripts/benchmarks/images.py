@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import torch
 import torchvision.transforms as T
-from benchmarks.workloads import random_images
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from adamct.data.batches import image_batch, steps_per_epoch
 from adamct.data.image_set import ImageSet
+from benchmarks.workloads import random_images
 
 
 def data_loader(images: ImageSet, batch_size: int, workers: int) -> DataLoader:
