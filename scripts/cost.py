@@ -5,7 +5,8 @@
     python scripts/cost.py kadam_c4 seed=0,1,2                 # with Hydra overrides
 
 The hours are computed, not measured: floating-point operations of the runs that differ, over what
-the device sustains. Runs that are already finished are counted, too.
+a device is assumed to sustain in each run's precision. No GPU has confirmed the rates yet;
+``scripts/bench.py gpu`` measures them. Runs that are already finished are counted, too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import sys
 from adamct.report.make import ROOT, add_scale
 from adamct.runs.exits import exit_code
 
-SUSTAINED = 25.0  # Tflop/s: somewhat above a third of an H100's peak in fp32
+# Tflop/s of a training step on an H100, estimated from its bandwidth and the rates of its GEMMs.
+ASSUMED = {"float32": 35.0, "tf32": 73.0, "bfloat16": 190.0}
 
 
 def main() -> int:
@@ -28,10 +30,13 @@ def main() -> int:
     parser.add_argument("words", nargs="*", metavar="experiment", help="and Hydra overrides")
     add_scale(parser, default="paper")
     parser.add_argument(
-        "--tflops", type=float, default=SUSTAINED, help="sustained by the device (default: 25)"
+        "--tflops",
+        type=float,
+        help="sustained by the device, in place of the assumed "
+        + ", ".join(f"{rate:g} ({precision})" for precision, rate in ASSUMED.items()),
     )
     arguments = parser.parse_intermixed_args()
-    if not arguments.tflops > 0:
+    if arguments.tflops is not None and not arguments.tflops > 0:
         parser.error(f"--tflops {arguments.tflops}: expected a number above 0")
     os.chdir(ROOT)
     return exit_code(lambda: count(arguments))
@@ -54,8 +59,9 @@ def count(arguments: argparse.Namespace) -> int:
         specs = [spec for key, spec in of_each.items() if key not in counted]
         counted |= of_each.keys()
         n_steps = sum(spec.n_steps for spec in specs)
-        flops = sum(map(run_flops, specs))
-        hours = flops / (arguments.tflops * 1e12 * 3600)
+        of_runs = [(run_flops(spec), arguments.tflops or ASSUMED[spec.precision]) for spec in specs]
+        flops = sum(amount for amount, _ in of_runs)
+        hours = sum(amount / (rate * 1e12 * 3600) for amount, rate in of_runs)
         total += hours
         print(f"{name:32s} {len(specs):5d} {n_steps:9d} {flops / 1e15:9.1f} {hours:9.2f}")
     print(f"{'all':32s} {'':5s} {'':9s} {'':9s} {total:9.2f}")

@@ -54,8 +54,16 @@ def test_a_set_of_images_without_known_size_is_named():
 def test_the_command_prints_a_table(monkeypatch, capsys):
     root = Path(__file__).parents[2]
     monkeypatch.chdir(root)
-    monkeypatch.setattr(sys, "argv", ["cost.py", "trajectory", "--tflops", "10", "seed=0"])
-    assert import_file(root / "scripts" / "cost.py").main() == 0
-    table = capsys.readouterr().out.splitlines()
-    row = next(line.split() for line in table if line.startswith("trajectory"))
-    assert float(row[4]) == pytest.approx(float(row[3]) * 1e15 / 10e12 / 3600, abs=0.01)
+    command = import_file(root / "scripts" / "cost.py")
+
+    def hours_of_a_pflop(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cost.py", "max_update_normal_curve", *arguments])
+        assert command.main() == 0
+        table = capsys.readouterr().out.splitlines()
+        row = next(line.split() for line in table if line.startswith("max_update"))
+        return float(row[4]) / float(row[3])
+
+    assert hours_of_a_pflop("--tflops", "10") == pytest.approx(1e15 / 10e12 / 3600, rel=0.01)
+    for precision, rate in command.ASSUMED.items():
+        expected = pytest.approx(1e3 / rate / 3600, rel=0.01)
+        assert hours_of_a_pflop(f"precision={precision}") == expected
