@@ -24,7 +24,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from adamct import files
 from adamct.data.locations import (
@@ -161,6 +160,8 @@ def _prepare_split(
     """Tokenize the shards of a split that are not yet, and join them into one file."""
     asked = room = request.tokens[path.stem]
     records: list[ShardRecord] = []
+    from tqdm import tqdm  # here, since training needs no progress of preparation
+
     with (
         tqdm(desc=path.stem, total=asked, unit="token", unit_scale=True, disable=None) as bar,
         files.writing(path),
