@@ -74,6 +74,16 @@ def test_compiled_is_eager_and_compiles_once():
     assert counters["unique_graphs"] - before == 1
 
 
+@needs_compiler
+def test_blocks_change_nothing(monkeypatch):
+    whole, _, norms = run(True, {"k": 3})
+    monkeypatch.setattr(compiled, "BLOCK", 100)
+    parts, _, of_blocks = run(True, {"k": 3})
+    for p, q in zip(whole, parts, strict=True):
+        torch.testing.assert_close(p, q, rtol=2e-6, atol=2e-6)
+    torch.testing.assert_close(torch.stack(norms), torch.stack(of_blocks), rtol=2e-5, atol=0)
+
+
 @pytest.fixture
 def counting_backend(monkeypatch):
     """The graphs that torch.compile hands to its backend, which runs them as they are."""

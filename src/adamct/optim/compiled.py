@@ -21,6 +21,10 @@ from adamct.optim.update import Level, kadam_update
 # million parameters, so that a run of five thousand steps earns it back.
 COMPILE_FROM = 1_000_000  # parameters
 
+# On a CPU the norms of a level keep the levels from being one loop over memory, so that each reads
+# the update of the one before; in blocks of this size it is still in the cache.
+BLOCK = 2**20  # elements
+
 SMALLEST = 2  # torch.compile treats a dimension of size 1 as a constant and would compile again
 
 # By default torch compiles a function for at most 8 kinds of arguments; a sweep over k passes that.
@@ -50,20 +54,20 @@ def compiled_update(
     lr: Tensor,
     *,
     forced: bool,
-    out: Tensor | None = None,
+    replaces_g: bool = False,
     **flags: Any,
 ) -> list[Tensor] | None:
     """``kadam_update``, compiled on first need, where that is possible.
 
     Args:
-        θ: the parameter, of any shape; updated unless there is ``out``. None where nothing of it
-            is needed.
+        θ: the parameter, of any shape; updated, unless the step replaces g. None where nothing of
+            it is needed.
         g: its gradient, of the same shape.
         m: k first moments, laid out like it; updated.
         v: k second moments, laid out like it; updated.
         scalars: the vector of ``StepScalars.packed``, of 4k + 2 entries.
         lr: 0-d tensor.
-        out: where the step is written, like m; None: it is subtracted from θ instead.
+        replaces_g: whether the step is written to g, in place of being subtracted from θ.
         forced: whether a missing compiler is an error rather than a notice.
         flags: ``decay``, ``maximize`` and ``track``, as in ``kadam_update``.
 
@@ -80,11 +84,13 @@ def compiled_update(
     views = flat_views(g, [*m, *v, *in_place])
     if views is None or g.numel() < SMALLEST or (_no_compiler and not forced):
         return None
+    if flags["track"] and k > 1 and g.device.type == "cpu" and g.numel() > BLOCK:
+        return _in_blocks(views, scalars, lr, k=k, forced=forced, replaces_g=replaces_g, **flags)
     flat_g, *state = views
     flat_θ = None if θ is None else state.pop()
-    arguments = flat_θ, flat_g, state[:k], state[k:], scalars, lr, out
+    arguments = flat_θ, flat_g, state[:k], state[k:], scalars, lr, replaces_g
     kind = (
-        *(k, *flags.values(), g.dtype, m[0].dtype, g.device, out is None),
+        *(k, *flags.values(), g.dtype, m[0].dtype, g.device, replaces_g),
         *(x.dtype for x in in_place),
         # torch compiles anew when one of these is set
         *(torch.get_num_threads(), torch.get_default_dtype()),
@@ -92,12 +98,12 @@ def compiled_update(
     )
     if kind in _compiled_kinds:  # what fails now is no failure to compile
         return _compiled()(*arguments, **flags)
-    for vector in views if out is None else (*views, out):
+    for vector in views:
         torch._dynamo.mark_dynamic(vector, 0)
     try:
         with torch._dynamo.config.patch(recompile_limit=_KINDS):  # 70 µs: too much for each call
             extremes = _compiled()(*arguments, **flags)
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, torch.AcceleratorError):
         raise
     except Exception as error:  # dynamo, inductor, triton and setuptools each raise their own
         remedy = "Install a C++ compiler (triton for CUDA), or pass compiled=False"
@@ -114,6 +120,26 @@ def compiled_update(
         return None
     _compiled_kinds.add(kind)
     return extremes
+
+
+def _in_blocks(
+    views: Sequence[Tensor],
+    scalars: Tensor,
+    lr: Tensor,
+    *,
+    k: int,
+    **options: Any,
+) -> list[Tensor] | None:
+    n_blocks = -(-views[0].numel() // BLOCK)
+    of_blocks = []
+    for g, *state in zip(*(x.tensor_split(n_blocks) for x in views), strict=True):
+        θ = state[2 * k] if len(state) > 2 * k else None
+        extremes = compiled_update(θ, g, state[:k], state[k : 2 * k], scalars, lr, **options)
+        if extremes is None:  # there is no compiler, and the first block is as it was
+            return None
+        of_blocks.append(torch.stack(extremes))
+    every = torch.stack(of_blocks)
+    return [x for i in range(0, 2 * k, 2) for x in (every[:, i].amin(), every[:, i + 1].amax())]
 
 
 def flat_views(g: Tensor, state: Sequence[Tensor]) -> list[Tensor] | None:
@@ -148,11 +174,20 @@ def _update_from_tensors(
     v: list[Tensor],
     scalars: Tensor,
     lr: Tensor,
-    out: Tensor | None,
+    replaces_g: bool,
     **flags: Any,
 ) -> list[Tensor]:
     *flat, weight_decay, eps = scalars.unbind()
     levels = [Level(*flat[4 * i : 4 * i + 4]) for i in range(len(m))]
     return kadam_update(
-        θ, g, m, v, levels, lr=lr, weight_decay=weight_decay, eps=eps, out=out, **flags
+        θ,
+        g,
+        m,
+        v,
+        levels,
+        lr=lr,
+        weight_decay=weight_decay,
+        eps=eps,
+        out=g if replaces_g else None,
+        **flags,
     )
