@@ -1,4 +1,4 @@
-"""Every seed and every stream of random numbers of the suite, in one place.
+"""Every seed and every stream of random numbers of a run, in one place.
 
 A run has one seed. Whatever is random in it is a function of that seed and of an index (a step, an
 epoch) alone, so that the runs of a sweep see the same data in the same order, and a resumed run
@@ -13,10 +13,12 @@ goes on as if it had never stopped.
 | crops and flips | :func:`uniform_integers`, ``AUGMENTATION`` | likewise | step n |
 | validation split | :func:`permutation`, ``HOLD_OUT`` | 0 | 0 |
 | evaluation on text | :func:`window_starts` | ``stream_seed(0, "evaluation")`` | batch |
+| observed parameters | :func:`sampled_indices` | 0 | |
 
 Data are drawn on the CPU whatever the device, from raw words of the counter-based generator
 Philox-4x64-10: NumPy fixes those for good, and what its distributions make of them only within one
-release.
+release. The sampled indices alone come from such a distribution. What figures and claims draw
+(resampling, random pairs) has a fixed seed where it is drawn.
 """
 
 from __future__ import annotations
@@ -103,6 +105,17 @@ def uniform_integers(
     """
     words = random_words(len(spans) * n, seed, purpose, index).reshape(len(spans), n)
     return ((words >> 32) * np.array(spans, dtype=np.uint64)[:, None] >> 32).astype(np.int64)
+
+
+@lru_cache  # asked for at every step
+def sampled_indices(n: int, size: int) -> NDArray[np.int64]:
+    """Draw distinct indices below n, the same in every run; all of them where n <= size.
+
+    Example:
+        >>> sampled_indices(10**6, 3).tolist() == sampled_indices(10**6, 3).tolist()
+        True
+    """
+    return np.random.default_rng(0).choice(n, size=min(n, size), replace=False)
 
 
 def random_words(count: int, seed: int, purpose: Purpose, index: int) -> NDArray[np.uint64]:

@@ -31,12 +31,9 @@ class Records:
 
     Attributes:
         runs: per point: ``experiment, scale, run_id``; the labels ``beta, gamma, k, strategy,
-            point, seed``; the levels' decays ``beta_1 … gamma_k``;
-            ``C`` and both theories' growth rates per step, ``region``; ``lr, weight_decay,
-            decoupled, guard, state_dtype, query_key_second_moment, query_key_k, query_key_lr,
-            query_key_weight_decay, query_key_fixed_norm, qk_norm, scheme, n_substeps, schedule,
-            n_steps, corpus, data_sha256``;
-            ``status, n_recorded, reason``; ``commit, dirty, device, wall_s``.
+            point, seed``; what the spec says, see :func:`~adamct.records.columns.spec_columns`;
+            ``C``, both theories' growth rates per step (``paper_rate, exact_rate``) and
+            ``region``; how the run ended, and on what: ``END_COLUMNS``.
         scalars: per run and step: ``run_id, n``; ``train_loss, lr, test_loss`` where recorded;
             ``max_update`` of the last level, whose update is applied, and ``max_update_1 …
             max_update_k`` of each; of other vectors ``name_1 … name_K``, too.
