@@ -7,6 +7,6 @@
 """
 
 from adamct.continuous.schemes import SCHEMES, Scheme
-from adamct.continuous.trajectory import State, Trajectory, solve
+from adamct.continuous.trajectory import Trajectory, TrajectoryState, solve
 
-__all__ = ["SCHEMES", "Scheme", "State", "Trajectory", "solve"]
+__all__ = ["SCHEMES", "Scheme", "Trajectory", "TrajectoryState", "solve"]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from adamct.claims.verdict import Status
 from adamct.config.execution import WandbTracker
-from adamct.plotting.registry import number
+from adamct.plotting.registry import figure_number
 from adamct.plotting.rendered import Rendered
 from adamct.tracking import names as m
 from adamct.tracking.content import Identity
@@ -39,7 +39,7 @@ def mirror_figure(tracker: WandbTracker, rendered: Rendered, folder: Path) -> No
         FileError: if the folder cannot be written, or another process mirrors the same figures.
     """
     name, scale, group = rendered.stem, rendered.scale, m.at_scale(m.FIGURES, rendered.scale)
-    tags = (f"figure {number(name)}",)
+    tags = (f"figure {figure_number(name)}",)
     experiments = [runs.experiment for runs in rendered.experiments]
     statuses = Counter(verdict.status for verdict in rendered.verdicts)
     with Mirror.locked(tracker, group) as mirror:
