@@ -126,6 +126,9 @@ def random_words(count: int, seed: int, purpose: Purpose, index: int) -> NDArray
     """
     for name, value in (("seed", seed), ("index", index)):
         if not 0 <= value < 2**64:
-            raise ValueError(f"{name} = {value}, expected an integer in [0, 2**64)")
+            raise ValueError(
+                f"{name} = {value}, expected an integer in [0, 2**64); choose one within it, since "
+                "Philox takes no other"
+            )
     # The lowest word of the counter counts within the stream.
     return np.random.Philox(key=seed + (purpose << 64), counter=index << 64).random_raw(count)

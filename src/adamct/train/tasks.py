@@ -63,7 +63,8 @@ def open_task(
     if found != data.sha256:
         raise ValueError(
             f"the data {data.corpus!r} have sha256 {found}, the spec expects {data.sha256}: they "
-            "changed since the spec was composed"
+            "changed since the spec was composed; compose it again for a run on the new data, or "
+            "bring the old data back to go on with this one"
         )
     return task
 
