@@ -74,7 +74,7 @@ def solve(
     """Solve Equation (4), λθ + θ̇ + ½ηθ̈ = −u(t), the continuous-time form of AdamW.
 
     The method is that of Appendix I, at p = 1: Δt = η/K. Step n is t_n = nη, and its batch is
-    held for t in [t_n, t_{n+1}); the gradient is taken at the current θ(t).
+    fixed for t in [t_n, t_{n+1}); the gradient is taken at the current θ(t).
 
     K = 100 Euler substeps are the paper's choice, at 100 gradients a step. ``"exponential"``
     takes three a substep and needs few: on a small GPT at η = 1e-3 it is more accurate with one

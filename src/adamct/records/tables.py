@@ -195,7 +195,7 @@ def _scalars(run_id: str, lines: list[Line]) -> pd.DataFrame:
 def _end(folder: RunFolder) -> dict[str, Any]:
     """Return how a run ended, and on what."""
     outcome = folder.outcome()
-    assert outcome is not None  # load() has seen to it
+    assert outcome is not None  # as load() checks
     last = (folder.environments() or [{}])[-1]
     made = [last.get(name) for name in ("commit", "dirty", "device")]
     values = [outcome.status, outcome.step, outcome.reason, *made, folder.wall_s()]

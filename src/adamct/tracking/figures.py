@@ -27,7 +27,7 @@ INTERVAL = CLAIM_COLUMNS.index("interval")
 def mirror_figure(tracker: WandbTracker, rendered: Rendered, folder: Path) -> None:
     """Show a figure in W&B as a run of its own; drawn again, it replaces what was there.
 
-    Online, W&B shows the last drawing, and keeps those before it as earlier steps of the run.
+    Online, W&B shows the last rendering, and keeps those before it as earlier steps of the run.
 
     Args:
         tracker: where.
@@ -47,7 +47,7 @@ def mirror_figure(tracker: WandbTracker, rendered: Rendered, folder: Path) -> No
         run = mirror.open(identity, {"scale": scale, "experiments": experiments})
         with answered():
             run.log(_shown(rendered, folder))
-            # With the zeros: online, what is not written stays as an earlier drawing left it.
+            # With the zeros: online, what is not written stays as an earlier rendering left it.
             run.summary.update({f"claims/{said}": statuses[said] for said in get_args(Status)})
             run.finish()
 
