@@ -38,7 +38,7 @@ def draw(records: Records) -> Figure:
     curves.set_title("(a) max-update and its bounds")
     slopes_against_C(slopes, own, at=slope_step(own.runs.n_steps.min()))
     slopes.set_title("(b) growth rate")
-    panels.points(chosen, own)
+    panels.pairs(chosen, own)
     chosen.set_title("(c) the points")
     return figure
 

@@ -63,7 +63,7 @@ def draw(records: Records) -> Figure:
 
 
 def _operation(module: nn.Module) -> str:
-    """Say of a layer what its block does not show; empty where that is all."""
+    """Return what the block of a layer does not show; empty where that is all."""
     if isinstance(module, nn.Conv2d):
         height, width = module.kernel_size
         padding = module.padding if isinstance(module.padding, str) else module.padding[0]

@@ -55,7 +55,7 @@ def best_against_lr(axes: Axes, records: Records) -> None:
         axes.plot(own.index, own.mean(axis=1), dashes, color=colour, label=label)
         axes.fill_between(own.index, own.max(axis=1), own.min(axis=1), color=colour, **BAND)
         axes.vlines(row.lr, row.low, row.high, color=colour, linewidth=1.6)
-        sweep_panels.points(axes, [row.lr], [row["mean"]], ["lr" in row.edge], colour, size=26)
+        sweep_panels.mark_best(axes, [row.lr], [row["mean"]], ["lr" in row.edge], colour, size=26)
     axes.set(xscale="log", xlabel=r"learning rate $\eta$", ylabel=sweep_panels.LABELS["loss"])
 
 

@@ -45,11 +45,12 @@ def mirror(overrides: Sequence[str], *, again: bool) -> int:
     from adamct.config.compose import compose_sweep
     from adamct.tracking.content import run_identity
     from adamct.tracking.mirror import Mirror
+    from adamct.tracking.names import at_scale
     from adamct.tracking.sending import send
 
     sweep = compose_sweep(["tracker=wandb", *overrides])
     identities = {run_identity(point) for point in sweep}
-    with Mirror.locked(sweep.tracker, run_identity(sweep[0]).group) as to:
+    with Mirror.locked(sweep.tracker, at_scale(sweep.experiment, sweep.scale)) as to:
         if again:
             for identity in identities:
                 to.forget(identity)

@@ -25,7 +25,7 @@ A map. The library, which needs numpy and torch at most:
 The suite, along the one arrow ``conf → spec → run → record → figure → claim``; each floor reads
 those before it:
 
-- ``models``, ``data``: what is trained, and on what; ``data.rng``: every seed and generator.
+- ``models``, ``data``: what is trained, and on what; ``data.rng``: every seed of a run.
 - ``config``: Hydra's YAML → frozen ``RunSpec``, ``Execution`` and ``Sweep``: one border.
 - ``train``: the loop, tasks, schedules, checkpoints, observables.
 - ``runs``: run folders, one run, a sweep of them, what they cost.

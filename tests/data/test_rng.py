@@ -11,6 +11,7 @@ from adamct.data.rng import (
     dropout_seed,
     permutation,
     random_words,
+    sampled_indices,
     stream_seed,
     uniform_integers,
     window_starts,
@@ -49,6 +50,8 @@ def test_seeds_of_streams_are_what_records_were_made_with():
     assert stream_seed(0, "batches") == 4624113443193970833
     assert stream_seed(0, "evaluation") == 8651239554527750972
     assert (dropout_seed(0, 0), dropout_seed(7, 3)) == (9906915543014118949, 15962746830788006991)
+    assert sampled_indices(10**6, 5).tolist() == [636959, 511135, 269786, 307829, 850620]
+    assert sorted(sampled_indices(3, 16)) == [0, 1, 2]
 
 
 def test_streams_of_seeds_purposes_and_indices_are_apart():

@@ -17,7 +17,7 @@ from torch import nn
 from adamct.config.compose import compose_sweep, experiment_names
 from adamct.models import CNN
 from adamct.plotting import source
-from adamct.plotting.registry import figure_files, import_file, number, reads
+from adamct.plotting.registry import figure_files, figure_number, import_file, reads
 from adamct.plotting.render import render
 from adamct.plotting.rendered import Rendered
 from adamct.plotting.source import Source, reference_source
@@ -110,7 +110,7 @@ def says_where_it_comes_from(facts):
 def test_a_figure_says_what_it_reads_and_shows_in_plain_text(path):
     tree = ast.parse(path.read_text())
     assert set(reads(path)) <= set(experiment_names())
-    assert ast.get_docstring(tree).startswith(f"Figure {number(path.stem)}: ")
+    assert ast.get_docstring(tree).startswith(f"Figure {figure_number(path.stem)}: ")
     constants = {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in tree.body

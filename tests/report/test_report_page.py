@@ -10,7 +10,7 @@ import pytest
 
 from adamct.claims import Verdict
 from adamct.plotting.registry import figure_files, import_file, title
-from adamct.report import format, page
+from adamct.report import page
 
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -210,7 +210,7 @@ def test_a_damaged_file_is_named_with_the_remedy(damage, message, leave, report)
 
 def test_not_a_number_is_a_dash(make_verdict):
     text = json.dumps(make_verdict("a", statistic=None, interval=[float("nan")] * 2))
-    assert format.statistic(Verdict.model_validate_json(text)) == "– [–, –]"
+    assert Verdict.model_validate_json(text).estimate == "– [–, –]"
 
 
 def test_the_command_writes_the_page_beside_the_pictures(leave, tmp_path, capsys):

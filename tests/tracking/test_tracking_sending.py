@@ -25,6 +25,7 @@ from adamct.tracking.content import run_identity
 from adamct.tracking.live_sync import tracked
 from adamct.tracking.mirror import Mirror
 from adamct.tracking.mode import TrackingError, tracker_mode
+from adamct.tracking.names import at_scale
 from adamct.tracking.sending import PointMirror, send
 
 SMOKE = ["experiment=max_update_normal_curve", "scale=smoke", "tracker=wandb"]
@@ -60,7 +61,7 @@ def sweep(finished, tmp_path, overrides):
 
 
 def locked(sweep):
-    return Mirror.locked(sweep.tracker, run_identity(sweep[0]).group)
+    return Mirror.locked(sweep.tracker, at_scale(sweep.experiment, sweep.scale))
 
 
 def first_of(sweep):

@@ -112,8 +112,9 @@ def test_annealing_is_equation_19(training):
 def test_paper_scale_is_not_trained_on_a_cpu_unasked(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     paper = ["scale=paper", "experiment=trajectory"]
-    with pytest.raises(ConfigurationError, match=r"no GPU here; set execution\.device=cpu"):
-        check_device(compose_sweep(paper, with_data=False))
+    for here in ("local", "basic"):
+        with pytest.raises(ConfigurationError, match=r"no GPU here; set execution\.device=cpu"):
+            check_device(compose_sweep([*paper, f"hydra/launcher={here}"], with_data=False))
     for device in ("cpu", "auto"):
         asked = compose_sweep([*paper, f"execution.device={device}"], with_data=False)
         check_device(asked)

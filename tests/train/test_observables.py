@@ -237,5 +237,5 @@ def test_vectors_of_a_record_become_columns_and_come_back(tmp_path):
     assert len(n) == 4
     assert (values == records.series(run_id, "max_update_1")[1]).all()
     assert records.runs.qk_norm.all()
-    with pytest.raises(KeyError, match="no vector 'head_names'"):
+    with pytest.raises(KeyError, match="has no 'head_names'"):
         records.vectors(run_id, "head_names")

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from adamct.analysis.statistics import FEWEST, Interval, span, with_interval
+from adamct.claims.numbers import MINUS, in_unit
 
 Status = Literal["reproduced", "not reproduced", "inconclusive"]
 WORST_FIRST: tuple[Status, ...] = ("not reproduced", "inconclusive", "reproduced")
@@ -97,24 +98,6 @@ class Estimate:
         return any(map(math.isnan, (self.statistic, *(self.interval or ()))))
 
 
-def in_unit(value: float, unit: str) -> float:
-    """Return a number of some unit as it is shown: where that begins with %, in percent.
-
-    >>> in_unit(-0.25, "nats"), in_unit(-0.25, "% of the displacement")
-    (-0.25, -25.0)
-    """
-    return 100 * value if unit.startswith("%") else value
-
-
-def written(value: float, unit: str) -> str:
-    """Return a number of some unit in text, without the unit.
-
-    >>> written(-0.25, "%")
-    '−25'
-    """
-    return f"{in_unit(value, unit):.3g}".replace("-", "\N{MINUS SIGN}")
-
-
 @dataclass(frozen=True)
 class Criterion:
     """Limits of a statistic.
@@ -174,7 +157,8 @@ class Criterion:
         return f"{subject} {self._limits()} {unit}".rstrip() + overturned + note
 
     def _limits(self) -> str:
-        shown = [written(x, self.unit) for x in (self.at_least, self.at_most) if x is not None]
+        limits = (x for x in (self.at_least, self.at_most) if x is not None)
+        shown = [f"{in_unit(x, self.unit):.3g}".replace("-", MINUS) for x in limits]
         if len(shown) == 2:
             return f"is {shown[0]}" if shown[0] == shown[1] else f"lies within {' to '.join(shown)}"
         return f"is at {'most' if self.at_least is None else 'least'} {shown[0]}"

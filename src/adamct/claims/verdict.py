@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from adamct.claims.criterion import AnyCriterion, Estimate, InconclusiveError, Status, written
+from adamct.claims.criterion import AnyCriterion, Estimate, InconclusiveError, Status
+from adamct.claims.numbers import in_unit, number
 from adamct.records import Records
 
 Kind = Literal["paper", "extension"]
@@ -78,7 +79,8 @@ class Verdict(BaseModel):
     def as_text(self, width: int = 96) -> str:
         """Return a paragraph for the terminal."""
         head = f"{self.status.upper():<15} {self.statement} ({self.reference})"
-        found = f"{self.estimate}: {self.detail}" if self.estimate else self.detail
+        known = self.statistic is not None
+        found = f"{self.estimate}: {self.detail}" if known else self.detail
         indent = " " * 16
         return "\n".join(
             textwrap.fill(text, width, initial_indent=first, subsequent_indent=indent)
@@ -90,13 +92,19 @@ class Verdict(BaseModel):
         )
 
     @property
+    def shown(self) -> tuple[str, str, str]:
+        """The statistic, its interval and its unit as text; empty what there is not."""
+        value, *ends = (
+            number(None if x is None else in_unit(x, self.unit))
+            for x in (self.statistic, *(self.interval or ()))
+        )
+        interval = f"[{', '.join(ends)}]" if ends else ""
+        return value, interval, "" if self.statistic is None else self.unit
+
+    @property
     def estimate(self) -> str:
-        """The statistic with its interval and its unit, in words; empty without one."""
-        if self.statistic is None:
-            return ""
-        value, *ends = (written(x, self.unit) for x in (self.statistic, *(self.interval or ())))
-        shown = f" [{', '.join(ends)}]" if ends else ""
-        return f"{value}{shown} {self.unit}".rstrip()
+        """The statistic with its interval and its unit, in a line."""
+        return " ".join(filter(None, self.shown))
 
 
 def judge(claim: Claim, records: Records) -> Verdict:

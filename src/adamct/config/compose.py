@@ -2,7 +2,7 @@
 
 Configuration crosses one border here, once: below it, everything is typed, frozen and checked.
 :func:`compose_sweep` reads a sweep exactly as ``scripts/run.py -m`` will launch it, so that the
-door, the figures and the tests all speak of the same runs.
+command line, the figures and the tests all read the same runs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Values = dict[str, Any]
 
 @contextmanager
 def _one_kind_of_error() -> Iterator[None]:
-    """Raise what Hydra, OmegaConf and YAML say of a configuration as ``ConfigurationError``."""
+    """Re-raise errors of Hydra, OmegaConf and YAML as ``ConfigurationError``."""
     try:
         yield
     except (HydraException, OmegaConfBaseException, YAMLError) as error:

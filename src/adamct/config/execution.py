@@ -93,7 +93,8 @@ class Sweep:
         data_dir: raw data, only read; ``None`` where only embedded data is used.
         cache_dir: prepared data.
         tracker: where the records are mirrored; ``None`` for nowhere.
-        launcher: ``"local"`` trains on this machine.
+        launcher: by its file in Hydra; ``"local"``, ``"basic"`` and ``"joblib"`` train on this
+            machine.
         question: what the experiment asks.
         paper: where in the paper.
         reference_omits: the scalars that its reference records leave out.

@@ -115,7 +115,7 @@ def _sample(config: CurveConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def _curve(config: CurveConfig) -> Curve:
     if config.level is not None:
         return level_curve(config.level)
-    assert config.through is not None  # CurveConfig sees to it
+    assert config.through is not None  # as CurveConfig checks
     if config.kind == "normal":
         return normal_curve(*config.through)
     return level_curve(float(stability_coefficient(*config.through)))

@@ -1,4 +1,4 @@
-"""The composed configuration, typed and checked: what YAML may say, and how faults are explained.
+"""The composed configuration, typed and checked: what YAML may say, and how errors are explained.
 
 Values of configuration cross into the program here, once.
 """
@@ -75,17 +75,17 @@ class Config(Frozen):
     cache_dir: Annotated[Path, Lax]
 
 
-def explain(error: ValidationError) -> str:
-    """One line a fault: the key as it is written in YAML, its value, what would do."""
+def explain(invalid: ValidationError) -> str:
+    """One line an error: the key as it is written in YAML, its value, what would do."""
     lines = []
-    for fault in error.errors():
+    for error in invalid.errors():
         # Where one of several kinds is meant, pydantic names the kind as if it were a key.
-        key = ".".join(str(part) for part in fault["loc"] if part not in _kinds())
-        message = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            message = f"unknown key{_suggestion(fault['loc'])}"
-        elif key and fault["type"] != "value_error":
-            key += f" = {fault['input']!r}"
+        key = ".".join(str(part) for part in error["loc"] if part not in _kinds())
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            message = f"unknown key{_suggestion(error['loc'])}"
+        elif key and error["type"] != "value_error":
+            key += f" = {error['input']!r}"
         lines.append(f"{key}: {message}" if key else message)
     return "\n".join(lines)
 

@@ -1,6 +1,6 @@
 """One substep of Equation (4): the paper's Euler, and an exponential scheme of order 4.
 
-A step function takes the equation, the substep Δt, the gradient g(θ) of the batch that is held
+A step function takes the equation, the substep Δt, the gradient g(θ) of the batch that is fixed
 over the substep, and the point at t; it returns the point at t + Δt and changes nothing.
 """
 

@@ -18,7 +18,7 @@ PSI0 = ("rest", "sign")
 
 
 @dataclass(frozen=True)
-class State(PhasePoint):
+class TrajectoryState(PhasePoint):
     """The solution on the step grid, at t_n = nη.
 
     Attributes:
@@ -35,17 +35,17 @@ class State(PhasePoint):
     params: Any
 
 
-class Trajectory(Iterator[State]):
+class Trajectory(Iterator[TrajectoryState]):
     """States at n = 0, 1, 2, …, each computed when it is asked for, and none kept.
 
     To see progress, iterate over ``tqdm(solve(...))``.
     """
 
-    def __init__(self, states: Iterator[State], objective: Objective) -> None:
+    def __init__(self, states: Iterator[TrajectoryState], objective: Objective) -> None:
         self._states = states
         self._objective = objective
 
-    def __next__(self) -> State:
+    def __next__(self) -> TrajectoryState:
         return next(self._states)
 
     def unflatten(self, vector: Tensor) -> Any:
@@ -69,12 +69,12 @@ def solve(
     n_substeps: int = 100,
     scheme: str = "euler",
     psi0: str = "rest",
-    start: State | None = None,
+    start: TrajectoryState | None = None,
 ) -> Trajectory:
     """Solve Equation (4), λθ + θ̇ + ½ηθ̈ = −u(t), the continuous-time form of AdamW.
 
     The method is that of Appendix I, at p = 1: Δt = η/K. Step n is t_n = nη, and its batch is
-    held for t in [t_n, t_{n+1}); the gradient is taken at the current θ(t).
+    fixed for t in [t_n, t_{n+1}); the gradient is taken at the current θ(t).
 
     K = 100 Euler substeps are the paper's choice, at 100 gradients a step. ``"exponential"``
     takes three a substep and needs few: on a small GPT at η = 1e-3 it is more accurate with one
@@ -153,10 +153,12 @@ def solve(
         )
     step, h = SCHEMES[scheme].step, lr / n_substeps
 
-    def state_at(n: int, x: PhasePoint) -> State:
+    def state_at(n: int, x: PhasePoint) -> TrajectoryState:
         t = n * lr  # not a sum of substeps, which would drift
         u = equation.u(t, x.m, x.v)
-        return State(t, x.theta, x.psi, x.m, x.v, n=n, u=u, params=objective.unflatten(x.theta))
+        return TrajectoryState(
+            t, x.theta, x.psi, x.m, x.v, n=n, u=u, params=objective.unflatten(x.theta)
+        )
 
     def over_step(n: int, batch: Any, x: PhasePoint) -> PhasePoint:
         total: Tensor | float = 0.0  # of the losses met on the way
@@ -177,7 +179,7 @@ def solve(
             )
         return x
 
-    def states(batches: Iterator[Any]) -> Iterator[State]:
+    def states(batches: Iterator[Any]) -> Iterator[TrajectoryState]:
         state = start
         if state is None:
             θ = objective.initial

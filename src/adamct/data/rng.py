@@ -1,4 +1,4 @@
-"""Every seed and every stream of random numbers of the suite, in one place.
+"""Every seed and every stream of random numbers of a run, in one place.
 
 A run has one seed. Whatever is random in it is a function of that seed and of an index (a step, an
 epoch) alone, so that the runs of a sweep see the same data in the same order, and a resumed run
@@ -13,10 +13,12 @@ goes on as if it had never stopped.
 | crops and flips | :func:`uniform_integers`, ``AUGMENTATION`` | likewise | step n |
 | validation split | :func:`permutation`, ``HOLD_OUT`` | 0 | 0 |
 | evaluation on text | :func:`window_starts` | ``stream_seed(0, "evaluation")`` | batch |
+| observed parameters | :func:`sampled_indices` | 0 | |
 
 Data are drawn on the CPU whatever the device, from raw words of the counter-based generator
 Philox-4x64-10: NumPy fixes those for good, and what its distributions make of them only within one
-release.
+release. The sampled indices alone come from such a distribution. What figures and claims draw
+(resampling, random pairs) has a fixed seed where it is drawn.
 """
 
 from __future__ import annotations
@@ -105,6 +107,17 @@ def uniform_integers(
     return ((words >> 32) * np.array(spans, dtype=np.uint64)[:, None] >> 32).astype(np.int64)
 
 
+@lru_cache  # asked for at every step
+def sampled_indices(n: int, size: int) -> NDArray[np.int64]:
+    """Draw distinct indices below n, the same in every run; all of them where n <= size.
+
+    Example:
+        >>> sampled_indices(10**6, 3).tolist() == sampled_indices(10**6, 3).tolist()
+        True
+    """
+    return np.random.default_rng(0).choice(n, size=min(n, size), replace=False)
+
+
 def random_words(count: int, seed: int, purpose: Purpose, index: int) -> NDArray[np.uint64]:
     """Return the first ``count`` 64-bit words of the Philox stream of (seed, purpose, index).
 
@@ -113,6 +126,9 @@ def random_words(count: int, seed: int, purpose: Purpose, index: int) -> NDArray
     """
     for name, value in (("seed", seed), ("index", index)):
         if not 0 <= value < 2**64:
-            raise ValueError(f"{name} = {value}, expected an integer in [0, 2**64)")
+            raise ValueError(
+                f"{name} = {value}, expected an integer in [0, 2**64); choose one within it, since "
+                "Philox takes no other"
+            )
     # The lowest word of the counter counts within the stream.
     return np.random.Philox(key=seed + (purpose << 64), counter=index << 64).random_raw(count)

@@ -1,7 +1,7 @@
 """k-Adam: a torch optimizer, its float64 reference, and its hyperparameter strategies.
 
-- ``kadam``: ``KAdam``, the class; ``state``: the checks of its options, and how m
-  and v are laid out.
+- ``kadam``: ``KAdam``, the class; ``options``: how its options are checked, and what is refused.
+- ``state``: m and v in memory, and as a ``state_dict`` brings them.
 - ``update``: the update of one tensor, a pure function, and the scalars of a step; ``compiled``:
   the same function through ``torch.compile``.
 - ``reference``: Algorithm 1, line by line.

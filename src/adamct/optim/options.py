@@ -75,9 +75,9 @@ it does not know; load it into the optimizer that saved it, or start KAdam witho
     """
     unknown = sorted(group.keys() - set(known) - _NO_OPTIONS)
     if unknown or "beta" not in group:
-        fault = f"has {unknown}, which it does not know" if unknown else "lacks ['beta']"
+        wrong = f"has {unknown}, which it does not know" if unknown else "lacks ['beta']"
         raise ValueError(
-            f"the state_dict does not fit this KAdam: a parameter group {fault}; load it into the "
+            f"the state_dict does not fit this KAdam: a parameter group {wrong}; load it into the "
             "optimizer that saved it, or start KAdam without its state"
         )
 

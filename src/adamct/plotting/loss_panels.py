@@ -31,7 +31,7 @@ def generalization(records: Records, *, by: Coordinate = "C") -> Figure:
     curves.set_title(f"(a) test loss{on}{spread}")
     draw_best_losses(best, records, by=by)
     best.set_title("(b) best test loss")
-    panels.points(chosen, records, by=by)
+    panels.pairs(chosen, records, by=by)
     beta = records.runs.beta
     chosen.set_title(rf"(c) the points, $\beta={beta.min():.3f}$ to ${beta.max():.3f}$")
     return figure

@@ -111,7 +111,7 @@ def mark_outside(axes: Axes, x: ArrayLike, y: ArrayLike) -> bool:
     return outside.size > 0
 
 
-def points(axes: Axes, records: Records, *, by: Coordinate = "C") -> None:
+def pairs(axes: Axes, records: Records, *, by: Coordinate = "C") -> None:
     """Draw the (β, γ) of the runs, coloured, with C = 0 and the exact boundary γ² = β."""
     runs = records.runs
     pad_beta, pad_gamma = (0.08 * (runs[x].max() - runs[x].min() + 1e-3) for x in ("beta", "gamma"))

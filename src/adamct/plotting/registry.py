@@ -32,11 +32,11 @@ def short_name(stem: str) -> str:
     return stem.partition("_")[0].replace("fig0", "fig")
 
 
-def number(name: str) -> str:
+def figure_number(name: str) -> str:
     """Return a figure's number in print.
 
     Example:
-        >>> number("fig3"), number("fig03_max_update"), number("figE1")
+        >>> figure_number("fig3"), figure_number("fig03_max_update"), figure_number("figE1")
         ('3', '3', 'E1')
     """
     return short_name(name).removeprefix("fig")
@@ -95,7 +95,9 @@ def fed_by(experiment: str) -> tuple[str, ...]:
         >>> fed_by("max_update_normal_curve")
         ('3', '11', 'E3')
     """
-    return tuple(number(name) for name, path in figure_files().items() if experiment in reads(path))
+    return tuple(
+        figure_number(name) for name, path in figure_files().items() if experiment in reads(path)
+    )
 
 
 def import_file(path: Path) -> ModuleType:

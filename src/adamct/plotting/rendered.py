@@ -46,7 +46,7 @@ class Rendered(BaseModel):
         figure: as make knows it: ``"fig3"``.
         stem: of its files.
         source: of the records: the reader's own runs, or the repository's reference.
-        seconds: that drawing and judging took.
+        seconds: that rendering and judging took.
         files: the names of its pictures, and of its table if it has one.
     """
 

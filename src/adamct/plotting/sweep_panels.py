@@ -67,14 +67,14 @@ def best_against_k(
         in_view = line["mean"].between(*(within or (-np.inf, np.inf))).to_numpy()
         axes.fill_between(line.k, line.low, line.high, where=in_view, **band)
         own = line[line.k > 1]
-        points(axes, own.k, own["mean"], own.edge != "", COLOURS[strategy])
-    points(axes, adam.k, adam["mean"], adam.edge != "", ADAM_COLOUR, size=22)
+        mark_best(axes, own.k, own["mean"], own.edge != "", COLOURS[strategy])
+    mark_best(axes, adam.k, adam["mean"], adam.edge != "", ADAM_COLOUR, size=22)
     axes.set(xlabel="$k$", ylabel=LABELS[metric], xticks=sorted(set(best.k)))
     if within:
         axes.set_ylim(within)
 
 
-def points(
+def mark_best(
     axes: Axes,
     x: Iterable[float],
     y: Iterable[float],
@@ -82,7 +82,7 @@ def points(
     colour: str,
     size: float = 11,
 ) -> None:
-    """Draw points, hollow where they lie at an end of the grid."""
+    """Draw best scores as points, hollow where they lie at an end of the grid."""
     faces = ["white" if edge else colour for edge in at_edge]
     axes.scatter(list(x), list(y), s=size, facecolors=faces, edgecolors=colour, zorder=3)
 

@@ -6,6 +6,7 @@ Points that share a run share its ``run_id``, and its steps stand in ``scalars``
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,12 +32,9 @@ class Records:
 
     Attributes:
         runs: per point: ``experiment, scale, run_id``; the labels ``beta, gamma, k, strategy,
-            point, seed``; the levels' decays ``beta_1 … gamma_k``;
-            ``C`` and both theories' growth rates per step, ``region``; ``lr, weight_decay,
-            decoupled, guard, state_dtype, query_key_second_moment, query_key_k, query_key_lr,
-            query_key_weight_decay, query_key_fixed_norm, qk_norm, scheme, n_substeps, schedule,
-            n_steps, corpus, data_sha256``;
-            ``status, n_recorded, reason``; ``commit, dirty, device, wall_s``.
+            point, seed``; what the spec says, see :func:`~adamct.records.columns.spec_columns`;
+            ``C``, both theories' growth rates per step (``paper_rate, exact_rate``) and
+            ``region``; how the run ended, and on what: ``END_COLUMNS``.
         scalars: per run and step: ``run_id, n``; ``train_loss, lr, test_loss`` where recorded;
             ``max_update`` of the last level, whose update is applied, and ``max_update_1 …
             max_update_k`` of each; of other vectors ``name_1 … name_K``, too.
@@ -62,17 +60,25 @@ class Records:
         return Records(runs.reset_index(drop=True), kept.reset_index(drop=True))
 
     def series(self, run_id: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the steps n and the values of one scalar of one run, where it was recorded."""
+        """Return the steps n and the values of one scalar of one run, where it was recorded.
+
+        Raises:
+            KeyError: if these records have no such scalar.
+        """
+        self._require(name in self.scalars, name)
         rows = self.scalars.loc[self.scalars.run_id == run_id, ["n", name]].dropna()
         return rows["n"].to_numpy(), rows[name].to_numpy()
 
     def vectors(self, run_id: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the steps n and the values (steps, K) of one vector of one run."""
+        """Return the steps n and the values (steps, K) of one vector of one run.
+
+        Raises:
+            KeyError: if the run has no such vector.
+        """
         columns = takewhile(self.scalars.columns.__contains__, (f"{name}_{i}" for i in count(1)))
         rows = self.scalars.loc[self.scalars.run_id == run_id, ["n", *columns]]
         values = rows.set_index("n").dropna(how="all").dropna(how="all", axis=1)
-        if values.empty:
-            raise KeyError(f"run {run_id} has no vector {name!r}; add it to the spec's observe")
+        self._require(not values.empty, name, f"run {run_id} has")
         return values.index.to_numpy(), values.to_numpy()
 
     def matrix(self, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -80,9 +86,29 @@ class Records:
 
         The columns follow the rows of ``runs``; NaN where a run ended before the others. Steps at
         which no run recorded it are left out.
+
+        Raises:
+            KeyError: if these records have no such scalar, or a run has no step at all.
         """
+        self._require(name in self.scalars, name)
         table = self.scalars.pivot(index="n", columns="run_id", values=name).dropna(how="all")
+        if empty := set(self.runs.run_id) - set(table):
+            raise KeyError(
+                f"{len(empty)} of {len(self.runs)} runs recorded no step, {min(empty)} among them; "
+                "choose with where() the runs with n_recorded > 0"
+            )
         return table.index.to_numpy(), table[self.runs.run_id].to_numpy()
+
+    def _require(self, there: bool, name: str, whose: str = "these records have") -> None:
+        """Raise a KeyError with the remedy if a scalar or a vector is not there."""
+        if not there:
+            columns = self.scalars.columns.drop(["run_id", "n"])
+            known = dict.fromkeys(re.sub(r"_\d+$", "", column) for column in columns)
+            raise KeyError(
+                f"{whose} no {name!r}; there are {', '.join(known) or 'none at all'}. Add it to "
+                "the experiment's observe and train again; for the reference, also take it out of "
+                "reference_omits and save it anew"
+            )
 
 
 def load(sweep: Sweep, overrides: Sequence[str] = ()) -> Records:
@@ -169,7 +195,7 @@ def _scalars(run_id: str, lines: list[Line]) -> pd.DataFrame:
 def _end(folder: RunFolder) -> dict[str, Any]:
     """Return how a run ended, and on what."""
     outcome = folder.outcome()
-    assert outcome is not None  # load() has seen to it
+    assert outcome is not None  # as load() checks
     last = (folder.environments() or [{}])[-1]
     made = [last.get(name) for name in ("commit", "dirty", "device")]
     values = [outcome.status, outcome.step, outcome.reason, *made, folder.wall_s()]

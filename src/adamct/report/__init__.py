@@ -3,6 +3,6 @@
 - ``page``: the rendered figures of a folder, read back, checked, and set by the templates.
 - ``summary``: the verdicts as Markdown, and the README's numbers.
 - ``document``: the project's Markdown as HTML.
-- ``format``: numbers, times, commands and verdicts as text.
+- ``format``: times, commands, counts and headings as text.
 - ``make``: what ``make`` does for a figure.
 """

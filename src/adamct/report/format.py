@@ -1,8 +1,7 @@
-"""Numbers, times, commands and verdicts as text."""
+"""Times, commands, counts and headings as text."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -11,32 +10,8 @@ from typing import get_args
 from markupsafe import Markup, escape
 
 from adamct.claims import Status, Verdict
-from adamct.claims.criterion import in_unit
+from adamct.claims.numbers import MINUS
 from adamct.plotting import registry
-
-MINUS = "\N{MINUS SIGN}"
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def number(value: float | None) -> str:
-    """Return a number to three figures, whole ones in full.
-
-    Example:
-        >>> [number(x) for x in (64640, -0.0242, 1.26e-6, 17.558, None, math.inf)]
-        ['64,640', '−0.0242', '1.26 × 10⁻⁶', '17.6', '–', '∞']
-    """
-    if value is None or math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        text = f"{value:.0f}".replace("inf", "∞")
-    elif value == int(value) and abs(value) < 1e9:
-        text = f"{value:,.0f}"
-    elif 1e-3 <= abs(value) < 1e6:
-        text = f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
-    else:
-        mantissa, exponent = f"{value:.2e}".split("e")
-        text = f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}"
-    return text.replace("-", MINUS)
 
 
 def duration(seconds: float) -> str:
@@ -105,7 +80,7 @@ def label(name: str) -> str:
         >>> label("figE3") == label("figE3_slopes") == "Figure\N{NO-BREAK SPACE}E3"
         True
     """
-    return f"Figure\N{NO-BREAK SPACE}{registry.number(name)}"
+    return f"Figure\N{NO-BREAK SPACE}{registry.figure_number(name)}"
 
 
 def make_command(name: str, scale: str) -> str:
@@ -154,18 +129,3 @@ def counts(verdicts: Iterable[Verdict]) -> str:
 def where(verdict: Verdict) -> str:
     """Return where a claim is made, under a heading that says already what is beyond the paper."""
     return verdict.reference.removeprefix("beyond the paper").lstrip(":, ")
-
-
-def estimate(verdict: Verdict) -> tuple[str, str, str]:
-    """Return a verdict's statistic, its interval and its unit; empty what it does not have."""
-    value, *ends = (
-        None if x is None else in_unit(x, verdict.unit)
-        for x in (verdict.statistic, *(verdict.interval or ()))
-    )
-    shown = f"[{', '.join(map(number, ends))}]" if ends else ""
-    return number(value), shown, "" if value is None else verdict.unit
-
-
-def statistic(verdict: Verdict) -> str:
-    """Return a verdict's statistic with its interval and its unit, in a line."""
-    return " ".join(filter(None, estimate(verdict)))

@@ -26,7 +26,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 TIMES = "times.json"
 FILTERS = (
     *(format.cell, format.count, format.counts, format.duration, format.formula, format.integers),
-    *(format.label, format.number, format.estimate, format.tally, format.where),
+    *(format.label, format.tally, format.where),
     *(registry.capital, registry.short_name, registry.title),
 )
 

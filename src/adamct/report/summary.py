@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adamct.claims import Verdict
+from adamct.claims.numbers import MINUS, SUPERSCRIPTS
 from adamct.files import ExpectedError
 from adamct.plotting import registry
 from adamct.report import format
@@ -80,7 +81,7 @@ def blocks(
     for name, path in figures.items():
         new = sum(seconds.pop(experiment, 0.0) for experiment in registry.reads(path))
         took = format.duration(new) if new else ""
-        rows.append([registry.number(name), f"`make {name}`", registry.title(path), took])
+        rows.append([registry.figure_number(name), f"`make {name}`", registry.title(path), took])
     rows.append(["all", "`make all`", "All of them, and the report", total])
     groups = format.grouped(verdicts).items()
     return {
@@ -129,13 +130,13 @@ def differs(text: str, other: str) -> bool:
 
 
 def _parts(text: str) -> tuple[list[str], list[float]]:
-    plain = text.translate({made: written for written, made in format.SUPERSCRIPTS.items()})
-    plain = plain.replace(format.MINUS, "-").replace(" × 10", "e")
+    plain = text.translate({made: written for written, made in SUPERSCRIPTS.items()})
+    plain = plain.replace(MINUS, "-").replace(" × 10", "e")
     return NUMBER.split(plain), [float(n.replace(",", "")) for n in NUMBER.findall(plain)]
 
 
 def _row(verdict: Verdict) -> list[str]:
-    figure, statistic = registry.number(verdict.figure), format.statistic(verdict)
+    figure, statistic = registry.figure_number(verdict.figure), verdict.estimate
     return [figure, verdict.statement, statistic, verdict.status]
 
 

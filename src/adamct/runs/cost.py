@@ -79,7 +79,7 @@ def _stand_in(task: TaskSpec) -> tuple[dict[str, int], tuple[Tensor, Tensor]]:
     """
     labels = partial(torch.zeros, dtype=torch.int64, device="meta")
     if isinstance(task.data, TextData):
-        assert isinstance(task.model, TextModelSpec)  # the spec sees to it
+        assert isinstance(task.model, TextModelSpec)  # as the spec checks
         tokens = labels(task.batch_size, task.model.block_size)
         vocab_size = task.data.vocab_size or known(VOCABULARIES, task.data.corpus)
         return {"vocab_size": vocab_size}, (tokens, tokens)

@@ -19,9 +19,9 @@ class StoreError(files.ExpectedError):
     """A run folder cannot be read; the message names the file and the remedy."""
 
     @classmethod
-    def of(cls, path: Path, fault: str) -> StoreError:
-        """Return the error of one file of a run folder, with the remedy."""
-        return cls(f"{path} {fault}; delete {path.parent} to train it again")
+    def of(cls, path: Path, wrong: str) -> StoreError:
+        """Return the error that says what is wrong with a file of a run folder, with the remedy."""
+        return cls(f"{path} {wrong}; delete {path.parent} to train it again")
 
 
 class RecordWriter:
@@ -69,8 +69,8 @@ class RecordWriter:
         self._file.seek(0)
         for number in range(start):
             if step_of(self._file.readline()) != number:
-                fault = f"ends or breaks at step {number}, before the checkpoint's step {start}"
-                raise StoreError.of(self._path, fault)
+                wrong = f"ends or breaks at step {number}, before the checkpoint's step {start}"
+                raise StoreError.of(self._path, wrong)
         self._file.truncate(self._file.tell())
         self._file.seek(0, os.SEEK_END)
 

@@ -3,10 +3,11 @@
 - ``stability``: C(β, γ), r = γ²/β, the regions and growth rates of both theories.
 - ``bounds``: Eq. (5), and the exact bound D_n.
 - ``slopes``: measured and predicted slopes of ln ‖u_n‖∞, the share of steps at the predicted rate.
-- ``curves``: level curves of C and their normal curves, sampled in arc length.
+- ``curves``: level curves of C and their normal curves, sampled in arc length (``arc_length``).
 - ``diagnosis``: what all this says of one pair, in words.
 - ``norm_growth``: Eq. (8) for ‖W‖², its correction, the exact recursion; ``norm_laws``: all of
   them beside a measured ‖W‖².
+- ``domain``: which decays and steps these accept.
 
 Pairs are (β, γ) as in the paper; torch writes ``betas=(γ, β)``. Logarithms are natural, rates
 are per step, and updates u_n are in units of the learning rate.

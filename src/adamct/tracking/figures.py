@@ -10,7 +10,7 @@ import pandas as pd
 
 from adamct.claims.verdict import Status
 from adamct.config.execution import WandbTracker
-from adamct.plotting.registry import number
+from adamct.plotting.registry import figure_number
 from adamct.plotting.rendered import Rendered
 from adamct.tracking import names as m
 from adamct.tracking.content import Identity
@@ -27,7 +27,7 @@ INTERVAL = CLAIM_COLUMNS.index("interval")
 def mirror_figure(tracker: WandbTracker, rendered: Rendered, folder: Path) -> None:
     """Show a figure in W&B as a run of its own; drawn again, it replaces what was there.
 
-    Online, W&B shows the last drawing, and keeps those before it as earlier steps of the run.
+    Online, W&B shows the last rendering, and keeps those before it as earlier steps of the run.
 
     Args:
         tracker: where.
@@ -39,7 +39,7 @@ def mirror_figure(tracker: WandbTracker, rendered: Rendered, folder: Path) -> No
         FileError: if the folder cannot be written, or another process mirrors the same figures.
     """
     name, scale, group = rendered.stem, rendered.scale, m.at_scale(m.FIGURES, rendered.scale)
-    tags = (f"figure {number(name)}",)
+    tags = (f"figure {figure_number(name)}",)
     experiments = [runs.experiment for runs in rendered.experiments]
     statuses = Counter(verdict.status for verdict in rendered.verdicts)
     with Mirror.locked(tracker, group) as mirror:
@@ -47,7 +47,7 @@ def mirror_figure(tracker: WandbTracker, rendered: Rendered, folder: Path) -> No
         run = mirror.open(identity, {"scale": scale, "experiments": experiments})
         with answered():
             run.log(_shown(rendered, folder))
-            # With the zeros: online, what is not written stays as an earlier drawing left it.
+            # With the zeros: online, what is not written stays as an earlier rendering left it.
             run.summary.update({f"claims/{said}": statuses[said] for said in get_args(Status)})
             run.finish()
 

@@ -64,12 +64,13 @@ def _send_live(sweep: Sweep, end: Connection, began: float, remedy: str) -> None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when it is over
     os.nice(5)  # trainings first
     # Here, so that a sweep without a tracker does without them.
-    from adamct.tracking.content import run_identity
     from adamct.tracking.mirror import Mirror
+    from adamct.tracking.names import at_scale
     from adamct.tracking.sending import send
 
     try:
-        with Mirror.locked(sweep.tracker, run_identity(sweep[0]).group, wait=True) as mirror:
+        group = at_scale(sweep.experiment, sweep.scale)
+        with Mirror.locked(sweep.tracker, group, wait=True) as mirror:
             counts = send(mirror, sweep, _looks(end, mirror.tracker.interval), since=began)
             n = counts["sent"] + counts["was sent"]
             print(f"W&B: {n} points mirrored; {mirror.where()}", flush=True)

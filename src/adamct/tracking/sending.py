@@ -27,7 +27,7 @@ from adamct.tracking.mode import answered, warn
 if TYPE_CHECKING:
     from wandb import Run
 
-State = Literal["left", "sent", "was sent", "unreadable"]
+Progress = Literal["left", "sent", "was sent", "unreadable"]
 
 
 class PointMirror:
@@ -48,7 +48,7 @@ class PointMirror:
         self._folder = RunFolder.of(self._point.spec, sweep.runs_dir)
         self._run: Run | None = None
 
-    def look(self) -> State:
+    def look(self) -> Progress:
         """Send the rows that the record has gained.
 
         Returns:
@@ -145,7 +145,7 @@ def send(
     *,
     since: float = math.inf,
     done: Callable[[], object] = lambda: None,
-) -> Counter[State]:
+) -> Counter[Progress]:
     """Send what W&B lacks of a sweep's records; a point that its grid names twice is sent once.
 
     Args:
@@ -164,7 +164,7 @@ def send(
     """
     alone = [replace(sweep, points=(point,)) for point in sweep]
     left = {p.identity: p for p in (PointMirror(mirror, one, since) for one in alone)}
-    counts: Counter[State] = Counter()
+    counts: Counter[Progress] = Counter()
     errors = []
     for _ in looks:
         for identity, point in list(left.items()):

@@ -24,7 +24,7 @@ from matplotlib.colors import to_hex
 
 from adamct import files, theory
 from adamct.config.execution import GridPoint
-from adamct.plotting.registry import number
+from adamct.plotting.registry import figure_number
 from adamct.plotting.style import EXACT, PAPER, Coordinate, colours_by
 from adamct.plotting.sweep_panels import ADAM_COLOUR, COLOURS
 from adamct.records.columns import spec_columns
@@ -86,7 +86,7 @@ def workspace(
     return ws.Workspace(
         entity=entity,
         project=project,
-        name=f"Figure {number(name)}, {scale} scale",
+        name=f"Figure {figure_number(name)}, {scale} scale",
         sections=[
             ws.Section(name=heading, panels=panels, is_open=True)
             for heading, panels in sections.items()

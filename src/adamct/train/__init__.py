@@ -1,4 +1,4 @@
-"""Training: the loop, tasks, schedules, observables and checkpoints."""
+"""Training: the loop, tasks, schedules, observables, checkpoints; Equation (4) solved beside it."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

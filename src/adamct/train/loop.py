@@ -170,5 +170,5 @@ def check_device(sweep: Sweep) -> None:
     Raises:
         ConfigurationError: with the remedy.
     """
-    if sweep.launcher == "local":  # others train on machines of their own
+    if sweep.launcher in ("local", "basic", "joblib"):  # others train on machines of their own
         resolve_device(sweep.execution.device)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from adamct.config.spec import RunSpec
-from adamct.continuous import State, solve
+from adamct.continuous import TrajectoryState, solve
 from adamct.models.network import Network
 
 
@@ -35,8 +35,8 @@ class ODETrajectories:
         self._spec, self._batch, self._loss = spec, batch, _Loss(model)
         self.start = flat_parameters(model)
         self._gradient = torch.empty_like(self.start)
-        self._forced_states: Iterator[State] | None
-        self._forced_state: State | None
+        self._forced_states: Iterator[TrajectoryState] | None
+        self._forced_state: TrajectoryState | None
         self._go_on_from(None, None)
 
     @property
@@ -71,12 +71,13 @@ class ODETrajectories:
     def load_state_dict(self, values: Mapping[str, Any]) -> None:
         """Go on from the points that :meth:`state_dict` gave."""
         self.start = values["start"]
-        forced = values["driven"]
+        own, forced = values["twin"], values["driven"]
         self._go_on_from(
-            State(**values["twin"], params=None), State(**forced, params=None) if forced else None
+            TrajectoryState(**own, params=None),
+            TrajectoryState(**forced, params=None) if forced else None,
         )
 
-    def _go_on_from(self, state: State | None, forced: State | None) -> None:
+    def _go_on_from(self, state: TrajectoryState | None, forced: TrajectoryState | None) -> None:
         self._states = self._solve(
             lambda params, batch: torch.func.functional_call(self._loss, params, batch),
             dict(self._loss.named_parameters()),
@@ -92,8 +93,8 @@ class ODETrajectories:
         loss: Callable[[Any, Any], Tensor],
         params: Any,
         batches: Iterable[Any],
-        start: State | None,
-    ) -> Iterator[State]:
+        start: TrajectoryState | None,
+    ) -> Iterator[TrajectoryState]:
         optimizer, continuous = self._spec.optimizer, self._spec.continuous
         assert continuous is not None
         return solve(
@@ -109,8 +110,8 @@ class ODETrajectories:
         )
 
 
-def _point(state: State) -> dict[str, Any]:
-    values = {name: getattr(state, name) for name in State.__dataclass_fields__}
+def _point(state: TrajectoryState) -> dict[str, Any]:
+    values = {name: getattr(state, name) for name in TrajectoryState.__dataclass_fields__}
     return {name: value for name, value in values.items() if name != "params"}
 
 

@@ -63,7 +63,8 @@ def open_task(
     if found != data.sha256:
         raise ValueError(
             f"the data {data.corpus!r} have sha256 {found}, the spec expects {data.sha256}: they "
-            "changed since the spec was composed"
+            "changed since the spec was composed; compose it again for a run on the new data, or "
+            "bring the old data back to go on with this one"
         )
     return task
 
@@ -73,7 +74,7 @@ class TextTask:
 
     def __init__(self, spec: RunSpec, corpus: Corpus, device: torch.device) -> None:
         task, self._spec = spec.task, spec
-        assert isinstance(task.model, TextModelSpec)  # the spec sees to it
+        assert isinstance(task.model, TextModelSpec)  # as the spec checks
         block_size = task.model.block_size
         self.of_data = {"vocab_size": corpus.vocab_size}
         self._windows = partial(
@@ -92,7 +93,7 @@ class TextTask:
     def evaluate(self, model: Network) -> dict[str, Tensor]:
         """Return the mean loss over the fixed batches of each held-out split."""
         assert self._spec.evaluation is not None
-        assert self._spec.evaluation.n_batches is not None  # the spec sees to it
+        assert self._spec.evaluation.n_batches is not None  # as the spec checks
         steps = range(self._spec.evaluation.n_batches)
         # One stream for every seed: runs are compared on the same held-out batches.
         seed = stream_seed(0, "evaluation")

@@ -59,7 +59,7 @@ def continuous_correlation(state: ModelState) -> Value:
 
 
 def _solved(state: ModelState) -> ODETrajectories:
-    assert state.ode is not None  # the spec sees to it
+    assert state.ode is not None  # as the spec checks
     return state.ode
 
 

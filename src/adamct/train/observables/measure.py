@@ -7,15 +7,14 @@ interval of them to the host in one synchronization.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from adamct.config.observables import OBSERVABLES
+from adamct.data.rng import sampled_indices
 from adamct.train.states import ModelState, StepState, Value
 
 Function = TypeVar("Function", bound=Callable[[Any], "Value | None"])
@@ -69,15 +68,5 @@ def drain(steps: Sequence[Mapping[str, Value]]) -> list[dict[str, Any]]:
 
 def sample(values: Tensor, size: int) -> Tensor:
     """Return the values at some indices of the last dimension, the same in every run."""
-    return values[..., sample_indices(values.shape[-1], size).to(values.device)]
-
-
-@lru_cache
-def sample_indices(n: int, size: int) -> Tensor:
-    """Distinct indices below n, drawn at random, the same in every run.
-
-    >>> sample_indices(10**6, 3).equal(sample_indices(10**6, 3))
-    True
-    """
-    drawn = np.random.default_rng(0).choice(n, size=min(n, size), replace=False)
-    return torch.from_numpy(drawn)
+    indices = torch.from_numpy(sampled_indices(values.shape[-1], size))
+    return values[..., indices.to(values.device)]
