@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from adamct.analysis.violations import log_excess
 from adamct.plotting.panels import label_bounds, mark_outside
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH, colourbar, colours_by, plain_log
 from adamct.records import Records
@@ -93,9 +94,9 @@ def over_bound(axes: Axes, records: Records, bound: Callable[..., Values]) -> No
     place: dict[str, Any] = {"xycoords": "axes fraction", "va": "top", "ha": "right", "fontsize": 7}
     axes.annotate("bound broken", (0.98, 0.97), **place)
     axes.set(ylim=(0.05, 2), ylabel="ratio")
+    excess = log_excess(records, bound)
     for run in runs.itertuples():
-        n, values = records.series(run.run_id, "max_update")
-        with np.errstate(divide="ignore"):  # Eq. (5) is 0 at n = 0 where C = 0
-            over = values / np.asarray(bound(n, run.beta, run.gamma))
-        axes.plot(n + 1, over, linewidth=0.8, color=colours.to_rgba(run.beta))
-        mark_outside(axes, n + 1, over)
+        own = excess[excess.run_id == run.run_id]
+        over = np.exp(own.excess)
+        axes.plot(own.n + 1, over, linewidth=0.8, color=colours.to_rgba(run.beta))
+        mark_outside(axes, own.n + 1, over)

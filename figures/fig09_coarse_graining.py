@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from adamct.analysis.trajectories import displacements
 from adamct.plotting.panels import paired_paths
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.records import Records
@@ -32,18 +33,18 @@ def draw(records: Records) -> Figure:
     own = records.of(READS[0])
     run_ids = own.runs.groupby("query_key_second_moment").run_id.first()
     n, _ = own.vectors(run_ids[KINDS[0]], "query_key_sample")
-    elementwise, coarse = (own.vectors(run_ids[kind], "query_key_sample")[1] for kind in KINDS)
+    moved = [displacements(own, run_ids[kind], "query_key_sample") for kind in KINDS]
     figure = Figure(figsize=(TEXT_WIDTH, 3.7))
     halves: Any = figure.subfigures(1, 2, width_ratios=(1.3, 1))
     labels = ("$v$ elementwise (Adam)", "$v$ coarse-grained")
     title = "(a) displacement of 16 random query and key parameters"
-    paired_paths(halves[0], n, elementwise[:, :16], coarse[:, :16], labels=labels, title=title)
+    paired_paths(halves[0], n, *(paths[:, :16] for paths in moved), labels=labels, title=title)
     ends = halves[1].subplots()
-    moved = np.stack([elementwise[-1] - elementwise[0], coarse[-1] - coarse[0]])
-    limit = 1.05 * np.abs(moved).max()
+    last = np.stack([paths[-1] for paths in moved])
+    limit = 1.05 * np.abs(last).max()
     ends.plot([-limit, limit], [-limit, limit], color="0.8", linewidth=0.8)
-    ends.scatter(*moved, s=5, color="C0")
+    ends.scatter(*last, s=5, color="C0")
     ends.set(xlim=(-limit, limit), ylim=(-limit, limit))
     ends.set(xlabel="displacement, $v$ elementwise", ylabel="displacement, $v$ coarse-grained")
-    ends.set_title(f"(b) {moved.shape[1]} such parameters, at $n={n[-1]}$")
+    ends.set_title(f"(b) {last.shape[1]} such parameters, at $n={n[-1]}$")
     return figure

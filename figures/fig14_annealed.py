@@ -8,7 +8,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adamct.analysis.losses import annealed_updates, best_losses, loss_table
+from adamct.analysis.losses import (
+    annealed_updates,
+    at_default_pair,
+    best_at_default_pair,
+    best_losses,
+    loss_table,
+)
 from adamct.plotting.loss_panels import best_of_each, mean_and_range
 from adamct.plotting.style import LABELS, STABILITY, TEXT_WIDTH, colourbar, colours_by, plain_log
 from adamct.records import Records
@@ -37,16 +43,15 @@ def draw(records: Records) -> Figure:
     """Draw (a) η_n‖u_n‖∞/η₀, (b) ‖u_n‖∞, (c) the test loss, (d) the best of it against C."""
     runs = records.runs
     unstable = records.where(runs[runs.C < 0])
-    reference = records.where(runs[(runs.beta == 0.999) & (runs.gamma == 0.9)])
     figure = Figure(figsize=(TEXT_WIDTH, 5.2))
     a, b, c, d = figure.subplots(2, 2).flat
     max_updates(a, unstable, scaled=True)
     a.set_title("(a) max-update times the annealed rate")
     max_updates(b, unstable, scaled=False)
     b.set_title("(b) max-update itself")
-    losses_against_n(c, unstable, reference)
+    losses_against_n(c, unstable, at_default_pair(records))
     c.set_title("(c) test loss, annealed")
-    best(d, unstable, reference)
+    best(d, unstable, best_at_default_pair(records))
     d.set_title("(d) best test loss")
     # Below: among the points its markers would read as measurements.
     handles, _ = d.get_legend_handles_labels()
@@ -78,11 +83,11 @@ def losses_against_n(axes: Axes, unstable: Records, reference: Records) -> None:
     axes.set(xlabel="step $n$", ylabel="test loss", xlim=(0, unstable.runs.n_steps.max()))
 
 
-def best(axes: Axes, unstable: Records, reference: Records) -> None:
+def best(axes: Axes, unstable: Records, reference: float) -> None:
     """Draw each pair's best test loss, annealed (filled) or not (open), beside (0.999, 0.9)'s."""
     colours = colours_by("C", unstable.runs)
     for schedule, label in ((ANNEALED, "annealed"), (NOT_ANNEALED, "not annealed")):
         own = best_losses(unstable.where(unstable.runs[unstable.runs.schedule == schedule]))
         best_of_each(axes, own, "best", "C", colours, filled=schedule == ANNEALED, label=label)
-    axes.axhline(best_losses(reference).best.mean(), **REFERENCE)
+    axes.axhline(reference, **REFERENCE)
     axes.set(xlabel=LABELS["C"], ylabel="best test loss")

@@ -15,7 +15,7 @@ from adamct.analysis.directions import (
     WINDOW,
     angles_to_adam,
     by_kind,
-    speeds,
+    speed_ratio,
 )
 from adamct.analysis.norms import norm_and_average, norm_predictions
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH
@@ -97,7 +97,7 @@ def _draw_directions(speed: Axes, angle: Axes, records: Records) -> None:
         for position, (adam, others) in enumerate(by_kind(records)):
             look: dict[str, Any] = {"color": colour, "linewidth": 1.0}
             look["label"] = None if position else kind
-            ratio = speeds(records, adam) / speeds(records, others[kind])
+            ratio = speed_ratio(records, adam, others[kind])
             middle = WINDOW * (np.arange(len(ratio)) + 0.5)
             speed.plot(middle, np.median(ratio, axis=1), **look)
             n, between = angles_to_adam(records, adam, others[kind])

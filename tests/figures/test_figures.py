@@ -123,12 +123,19 @@ def test_a_figure_says_what_it_reads_and_shows_in_plain_text(path):
     assert not re.search(r"\w-\s", caption + alt)  # a word broken over lines would gain a space
 
 
-def test_a_figure_draws_whatever_backend_a_notebook_names(tmp_path):
-    words = ["scripts/plot.py", "fig2", "--records", "reference", "--out", str(tmp_path)]
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["scripts/plot.py", "fig2", "--records", "reference", "--out"],
+        ["scripts/workspaces.py", "--print", "fig2"],
+    ],
+)
+def test_a_figure_draws_whatever_backend_a_notebook_names(words, tmp_path):
+    words = words + [str(tmp_path)] * (words[-1] == "--out")
     env = {**os.environ, "MPLBACKEND": "no such backend"}
     done = subprocess.run([sys.executable, *words], cwd=ROOT, env=env, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert (tmp_path / "laptop" / "fig02_level_curves.png").exists()
+    assert (tmp_path / "laptop" / "fig02_level_curves.png").exists() == ("--out" in words)
 
 
 def changed(config):

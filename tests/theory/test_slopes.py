@@ -26,7 +26,6 @@ def test_slope_of_exponentials_uses_the_two_ends_alone():
     assert type(log_slope(n, values[:, 0], 150)) is float
     assert log_slope(n, values, 150) == pytest.approx(rates, rel=1e-12)
     assert log_slope(n, values, [120, 150], half_width=20) == pytest.approx(np.tile(rates, (2, 1)))
-    assert log_slope(n, np.outer(n, rates), 150, log=True) == pytest.approx(rates, rel=1e-12)
     n = np.array([0, 7, 995, 1000, 1005])  # a sparse record will do
     values = np.array([1.0, 1.0, 2.0, np.nan, 8.0])
     assert log_slope(n, values, 1000) == pytest.approx(np.log(4) / 10, rel=1e-15)
@@ -61,24 +60,23 @@ def test_free_decay_grows_at_the_exact_rate_and_not_at_the_papers():
     prefactor = 0.5 * np.log1p(-(beta ** (n + 1))) - np.log1p(-(gamma ** (n + 1)))
     rate = discrete_growth_rate(beta, gamma)
     assert np.diff(ln_u) == pytest.approx(rate + np.diff(prefactor), abs=1e-10)
-    slope = log_slope(n, ln_u, 1000, log=True)
-    assert slope == pytest.approx(predicted_slope(1000, beta, gamma), rel=1e-4)
-    assert share_at_predicted_rate(n, np.exp(ln_u), beta, gamma) == 1
-    assert share_at_predicted_rate(n, ln_u, beta, gamma, bound=max_update_bound, log=True) == 0
+    u = np.exp(ln_u)
+    assert log_slope(n, u, 1000) == pytest.approx(predicted_slope(1000, beta, gamma), rel=1e-4)
+    assert share_at_predicted_rate(n, u, beta, gamma) == 1
+    assert share_at_predicted_rate(n, u, beta, gamma, bound=max_update_bound) == 0
 
 
 def test_share_at_predicted_rate_counts_steps_run_by_run():
     n = np.arange(1010)
     beta, gamma = np.array([0.9, 0.95, 0.9]), np.array([0.99, 0.999, 0.99])
-    values = discrete_max_update_bound(n[:, None], beta, gamma, log=True)
+    values = discrete_max_update_bound(n[:, None], beta, gamma)
     values[505:, 2] = values[505, 2]  # the third run stops growing half way
-    share = share_at_predicted_rate(n, values, beta, gamma, log=True)
+    share = share_at_predicted_rate(n, values, beta, gamma)
     assert share[:2].tolist() == [1, 1]
     assert share[2] == pytest.approx(0.5, abs=0.01)
-    values[300:, 0] = np.inf  # diverged: its steps ride no more
-    assert share_at_predicted_rate(n, values, beta, gamma, log=True)[0] == pytest.approx(
-        0.29, abs=0.01
-    )
+    values[300:, 0] = np.inf  # diverged: none of its steps grows at the rate any more
+    share = share_at_predicted_rate(n, values, beta, gamma)
+    assert share[0] == pytest.approx(0.29, abs=0.01)
 
 
 def test_local_slopes_skip_gaps():

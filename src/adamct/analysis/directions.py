@@ -55,6 +55,11 @@ def by_kind(records: Records) -> Iterator[tuple[Any, dict[str, Any]]]:
         yield adam, {PRINTED: printed, CORRECTED: corrected, FIXED: alone}
 
 
+def speed_ratio(records: Records, adam: Any, other: Any) -> np.ndarray:
+    """Return the speed of Ŵ under Adam over that in another run, (windows, heads)."""
+    return speeds(records, adam) / speeds(records, other)
+
+
 def speed_ratios(records: Records, kind: str) -> np.ndarray:
     """Return the speed of Ŵ under Adam over that under a kind, (windows, heads of all seeds).
 
@@ -62,9 +67,9 @@ def speed_ratios(records: Records, kind: str) -> np.ndarray:
     """
     ratios = []
     for adam, others in by_kind(records):
-        own, other = (speeds(records, run) for run in (adam, others[kind]))
         memory = 1 / (2 * adam.query_key_lr * adam.query_key_weight_decay)
-        ratios.append((own / other)[int(SETTLED * memory) // WINDOW :])
+        settled = int(SETTLED * memory) // WINDOW
+        ratios.append(speed_ratio(records, adam, others[kind])[settled:])
     return np.concatenate(ratios, axis=1)
 
 

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from adamct.analysis.violations import ROUNDING
+from adamct.analysis.violations import violations
 from adamct.records import Records
 from adamct.theory import (
     discrete_max_update_bound,
@@ -18,6 +19,7 @@ from adamct.theory import (
     predicted_slope,
     share_at_predicted_rate,
 )
+from adamct.theory.domain import Values, plain
 from adamct.theory.slopes import HALF_WIDTH
 
 SLOPE_STEP = 1000  # Appendix H: the slope is taken at n = 1000
@@ -44,20 +46,38 @@ def slope_table(records: Records, at: int) -> pd.DataFrame:
 
     Returns:
         One row a run, per step: ``C``; ``slope``, NaN where the run ended before; ``half_C``,
-        |C|/2 where C < 0; and the same finite difference of ln Eq. (5) (``paper``) and of ln D_n
-        (``exact``), so that the bias correction counts in all three.
+        |C|/2 where C < 0; and, for the pair of the last level, whose update is applied, the same
+        finite difference of ln Eq. (5) (``paper``) and of ln D_n (``exact``), so that the bias
+        correction counts in all three. Eq. (5) is NaN at the edges of the square.
     """
     n, values = records.matrix("max_update")
-    C, beta, gamma = (records.runs[name].to_numpy() for name in ("C", "beta", "gamma"))
+    C = records.runs.C.to_numpy()
+    beta, gamma = (
+        np.array([run[f"{name}_{run['k']}"] for run in records.runs.to_dict("records")])
+        for name in ("beta", "gamma")
+    )
     return pd.DataFrame(
         {
             "C": C,
             "slope": log_slope(n, values, at=at),
             "half_C": -C / 2,
-            "paper": predicted_slope(at, beta, gamma, bound=max_update_bound),
+            "paper": predicted_slope(at, beta, gamma, bound=inner_max_update_bound),
             "exact": predicted_slope(at, beta, gamma, bound=discrete_max_update_bound),
         }
     )
+
+
+def inner_max_update_bound(
+    n: ArrayLike, beta: ArrayLike, gamma: ArrayLike, *, log: bool = False
+) -> Values:
+    """Return Eq. (5), and NaN at the edges of the square, of which it says nothing.
+
+    >>> inner_max_update_bound(10, 0.0, 0.9)
+    nan
+    """
+    inside = (np.asarray(beta) > 0) & (np.asarray(gamma) > 0)
+    β, γ = (np.where(inside, decay, 0.5) for decay in (beta, gamma))
+    return plain(np.where(inside, max_update_bound(n, β, γ, log=log), np.nan))
 
 
 def slope_error(slopes: pd.DataFrame, theory: Theory) -> np.ndarray:
@@ -116,16 +136,15 @@ def exponential_growth(records: Records) -> pd.DataFrame:
         rounding.
     """
     runs: Iterable[Any] = records.runs.itertuples()
-    rows = [_growth_of(*records.series(run.run_id, "max_update"), run) for run in runs]
-    return pd.DataFrame(rows, columns=["share", "exceeded"], index=records.runs.index)
+    shares = [_share_at_a_rate(*records.series(run.run_id, "max_update"), run) for run in runs]
+    exceeding = violations(records, discrete_max_update_bound).run_ids
+    return records.runs[[]].assign(share=shares, exceeded=records.runs.run_id.isin(exceeding))
 
 
-def _growth_of(n: np.ndarray, values: np.ndarray, run: Any) -> tuple[float, bool]:
+def _share_at_a_rate(n: np.ndarray, values: np.ndarray, run: Any) -> float:
     usable = np.isfinite(values) & (values > 0)
-    n, values = n[usable], values[usable]
-    ln_bound = discrete_max_update_bound(n, run.beta, run.gamma, log=True)
-    exceeded = bool((np.log(values) > ln_bound + np.log1p(ROUNDING)).any())
-    if run.paper_rate == 0 or len(n) < 12:
-        return float("nan"), exceeded
+    if run.paper_rate == 0 or usable.sum() < 12:
+        return float("nan")
     bound = discrete_max_update_bound if run.exact_rate > 0 else max_update_bound
-    return float(share_at_predicted_rate(n, values, run.beta, run.gamma, bound=bound)), exceeded
+    pair = run.beta, run.gamma
+    return float(share_at_predicted_rate(n[usable], values[usable], *pair, bound=bound))

@@ -81,6 +81,18 @@ def relative_spread(values: np.ndarray, axis: int = -1) -> np.ndarray:
     return np.std(values, axis=axis, ddof=1) / np.mean(values, axis=axis)
 
 
+def at_default_pair(records: Records) -> Records:
+    """Return the runs at (β, γ) = (0.999, 0.9), annealed ones left out."""
+    runs = records.runs
+    is_default = (runs.beta == 0.999) & (runs.gamma == 0.9)
+    return records.where(runs[is_default & ~runs.schedule.str.startswith("annealed")])
+
+
+def best_at_default_pair(records: Records) -> float:
+    """Return the best test loss of :func:`at_default_pair`, the mean over seeds; NaN for none."""
+    return float(best_losses(at_default_pair(records)).best.mean())
+
+
 def annealed_updates(records: Records) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return n, η_n‖u_n‖∞/η_0 and ‖u_n‖∞, (steps, runs)."""
     n, update = records.matrix("max_update")

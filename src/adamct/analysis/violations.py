@@ -42,22 +42,31 @@ def violations(records: Records, bound: Callable[..., Values]) -> Violations:
         records: the runs to check.
         bound: ``(n, beta, gamma, log=True) -> ln bound``.
     """
-    return _counted(_excess(records, bound))
+    return _counted(log_excess(records, bound))
 
 
 def level_violations(records: Records) -> Violations:
     """Check every level of k-Adam against D_n with the level's own (β_i, γ_i), as in Theorem 3."""
     runs = records.runs
     levels = [
-        _excess(records.where(runs[runs.k == k]), discrete_max_update_bound, f"_{level}")
+        log_excess(records.where(runs[runs.k == k]), discrete_max_update_bound, f"_{level}")
         for k in sorted(set(runs.k))
         for level in range(1, k + 1)
     ]
     return _counted(pd.concat(levels))
 
 
-def _excess(records: Records, bound: Callable[..., Values], level: str = "") -> pd.DataFrame:
-    """Return ln ‖u_n‖∞ less ln bound where the former is finite: ``run_id, n, excess``."""
+def log_excess(records: Records, bound: Callable[..., Values], level: str = "") -> pd.DataFrame:
+    """Return by how much ln ‖u_n‖∞ exceeds the logarithm of a bound.
+
+    Args:
+        records: the runs.
+        bound: ``(n, beta, gamma, log=True) -> ln bound``.
+        level: ``"_i"`` for level i, with its own max-update and pair.
+
+    Returns:
+        ``run_id, n, excess``, where ‖u_n‖∞ is finite; infinite where the bound is 0.
+    """
     n, values = records.matrix(f"max_update{level}")
     beta, gamma = (records.runs[f"{name}{level}"].to_numpy() for name in ("beta", "gamma"))
     with np.errstate(divide="ignore", invalid="ignore"):

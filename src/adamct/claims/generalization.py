@@ -9,6 +9,7 @@ import pandas as pd
 
 from adamct.analysis.losses import (
     annealed_updates,
+    best_at_default_pair,
     best_losses_by_point,
     relative_spread,
     spearman,
@@ -91,10 +92,9 @@ def annealed_excess(records: Records) -> Estimate:
     """Best test loss with annealing in B₋, less that of (0.999, 0.9)."""
     runs = records.runs
     annealed = runs[runs.schedule == "annealed_warmup_cosine"]
-    default = runs[(runs.experiment == "generalization_normal_curve") & (runs.beta == 0.999)]
-    if default.empty:
-        raise InconclusiveError("the sweep has no run at β = 0.999 to compare with")
-    reference = float(best_losses_by_point(records.where(default)).best.iloc[0])
+    reference = best_at_default_pair(records)
+    if np.isnan(reference):
+        raise InconclusiveError("the sweep has no run at (0.999, 0.9) to compare with")
     excess = best_losses_by_point(records.where(annealed)).best.to_numpy() - reference
     beside = f"nats above the {reference:.3f} of (0.999, 0.9)"
     return Estimate.over(excess, of="annealed points", beside=beside)

@@ -17,7 +17,7 @@ import numpy as np
 from adamct.theory import local_slopes, predicted_slope
 from adamct.theory.diagnosis import PairDiagnosis, align, diagnose
 from adamct.theory.domain import FloatArray
-from adamct.theory.slopes import HALF_WIDTH
+from adamct.theory.slopes import HALF_WIDTH, share_within
 
 # Chosen on small GPTs and MLPs at betas=(0.99, 0.9). torch's ε = 1e-8 slows the growth where √v
 # comes near it, so that fewer slopes of a GPT lie within 2 % (as theory counts, for ε → 0) than
@@ -83,8 +83,8 @@ def fit_of(n: FloatArray, x: FloatArray, beta: float, gamma: float, window: Wind
     if len(centres) < window.n_slopes:
         return Fit()
     predicted = predicted_slope(centres, beta, gamma, half_width=window.half_width)
-    at_rate = np.abs(slopes - predicted) <= TOLERANCE * np.abs(predicted)
-    return Fit(float(slopes[-1]), float(predicted[-1]), float(np.mean(at_rate)))
+    share = share_within(TOLERANCE, slopes, predicted)
+    return Fit(float(slopes[-1]), float(predicted[-1]), share)
 
 
 class Leader(NamedTuple):

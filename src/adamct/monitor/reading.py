@@ -17,6 +17,7 @@ from torch.optim.optimizer import Optimizer
 from adamct.monitor.group_statistics import GroupStatistics
 from adamct.optim import KAdam, level_decays
 from adamct.optim.update import effective_eps
+from adamct.theory.bias_correction import bias_correction, one_minus_power
 
 NamedParameters: TypeAlias = nn.Module | Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]
 
@@ -129,10 +130,8 @@ def max_updates(moments: Sequence[Moments]) -> Tensor:
         torch.tensor(column, dtype=t.dtype).to(t.device, non_blocking=True)
         for column in zip(*(x[3:] for x in moments), strict=True)
     )
-    # 1 − x^t without the cancellation near x = 1; log 0 = −∞ gives 1
-    one_minus_β, one_minus_γ = -torch.expm1(t * β.log()), -torch.expm1(t * γ.log())
-    correction = one_minus_β.sqrt() / one_minus_γ
-    ε = torch.where(is_corrected > 0, ε * one_minus_β.sqrt(), ε)
+    correction = bias_correction(t, β, γ, torch)  # on the device
+    ε = torch.where(is_corrected > 0, ε * one_minus_power(β, t, torch).sqrt(), ε)
 
     norms = [_max_ratio(x.m, x.v, ε_x) for x, ε_x in zip(moments, ε.unbind(), strict=True)]
     u = _on_one_device(norms)

@@ -25,9 +25,14 @@ from adamct.optim.options import (
     refuse_saved_group,
 )
 from adamct.optim.state import Bucket, Layout, restored_state
-from adamct.optim.strategies import STRATEGIES, check_level_count, level_decays
-from adamct.optim.update import Decay, StepScalars, effective_eps, kadam_update, mean_dims
-from adamct.theory import update_scale
+from adamct.optim.strategies import STRATEGIES, check_level_count
+from adamct.optim.update import (
+    Decay,
+    StepScalars,
+    effective_eps,
+    kadam_update,
+    mean_dims,
+)
 
 # The options of a parameter group, each with its check; the defaults are the constructor's.
 OPTIONS: dict[str, Check] = {
@@ -282,10 +287,9 @@ class KAdam(Optimizer):
                 "optimizer, after a step in which it had a gradient"
             )
         group = next(g for g in self.param_groups if any(p is q for q in g["params"]))
-        betas, gammas = level_decays(group)
-        m, v = state[f"m_{len(betas)}"], state[f"v_{len(betas)}"]
-        scale = float(update_scale(int(state["step"]) - 1, betas[-1], gammas[-1], 1.0))
-        return scale * m / (v.sqrt() + effective_eps(group, v.dtype))
+        levels = StepScalars(group).levels(int(state["step"]) - 1, state["m_1"].dtype)
+        m, v = state[f"m_{len(levels)}"], state[f"v_{len(levels)}"]
+        return levels[-1].correction * m / (v.sqrt() + effective_eps(group, v.dtype))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what ``state_dict`` returned; m and v keep the precision of their dtype.

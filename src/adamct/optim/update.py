@@ -7,6 +7,7 @@ floats, ``adamct.optim.compiled`` wraps the same function with 0-d tensors in th
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from adamct.optim.strategies import level_decays
 from adamct.theory import discrete_max_update_bound
+from adamct.theory.bias_correction import bias_correction
 
 Decay: TypeAlias = Literal["none", "coupled", "decoupled"]
 Scalar: TypeAlias = float | Tensor
@@ -24,6 +26,7 @@ Scalar: TypeAlias = float | Tensor
 # Room for rounding above D_n, which exact arithmetic never exceeds.
 GUARD_MARGIN = 1e-5
 
+_TINY = sys.float_info.min  # in place of 0, which math.log refuses: 1 − tiny^t is 1, too
 _BLOCK = 1024  # scalars are computed for this many steps at once: a call costs 50 µs
 
 
@@ -138,14 +141,9 @@ def _block_of_levels(block: int, beta: float, gamma: float, largest: float) -> l
     levels = []
     for t, bound in zip((n + 1).tolist(), bounds.tolist(), strict=True):
         # By the C library's functions: numpy's own depend, in the last bit, on the CPU.
-        correction = math.sqrt(_one_minus_power(beta, t)) / _one_minus_power(gamma, t)
+        correction = bias_correction(t, max(beta, _TINY), max(gamma, _TINY), math)
         levels.append(Level(1 - beta, 1 - gamma, correction, bound if bound < largest else None))
     return levels
-
-
-def _one_minus_power(x: float, t: int) -> float:
-    """1 − x^t, without the cancellation near x = 1."""
-    return -math.expm1(t * math.log(x)) if x > 0 else 1.0
 
 
 class StepScalars:

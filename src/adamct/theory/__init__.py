@@ -1,6 +1,7 @@
 """The mathematics of the project, in numpy alone.
 
 - ``stability``: C(β, γ), r = γ²/β, the regions and growth rates of both theories.
+- ``bias_correction``: √(1−β^t) / (1−γ^t), in numpy, the C library or torch.
 - ``bounds``: Eq. (5), and the exact bound D_n.
 - ``slopes``: measured and predicted slopes of ln ‖u_n‖∞, the share of steps at the predicted rate.
 - ``curves``: level curves of C and their normal curves, sampled in arc length (``arc_length``).

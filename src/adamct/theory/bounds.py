@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adamct.theory.domain import FloatArray, Values, decay, one_minus_power, plain, whole_steps
+from adamct.theory.bias_correction import one_minus_power
+from adamct.theory.domain import FloatArray, Values, decay, plain, whole_steps
 from adamct.theory.stability import log_ratio, stability_coefficient
 
 
@@ -117,7 +118,10 @@ def discrete_max_update_limit(beta: ArrayLike, gamma: ArrayLike) -> Values:
 
 def _log_bias_correction(n: FloatArray, β: FloatArray, γ: FloatArray) -> FloatArray:
     # ln [√(1−β^{n+1}) / (1−γ^{n+1})]
-    return 0.5 * np.log(one_minus_power(β, n + 1)) - np.log(one_minus_power(γ, n + 1))
+    with np.errstate(divide="ignore"):  # log 0 = −∞, as it should be
+        return np.asarray(
+            0.5 * np.log(one_minus_power(β, n + 1)) - np.log(one_minus_power(γ, n + 1))
+        )
 
 
 def _log_geometric_sum(n: FloatArray, ln_r: FloatArray) -> FloatArray:

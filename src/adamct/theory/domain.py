@@ -75,13 +75,3 @@ def plain(array: Any) -> Values:
     (2.0, array([1., 1.]))
     """
     return array.item() if array.ndim == 0 else array
-
-
-def one_minus_power(x: FloatArray, n: FloatArray) -> FloatArray:
-    """1 − xⁿ for 0 ≤ x < 1 and n ≥ 1, without the cancellation near x = 1.
-
-    >>> one_minus_power(np.array([0.0, 0.5]), np.array([2.0, 2.0]))
-    array([1.  , 0.75])
-    """
-    with np.errstate(divide="ignore"):  # log 0 = −∞ gives 1
-        return -np.expm1(n * np.log(x))

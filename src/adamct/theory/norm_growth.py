@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from adamct.theory.bias_correction import bias_correction
 from adamct.theory.domain import FloatArray, Values, decay, plain, whole_steps
 
 
@@ -119,8 +120,8 @@ def update_scale(
     10.0
     """
     n_, β, γ = whole_steps(n), decay("beta", beta), decay("gamma", gamma)
-    # Plain powers, as in every record so far; the bounds keep more digits near 1.
-    correction = np.sqrt(1 - β ** (n_ + 1)) / (1 - γ ** (n_ + 1))
+    with np.errstate(divide="ignore"):  # log 0 = −∞, as it should be
+        correction = bias_correction(n_ + 1, β, γ)
     return plain(correction / np.sqrt(np.asarray(mean_second_moment, dtype=np.float64)))
 
 

@@ -16,6 +16,7 @@ from adamct.theory.bounds import discrete_max_update_bound
 from adamct.theory.domain import FloatArray, Values, plain, whole_steps
 
 HALF_WIDTH = 5  # w, steps on either side: Appendix H takes a slope from n = 995 and 1005
+AT_RATE = 0.02  # relative deviation of a slope up to which it counts as the predicted one
 
 
 def log_slope(
@@ -23,8 +24,6 @@ def log_slope(
     values: ArrayLike,
     at: ArrayLike,
     half_width: int = HALF_WIDTH,
-    *,
-    log: bool = False,
 ) -> Values:
     """Slope of ln x at step N, (ln x_{N+w} − ln x_{N−w}) / (2w), as Appendix H takes it (w = 5).
 
@@ -33,7 +32,6 @@ def log_slope(
         values: the record x, shape (steps,) or (steps, runs, …).
         at: the step or steps N.
         half_width: w, in steps.
-        log: ``values`` are natural logarithms already.
 
     Returns:
         The slope per step, of the shape of ``at`` followed by (runs, …); nan where an end is
@@ -51,7 +49,7 @@ def log_slope(
     after = record[_positions(steps, centres, half_width)]
     before = record[_positions(steps, centres, -half_width)]
     with np.errstate(divide="ignore", invalid="ignore"):
-        rise = after - before if log else np.log(after) - np.log(before)
+        rise = np.log(after) - np.log(before)
     return plain(np.where(np.isfinite(rise), rise / (2 * half_width), np.nan))
 
 
@@ -97,7 +95,7 @@ def predicted_slope(
 
 
 def local_slopes(
-    n: ArrayLike, values: ArrayLike, half_width: int = HALF_WIDTH, *, log: bool = False
+    n: ArrayLike, values: ArrayLike, half_width: int = HALF_WIDTH
 ) -> tuple[FloatArray, FloatArray]:
     """``log_slope`` at every step that the record surrounds.
 
@@ -105,7 +103,6 @@ def local_slopes(
         n: recorded step indices, increasing, shape (steps,).
         values: the record, shape (steps,) or (steps, runs, …).
         half_width: w, in steps.
-        log: ``values`` are natural logarithms already.
 
     Returns:
         The steps N, shape (centres,), and the slopes there, shape (centres,) or
@@ -114,8 +111,8 @@ def local_slopes(
     Raises:
         ValueError: no step has both N − w and N + w on record.
 
-    >>> centres, slopes = local_slopes(range(12), range(1, 13), half_width=5, log=True)
-    >>> centres, slopes
+    >>> centres, slopes = local_slopes(range(12), np.exp2(range(12)), half_width=5)
+    >>> centres, slopes / np.log(2)
     (array([5., 6.]), array([1., 1.]))
     """
     steps, record = _record(n, values, half_width)
@@ -126,7 +123,7 @@ def local_slopes(
             f"{steps.size} steps; record every step, or choose a smaller half_width"
         )
     centres = steps[surrounded]
-    return centres, log_slope(steps, record, centres, half_width, log=log)
+    return centres, log_slope(steps, record, centres, half_width)
 
 
 def share_at_predicted_rate(
@@ -136,9 +133,8 @@ def share_at_predicted_rate(
     gamma: ArrayLike,
     *,
     bound: Callable[..., Values] = discrete_max_update_bound,
-    tolerance: float = 0.02,
+    tolerance: float = AT_RATE,
     half_width: int = HALF_WIDTH,
-    log: bool = False,
 ) -> Values:
     """Share of the steps whose local slope is within 2 % of the predicted slope.
 
@@ -154,7 +150,6 @@ def share_at_predicted_rate(
         bound: whose prediction, ``discrete_max_update_bound`` or ``max_update_bound``.
         tolerance: allowed relative deviation from the predicted slope.
         half_width: w, in steps.
-        log: ``values`` are natural logarithms already.
 
     Returns:
         The share in [0, 1], a float or shape (runs, …). Steps without a finite slope do not count.
@@ -167,11 +162,28 @@ def share_at_predicted_rate(
     >>> share_at_predicted_rate(n, 0.01 * D, 0.9, 0.99)
     1.0
     """
-    centres, slopes = local_slopes(n, values, half_width, log=log)
+    centres, slopes = local_slopes(n, values, half_width)
     steps = centres.reshape(centres.shape + (1,) * (slopes.ndim - 1))
     predicted = predicted_slope(steps, beta, gamma, bound=bound, half_width=half_width)
-    at_rate = np.abs(slopes - predicted) <= tolerance * np.abs(predicted)
-    return plain(np.mean(at_rate, axis=0))
+    return share_within(tolerance, slopes, predicted)
+
+
+def share_within(tolerance: float, slopes: ArrayLike, predicted: ArrayLike) -> Values:
+    """Share of slopes that are predicted ones up to a relative tolerance.
+
+    Args:
+        tolerance: allowed relative deviation.
+        slopes: measured, shape (steps,) or (steps, runs, …); nan lies within none.
+        predicted: of a shape that broadcasts with it.
+
+    Returns:
+        The share in [0, 1], a float or shape (runs, …).
+
+    >>> share_within(0.02, [0.101, 0.2, np.nan, 0.099], 0.1)
+    0.5
+    """
+    deviation = np.abs(np.asarray(slopes) - predicted)
+    return plain(np.mean(deviation <= tolerance * np.abs(predicted), axis=0))
 
 
 def _record(n: ArrayLike, values: ArrayLike, half_width: int) -> tuple[FloatArray, FloatArray]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from adamct import theory
 from adamct.analysis.grids import run_scores
-from adamct.analysis.growth import slope_step
+from adamct.analysis.growth import inner_max_update_bound, slope_step, slope_table
 from adamct.analysis.losses import best_losses
 from adamct.config.execution import GridPoint
 from adamct.config.spec import RunSpec
@@ -25,7 +25,6 @@ from adamct.plotting.registry import fed_by
 from adamct.records import Records
 from adamct.records.columns import spec_columns
 from adamct.runs.lines import Line
-from adamct.theory.domain import Values
 from adamct.theory.slopes import HALF_WIDTH
 from adamct.tracking import names as m
 from adamct.train.schedules import lr_factor
@@ -33,15 +32,7 @@ from adamct.train.schedules import lr_factor
 Row = dict[str, Any]
 
 
-def _paper_bound(n: Any, beta: float, gamma: float, *, log: bool = False) -> Values:
-    """Return Eq. (5); NaN at the edges of the square, of which it says nothing."""
-    return (
-        theory.max_update_bound(n, beta, gamma, log=log) if min(beta, gamma) > 0 else n * math.nan
-    )
-
-
-BOUNDS = {m.PAPER_BOUND: _paper_bound, m.EXACT_BOUND: theory.discrete_max_update_bound}
-PREDICTIONS = {m.PAPER_SLOPE: _paper_bound, m.EXACT_SLOPE: theory.discrete_max_update_bound}
+BOUNDS = {m.PAPER_BOUND: inner_max_update_bound, m.EXACT_BOUND: theory.discrete_max_update_bound}
 
 
 @dataclass(frozen=True)
@@ -135,7 +126,8 @@ def rows(
     n = start + np.arange(len(wanted))
     around = [math.nan] * HALF_WIDTH
     updates = [*around, *(line.get(m.MAX_UPDATE, around)[-1] for line in lines), *around]
-    derived = {name: bound(n, *_last_pair(spec)) for name, bound in BOUNDS.items()}
+    pair = spec.optimizer.betas[-1], spec.optimizer.gammas[-1]
+    derived = {name: bound(n, *pair) for name, bound in BOUNDS.items()}
     derived[m.SLOPE] = theory.log_slope(
         np.arange(len(updates)), updates, at=n + HALF_WIDTH, half_width=HALF_WIDTH
     )
@@ -183,7 +175,7 @@ def summary(point: GridPoint, records: Records) -> dict[str, Any]:
         m.STABILITY: run["C"],
         "rate/paper": run["paper_rate"],
         "rate/exact": run["exact_rate"],
-        **_slopes(point.spec, records),
+        **_slopes(records, point.spec.n_steps),
         m.BEST_TEST_LOSS: best_losses(records).best.item(),
         m.BEST_TEST_ACCURACY: run_scores(records, "accuracy").test.item(),
         "final/train_loss": [math.nan, *losses[np.isfinite(losses)]][-1],
@@ -194,24 +186,21 @@ def summary(point: GridPoint, records: Records) -> dict[str, Any]:
     return _finite(values) | {name: run[name] for name in ("region", "status", "n_recorded")}
 
 
-def _slopes(spec: RunSpec, records: Records) -> dict[str, Values]:
+def _slopes(records: Records, n_steps: int) -> dict[str, float]:
     """Return the measured slope at the step that figures take, and both predictions."""
-    at = slope_step(spec.n_steps)
-    n, updates = records.series(spec.run_id, m.MAX_UPDATE)
+    at = slope_step(n_steps)
+    n = records.scalars.n[records.scalars[m.MAX_UPDATE].notna()]
     if not {at - HALF_WIDTH, at + HALF_WIDTH} <= set(n):
         return {}
-    measured = theory.log_slope(n, updates, at=at, half_width=HALF_WIDTH)
-    if not math.isfinite(measured):
+    (row,) = slope_table(records, at).to_dict("records")
+    if math.isnan(row["slope"]):
         return {}
-    predicted = {
-        name: theory.predicted_slope(at, *_last_pair(spec), bound=bound, half_width=HALF_WIDTH)
-        for name, bound in PREDICTIONS.items()
+    return {
+        "at_step/n": at,
+        m.SLOPE_AT: row["slope"],
+        m.PAPER_SLOPE: row["paper"],
+        m.EXACT_SLOPE: row["exact"],
     }
-    return {"at_step/n": at, m.SLOPE_AT: measured, **predicted}
-
-
-def _last_pair(spec: RunSpec) -> tuple[float, float]:
-    return spec.optimizer.betas[-1], spec.optimizer.gammas[-1]
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, float]:

@@ -20,10 +20,10 @@ import wandb
 import wandb_workspaces.expr as expr
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
-from matplotlib.colors import to_hex
 
 from adamct import files, theory
 from adamct.config.execution import GridPoint
+from adamct.plotting.no_backend import matplotlib  # before what imports matplotlib
 from adamct.plotting.registry import figure_number
 from adamct.plotting.style import EXACT, PAPER, Coordinate, colours_by
 from adamct.plotting.sweep_panels import ADAM_COLOUR, COLOURS
@@ -118,7 +118,7 @@ def run_colours(points: Sequence[GridPoint]) -> dict[str, str]:
     for by in get_args(Coordinate):
         if 1e-9 < np.ptp(runs[by]) < np.inf:
             shades = colours_by(by, runs).to_rgba(runs[by].to_numpy())
-            return dict(zip(runs.index, map(to_hex, shades), strict=True))
+            return dict(zip(runs.index, map(matplotlib.colors.to_hex, shades), strict=True))
     return {}
 
 
