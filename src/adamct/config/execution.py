@@ -94,6 +94,7 @@ class Sweep:
         cache_dir: prepared data.
         tracker: where the records are mirrored; ``None`` for nowhere.
         launcher: ``"local"`` trains on this machine.
+        n_jobs: processes of the local launcher, as joblib counts them.
         question: what the experiment asks.
         paper: where in the paper.
         reference_omits: the scalars that its reference records leave out.
@@ -106,6 +107,7 @@ class Sweep:
     cache_dir: Path
     tracker: WandbTracker | None = None
     launcher: str = "local"
+    n_jobs: int = 1
     question: str = ""
     paper: str = ""
     reference_omits: tuple[str, ...] = ()
