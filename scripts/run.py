@@ -3,8 +3,7 @@
     One run:       python scripts/run.py task=gpt_laptop optimizer.beta=0.99 n_steps=200
     An experiment: python scripts/run.py -m experiment=max_update_normal_curve scale=smoke
     In W&B:        python scripts/run.py -m experiment=max_update_normal_curve tracker=wandb
-    On a cluster:  python scripts/run.py -m experiment=max_update_normal_curve scale=paper \\
-                       hydra/launcher=slurm
+    On a cluster:  python scripts/run.py -m experiment=kadam_c4 scale=paper hydra/launcher=slurm
 
 ``-m`` trains every run of the experiment: on this machine by processes of our own, elsewhere
 through a launcher of Hydra's. ``--cfg job`` shows the configuration as it is composed.

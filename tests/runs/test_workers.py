@@ -94,17 +94,22 @@ def test_a_run_that_fails_stops_no_other_and_its_traceback_is_shown_once(sweep, 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_run_that_another_process_holds_is_looked_at_again_at_the_end(sweep, folders, n_jobs):
-    with folders[0].lock():
-        thread = threading.Thread(
-            target=train_runs, args=(replace(sweep, n_jobs=n_jobs), sweep.runs.values())
-        )
-        thread.start()
-        deadline = time.monotonic() + 120
-        while statuses(folders[1:]) != ["finished"] * 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert statuses(folders) == [None, "finished", "finished"]
-        assert thread.is_alive()
+    held, seen = threading.Event(), []
+
+    def hold():
+        with folders[0].lock():
+            held.set()
+            deadline = time.monotonic() + 120
+            while statuses(folders[1:]) != ["finished"] * 2 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            seen.extend(statuses(folders))
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    train_runs(replace(sweep, n_jobs=n_jobs), sweep.runs.values())
     thread.join()
+    assert seen == [None, "finished", "finished"]
     assert statuses(folders) == ["finished"] * 3
 
 

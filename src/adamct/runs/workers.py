@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -51,7 +52,7 @@ def train_runs(sweep: Sweep, specs: Iterable[RunSpec]) -> None:
     """Train runs of a sweep on this machine.
 
     What goes wrong with one run is shown, and stops no other. With ``n_jobs`` = 1 they are trained
-    in this process, where a debugger finds them.
+    in this process, where a debugger finds them. To be called from the main thread.
 
     Args:
         sweep: says how and where to.
@@ -154,6 +155,7 @@ class _Crew:
     def work(self) -> None:
         """Train every run; however this ends, no worker is left."""
         left = self._jobs.left
+        _start_server()
         try:
             while left or self._workers:
                 while left and len(self._workers) < self._size:
@@ -197,9 +199,20 @@ class _Crew:
             worker.process.join()
 
 
+def _start_server() -> None:
+    """Start the process that workers are forked from; as they, it does not hear Ctrl-C.
+
+    That reaches every process of a terminal, and is for the driver, which ends the others.
+    """
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which processes inherit
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
 def _work(driver: Connection, settings: Settings, variables: dict[str, str]) -> None:
     """Train what the driver sends until it sends no more: the whole life of a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends this one
     os.environ.update(variables)
     with suppress(EOFError, ConnectionError):
         while True:
