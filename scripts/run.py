@@ -83,8 +83,16 @@ def usage() -> str:
     )
 
 
+def train(arguments: list[str]) -> int:
+    """Import what trains, check every run before the first is trained, train, and report."""
+    from adamct.runs.sweep import run_sweep
+    from adamct.tracking.live_sync import tracked
+
+    return run_sweep(arguments, launch=launch, track=tracked)
+
+
 def main(arguments: list[str]) -> int:
-    """Check every run before the first is trained, train what is missing, and report."""
+    """Answer at once what can be, and train what is missing otherwise."""
     os.chdir(ROOT)  # relative paths, of runs and of prepared data, are the project's
     if {"--help", "-h"} & set(arguments):
         print(usage(), end="")
@@ -92,10 +100,9 @@ def main(arguments: list[str]) -> int:
     if any(a.split("=")[0] in ANSWERED_BY_HYDRA for a in arguments):
         through_hydra()
         return 0
-    from adamct.runs.sweep import run_sweep
-    from adamct.tracking.live_sync import tracked
+    from adamct.runs.exits import exit_code
 
-    return run_sweep(arguments, launch=launch, track=tracked)
+    return exit_code(lambda: train(arguments))
 
 
 if __name__ == "__main__":

@@ -171,6 +171,7 @@ def test_every_worker_has_a_gpu_of_its_own(monkeypatch, sweep, device, visible, 
         own = [worker_environment(i, shared)["CUDA_VISIBLE_DEVICES"] for i in range(n + 1)]
         assert own == [*shared, shared[0]]
     else:
+        assert n == (n_cores() if device == "cpu" else 1)
         assert worker_environment(0, shared) == {}
 
 

@@ -90,13 +90,15 @@ def n_workers(sweep: Sweep) -> int:
         )
     if n_jobs > 0:
         return n_jobs
-    return max(1, (len(gpus(sweep.execution)) or environment.n_cores()) + 1 + n_jobs)
+    on_cores = sweep.execution.device in ("auto", "cpu")
+    n_all = len(gpus(sweep.execution)) or (environment.n_cores() if on_cores else 1)
+    return max(1, n_all + 1 + n_jobs)
 
 
 def gpus(execution: Execution) -> list[str]:
     """Return the GPUs to share among the workers, as ``CUDA_VISIBLE_DEVICES`` names them.
 
-    One that the execution names itself (``cuda:1``) is shared by all who see it.
+    One that the execution names itself (``cuda:1``) is for one process, unless more are asked for.
     """
     if execution.device == "cpu":  # without torch, which takes seconds to import
         return []
