@@ -13,7 +13,7 @@ import argparse
 import sys
 
 from adamct.plotting.registry import chosen, figure_files, reads
-from adamct.report.make import Figures, parse
+from adamct.report.make import Figures, drawing_pool, parse
 from adamct.runs.exits import exit_code
 
 
@@ -34,10 +34,11 @@ def main() -> int:
 
 
 def draw_all(arguments: argparse.Namespace) -> int:
-    """Draw the figures one after the other."""
-    figures = Figures(arguments)
-    for name in arguments.names:
-        figures.draw(name)
+    """Draw the figures, and show them in their order."""
+    with drawing_pool(arguments) as pool:
+        figures = Figures(arguments, pool)
+        for name in arguments.names:
+            figures.draw(name)
     return 0
 
 

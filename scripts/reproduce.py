@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 
 from adamct import environment, files
-from adamct.report.make import Figures, parse, script
+from adamct.report.make import Figures, drawing_pool, parse, script
 from adamct.runs.exits import complain, exit_code
 
 
@@ -31,7 +31,12 @@ def main() -> int:
 
 def make_all(arguments: argparse.Namespace) -> int:
     """Make the figures, and the report if it is asked for; return the exit code."""
-    figures = Figures(arguments)
+    with drawing_pool(arguments) as pool:
+        return make_each(arguments, Figures(arguments, pool))
+
+
+def make_each(arguments: argparse.Namespace, figures: Figures) -> int:
+    """Make figure after figure, then the report; account for their time."""
     steps: dict[str, Callable[[], bool]] = {
         name: partial(figures.make, name) for name in arguments.names
     }

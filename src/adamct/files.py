@@ -25,6 +25,10 @@ class FileError(ExpectedError):
     """A file cannot be written or locked; the message names it and the remedy."""
 
 
+class HeldError(FileError):
+    """Another process holds a lock that was not to be waited for."""
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Name the file of a failed write, and the remedy.
@@ -69,14 +73,14 @@ def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
     """Hold a lock that the system releases whatever happens to this process.
 
     Raises:
-        FileError: if another process holds it and ``wait`` is False.
+        HeldError: if another process holds it and ``wait`` is False.
     """
     with writing(path):
         file = path.open("a")
     with file:
         if not _locked(file, fcntl.LOCK_EX | fcntl.LOCK_NB, path):
             if not wait:
-                raise FileError(
+                raise HeldError(
                     f"{path} is held by another process that does the same work: "
                     "let it finish, then run the same command"
                 )

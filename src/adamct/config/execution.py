@@ -95,6 +95,7 @@ class Sweep:
         tracker: where the records are mirrored; ``None`` for nowhere.
         launcher: by its file in Hydra; ``"local"``, ``"basic"`` and ``"joblib"`` train on this
             machine.
+        n_jobs: processes of the local launcher, as joblib counts them.
         question: what the experiment asks.
         paper: where in the paper.
         reference_omits: the scalars that its reference records leave out.
@@ -107,6 +108,7 @@ class Sweep:
     cache_dir: Path
     tracker: WandbTracker | None = None
     launcher: str = "local"
+    n_jobs: int = 1
     question: str = ""
     paper: str = ""
     reference_omits: tuple[str, ...] = ()

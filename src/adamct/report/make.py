@@ -6,14 +6,20 @@ Nothing heavy is imported until a figure is drawn, so that a list of figures cos
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import traceback
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adamct import environment
 from adamct.config.schema import SCALES
 from adamct.files import ExpectedError, FileError
 from adamct.plotting.registry import FIGURES_DIR, FigureError, chosen, figure_files, reads
@@ -59,16 +65,36 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return arguments
 
 
+@contextmanager
+def drawing_pool(arguments: argparse.Namespace) -> Iterator[Executor | None]:
+    """Give processes that draw several figures at once; none where runs may have to be trained."""
+    n = min(environment.n_cores(), len(arguments.names))
+    if arguments.records == "runs" or n == 1:
+        yield None
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["adamct.plotting.render"])
+    deaf = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process, which ends them
+    pool = ProcessPoolExecutor(n, context, signal.signal, deaf)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 class Figures:
-    """Draws figures; what several of them read is trained once, and read once.
+    """Draws figures; what several of them read is trained once.
 
     Args:
         arguments: of :func:`parse`; with ``launcher`` where runs may be trained.
+        pool: of :func:`drawing_pool`, to draw all of them from the first on.
     """
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
+    def __init__(self, arguments: argparse.Namespace, pool: Executor | None = None) -> None:
         self._arguments = arguments
+        self._pool = pool
         self._train = cache(self._train_experiment)
+        self._begun: dict[str, Future[Rendered]] = {}
         self._in_wandb = True
 
     @cached_property
@@ -108,12 +134,21 @@ class Figures:
         Raises:
             StoreError, ConfigurationError: as :func:`adamct.plotting.render.render`.
         """
-        from adamct.plotting.render import render
-
-        rendered = render(name, self.source, self._arguments.out)
+        rendered = self._drawn(name)
         print(rendered.as_text(self._arguments.out), flush=True)
         if self._in_wandb and (tracker := self.source.tracker()):
             self._show_in_wandb(rendered, tracker)
+
+    def _drawn(self, name: str) -> Rendered:
+        from adamct.plotting.render import render
+
+        if self._pool is None:
+            return render(name, self.source, self._arguments.out)
+        if not self._begun:
+            for each in self._arguments.names:
+                where = (each, self.source, self._arguments.out)
+                self._begun[each] = self._pool.submit(render, *where)
+        return self._begun[name].result()
 
     def _train_experiment(self, experiment: str) -> bool:
         sweep = [f"experiment={experiment}", f"scale={self._arguments.scale}"]

@@ -30,12 +30,13 @@ def train_run(
     runs_dir: Path,
     data_dir: Path | None = None,
     cache_dir: Path = Path("data"),
+    wait: bool = True,
 ) -> Outcome:
     """Train a run to its end, unless it has one.
 
     A finished or diverged run is returned as it is; a failed one is tried again; one that another
-    process is training is waited for. An interrupted run goes on from its last checkpoint, and
-    ends bit for bit where it would have ended.
+    process is training is waited for, unless ``wait`` is False. An interrupted run goes on from its
+    last checkpoint, and ends bit for bit where it would have ended.
 
     Returns:
         The outcome, which is also in the folder.
@@ -43,10 +44,11 @@ def train_run(
     Raises:
         StoreError: if the folder cannot be read.
         FileError: if it cannot be written.
+        HeldError: if another process trains it and ``wait`` is False.
         Exception: whatever the training itself raised, after the outcome ``failed`` is written.
     """
     folder = RunFolder.of(spec, runs_dir)
-    with folder.lock():
+    with folder.lock(wait=wait):
         folder.clean()
         if outcome := folder.outcome():
             return outcome

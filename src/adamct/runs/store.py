@@ -111,14 +111,14 @@ class RunFolder:
         return outcome is not None and outcome.is_final
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the run for this process; waits while another process holds it.
+    def lock(self, *, wait: bool = True) -> Iterator[None]:
+        """Hold the run for this process; by default, wait while another process holds it.
 
         The lock belongs to the process, so a killed one leaves no stale lock behind.
         """
         with files.writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        with files.exclusive(self.path / "lock", wait=True):
+        with files.exclusive(self.path / "lock", wait=wait):
             yield
 
     def write_spec(self, spec: RunSpec) -> None:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
@@ -20,7 +20,7 @@ from adamct.config.spec import RunSpec
 from adamct.runs.exits import complain, exit_code
 from adamct.runs.lines import Line
 from adamct.runs.store import Outcome, RunFolder, folders_of
-from adamct.train import check_device
+from adamct.runs.workers import n_workers, train_runs
 
 # Watches a sweep, named by its overrides, while it runs.
 Track = Callable[[Sweep, Sequence[str]], AbstractContextManager[None]]
@@ -33,7 +33,7 @@ def run_sweep(arguments: Sequence[str], launch: Callable[[], None], track: Track
 
     Args:
         arguments: the command line: Hydra overrides, and ``-m`` for a sweep.
-        launch: starts Hydra, which reads the command line itself.
+        launch: starts the launcher of Hydra's that was asked for, where it is not our own.
         track: entered with the sweep and its overrides while its runs are launched.
 
     Returns:
@@ -56,10 +56,13 @@ def _run_sweep(arguments: Sequence[str], launch: Callable[[], None], track: Trac
     print(_headline(sweep, len(folders), len(missing)), flush=True)
     with track(sweep, overrides):
         if missing:
-            check_device(sweep)
+            _check_machine(sweep)
             _check_room(sweep.runs_dir)
-            with watch(sweep), suppress(SystemExit):  # Hydra shows a job's error
-                launch()
+            with watch(sweep):
+                if sweep.launcher == "local":
+                    train_runs(sweep, [sweep.runs[name] for name in missing])
+                else:
+                    launch()
     code = _report(missing)  # the outcomes decide
     if len(folders) == 1:
         _show_scores(next(iter(folders.values())), sweep[0].spec)
@@ -116,6 +119,16 @@ def _progress(sweep: Sweep) -> Callable[[], float]:
         return n_runs - len(left) + sum(running)
 
     return measure
+
+
+def _check_machine(sweep: Sweep) -> None:
+    """Refuse a device that is not here, and a number of processes that is none."""
+    if sweep.launcher == "local":
+        n_workers(sweep)
+    if sweep.execution.device != "cpu":
+        from adamct.train import check_device  # loads torch, which takes seconds
+
+        check_device(sweep)
 
 
 def _check_room(runs_dir: Path) -> None:

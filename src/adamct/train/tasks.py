@@ -55,7 +55,7 @@ def open_task(
     data = spec.task.data
     task: Task
     if isinstance(data, TextData):
-        corpus = data.open(data_dir, cache_dir)
+        corpus = _corpus(data, data_dir, cache_dir)
         found, task = corpus.sha256, TextTask(spec, corpus, device)
     else:
         images = _images(data, device, data_dir, cache_dir)
@@ -138,7 +138,12 @@ class ImageTask:
         return scores
 
 
-@lru_cache(maxsize=1)  # the runs of a sweep share their images
+@lru_cache(maxsize=1)  # the runs of a sweep share their data
+def _corpus(data: TextData, data_dir: Path | None, cache_dir: Path) -> Corpus:
+    return data.open(data_dir, cache_dir)
+
+
+@lru_cache(maxsize=1)
 def _images(
     data: ImageData, device: torch.device, data_dir: Path | None, cache_dir: Path
 ) -> ImageSet:
