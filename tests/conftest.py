@@ -54,6 +54,7 @@ SLOW = (
     "runs/test_sweep.py",
     "scripts/test_reproduce.py",
     "tracking/",
+    "train/test_loop.py::test_a_compiled",
     "train/test_loop.py::test_at_k_1",
     "train/test_loop.py::test_precision",
     "train/test_observables.py",

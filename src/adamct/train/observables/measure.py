@@ -69,15 +69,15 @@ def drain(steps: Sequence[Mapping[str, Value]]) -> list[dict[str, Any]]:
 
 def sample(values: Tensor, size: int) -> Tensor:
     """Return the values at some indices of the last dimension, the same in every run."""
-    return values[..., sample_indices(values.shape[-1], size).to(values.device)]
+    return values[..., sample_indices(values.shape[-1], size, values.device)]
 
 
 @lru_cache
-def sample_indices(n: int, size: int) -> Tensor:
+def sample_indices(n: int, size: int, device: torch.device | str = "cpu") -> Tensor:
     """Distinct indices below n, drawn at random, the same in every run.
 
     >>> sample_indices(10**6, 3).equal(sample_indices(10**6, 3))
     True
     """
     drawn = np.random.default_rng(0).choice(n, size=min(n, size), replace=False)
-    return torch.from_numpy(drawn)
+    return torch.from_numpy(drawn).to(device)  # kept there: a copy each step would wait
