@@ -52,6 +52,7 @@ SLOW = (
     "runs/test_runner.py",
     "runs/test_store.py",
     "runs/test_sweep.py",
+    "scripts/test_parity.py::test_the_command",
     "scripts/test_reproduce.py",
     "tracking/",
     "train/test_loop.py::test_a_compiled",
