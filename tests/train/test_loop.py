@@ -66,6 +66,10 @@ def test_precision_is_that_of_products_alone(training, task):
         state = [t for held in run.optimizer.state.values() for t in held.values()]
         tensors = [*run.model.parameters(), *(p.grad for p in run.model.parameters()), *state]
         assert {t.dtype for t in tensors if torch.is_tensor(t)} == {torch.float32}
+        resumed = training(*asked, f"precision={precision}")
+        resumed.load_state_dict(copy.deepcopy(run.state_dict()))
+        assert resumed.step(3).loss.equal(run.step(3).loss)
+        assert all(map(torch.equal, resumed.model.parameters(), run.model.parameters()))
     assert losses["float32"] == losses["tf32"] != losses["bfloat16"]  # no TF32 on a CPU
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
 
