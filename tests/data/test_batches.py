@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
+from adamct.data import batches
 from adamct.data.batches import (
     augmentation_draws,
     batch_indices,
@@ -17,6 +18,7 @@ from adamct.data.batches import (
     ordered_batches,
     steps_per_epoch,
     text_batch,
+    tokens_on,
 )
 from adamct.data.image_set import ImageSet, Split
 from adamct.data.rng import window_starts
@@ -73,6 +75,18 @@ def test_a_memory_map_beyond_two_to_the_31_tokens_is_read_where_windows_lie(tmp_
     x, y = text_batch(tokens, seed=0, step=5, batch_size=16, block_size=8)
     np.testing.assert_array_equal(x.numpy(), expected[:, :-1])
     np.testing.assert_array_equal(y.numpy(), expected[:, 1:])
+
+
+def test_tokens_on_the_device_give_the_same_windows(monkeypatch):
+    on_gpu = tokens_on("meta", COUNT)
+    assert (on_gpu.dtype, on_gpu.device.type, len(on_gpu)) == (torch.int16, "meta", len(COUNT))
+    same_bits = torch.tensor(COUNT.view(np.int16))  # as that copy, where it can be read
+    at = {"seed": 1, "step": 2, "batch_size": 64, "block_size": 16}
+    assert all(map(torch.equal, text_batch(same_bits, **at), text_batch(COUNT, **at)))
+    assert text_batch(COUNT, **at)[0].max() >= 2**15  # which int16 does not reach
+    assert {x.device.type for x in text_batch(on_gpu, **at, device="meta")} == {"meta"}
+    monkeypatch.setattr(batches, "LARGEST_ON_GPU", len(COUNT) - 1)
+    assert tokens_on("meta", COUNT) is tokens_on("cpu", COUNT) is COUNT
 
 
 def test_a_text_batch_goes_where_it_is_asked():

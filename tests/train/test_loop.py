@@ -7,6 +7,7 @@ import torch
 from adamct.config.compose import compose_sweep
 from adamct.config.schema import ConfigurationError
 from adamct.train import check_device, drain, resolve_device
+from adamct.train.compiled_loss import compiled_loss
 from adamct.train.schedules import lr_factor
 
 
@@ -65,8 +66,52 @@ def test_precision_is_that_of_products_alone(training, task):
         state = [t for held in run.optimizer.state.values() for t in held.values()]
         tensors = [*run.model.parameters(), *(p.grad for p in run.model.parameters()), *state]
         assert {t.dtype for t in tensors if torch.is_tensor(t)} == {torch.float32}
+        resumed = training(*asked, f"precision={precision}")
+        resumed.load_state_dict(copy.deepcopy(run.state_dict()))
+        assert resumed.step(3).loss.equal(run.step(3).loss)
+        assert all(map(torch.equal, resumed.model.parameters(), run.model.parameters()))
     assert losses["float32"] == losses["tf32"] != losses["bfloat16"]  # no TF32 on a CPU
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+
+
+def test_a_compiled_loss_is_the_loss_with_the_same_dropout(training):
+    run = training("scale=smoke", "task.model.dropout=0.2", "n_steps=1")
+    names = run.model.state_dict().keys()
+    found = []
+    for loss in (run.model.loss, compiled_loss(run.model, deterministic=True)):
+        run.model.zero_grad()
+        torch.manual_seed(0)
+        value = loss(*run.batch(0))
+        value.backward()
+        found.append([value.detach(), *(p.grad for p in run.model.parameters())])
+    for plain, compiled in zip(*found, strict=True):
+        torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-7)
+    assert run.model.state_dict().keys() == names
+
+
+def test_the_loss_is_compiled_where_the_execution_says_so(training, monkeypatch):
+    calls = []
+
+    def compile(loss, **_):
+        return lambda *batch: calls.append("loss") or loss(*batch)
+
+    monkeypatch.setattr(torch, "compile", compile)
+    evaluated = ("scale=smoke", "evaluation={every: 10, n_batches: 2}")
+    for said, expected in (("false", 0), ("null", 0), ("true", 3)):
+        calls.clear()
+        run = training(*evaluated, f"execution.compiled={said}")
+        run.optimizer.compiled = False
+        assert run.step(0).loss.isfinite()
+        assert run.evaluate()["test_loss"].isfinite()
+        assert len(calls) == expected
+
+    def fail(*_):
+        raise torch._dynamo.exc.TorchDynamoException("no g++")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: fail)
+    run = training(*evaluated, "execution.compiled=true")
+    with pytest.raises(RuntimeError, match=r"compile failed: no g\+\+.*execution.compiled=false"):
+        run.step(0)
 
 
 def test_drain_keeps_every_digit_and_order():

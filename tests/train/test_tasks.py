@@ -72,6 +72,7 @@ def test_held_out_text_is_the_end_of_the_train_split(training):
     held = training(*evaluated, "+task.data.validation_fraction=0.25")
     scores = held.evaluate()
     assert (whole.keys(), scores.keys()) == ({"test_loss"}, {"test_loss", "validation_loss"})
+    assert held.evaluate() == scores  # on the batches drawn once
     assert scores["test_loss"] == whole["test_loss"] != scores["validation_loss"]
     train = open_corpus("pydoc_topics", source=None, prepared=None).train
     kept = held.task._train

@@ -19,7 +19,8 @@ class Execution(Frozen):
     Attributes:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …; ``"auto"`` takes a GPU where there is one.
         threads: CPU threads of this run. 1 and 2 threads round differently.
-        compiled: ``KAdam``'s ``compiled``; compiled and eager code round differently.
+        compiled: ``KAdam``'s ``compiled``; if true, the model's loss is compiled, too. Compiled and
+            eager code round differently.
         deterministic: torch's deterministic algorithms. Switched off, a run on a GPU no longer
             repeats bit for bit.
         flush_every: steps between two flushes of the record; the only synchronization.

@@ -1,7 +1,8 @@
 """Batches of text and images as functions of (seed, step) alone.
 
-What is random comes from :mod:`adamct.data.rng`, on the CPU whatever the device. A corpus stays in
-host memory; images are one uint8 tensor on the device, and there are no worker processes.
+What is random comes from :mod:`adamct.data.rng`, on the CPU whatever the device. The data are on
+the device, images as one uint8 tensor; so only draws travel there, and nothing waits for them. A
+corpus too large for that stays in host memory. There are no worker processes.
 """
 
 from __future__ import annotations
@@ -17,9 +18,24 @@ from torch.nn import functional as F
 from adamct.data.image_set import ImageSet, Split
 from adamct.data.rng import Purpose, permutation, uniform_integers, window_starts
 
+LARGEST_ON_GPU = 2**30  # tokens, 2 GB; paper scale needs at most 330 million
+
+Tokens = NDArray[np.uint16] | Tensor
+
+
+def tokens_on(device: torch.device | str, tokens: NDArray[np.uint16]) -> Tokens:
+    """Copy tokens to a GPU, as int16 of the same bits; on the CPU they stay the map they are.
+
+    >>> tokens_on("cpu", np.arange(3, dtype=np.uint16))
+    array([0, 1, 2], dtype=uint16)
+    """
+    if torch.device(device).type == "cpu" or len(tokens) > LARGEST_ON_GPU:
+        return tokens
+    return torch.tensor(tokens.view(np.int16), device=device)  # uint16 lacks most operations
+
 
 def text_batch(
-    tokens: NDArray[np.uint16],
+    tokens: Tokens,
     *,
     seed: int,
     step: int,
@@ -33,12 +49,13 @@ def text_batch(
     a sweep see the same data in the same order, and a resumed run goes on where it was.
 
     Args:
-        tokens: one split, 1-D; a memory map of any length is read only where windows lie.
+        tokens: one split, 1-D, as ``tokens_on`` gives it; a memory map of any length is read only
+            where windows lie.
         seed: 0 <= seed < 2¹²⁸; evaluation passes another one than training.
         step: the step index n, from 0.
         batch_size: number of windows.
         block_size: tokens per window.
-        device: where the batch goes; the corpus stays in host memory.
+        device: where the batch goes; that of the tokens, if they are a tensor.
 
     Returns:
         x and y, int64, each (batch_size, block_size), with y[:, :-1] = x[:, 1:].
@@ -58,9 +75,14 @@ def text_batch(
             f"{block_size + 1}: shorten block_size or take a larger corpus"
         )
     starts = window_starts(n_starts, batch_size, seed=seed, step=step)
-    windows = tokens[starts[:, None] + np.arange(block_size + 1)].astype(np.int64)
-    on_device = _to_device(torch.from_numpy(windows), device)
-    return on_device[:, :-1].contiguous(), on_device[:, 1:].contiguous()
+    if isinstance(tokens, Tensor):
+        first = _to_device(torch.from_numpy(starts), device)[:, None]
+        index = first + torch.arange(block_size + 1, device=device)
+        windows = tokens[index].to(torch.int64) & 0xFFFF  # int16 counts 40,000 as -25,536
+    else:
+        drawn = tokens[starts[:, None] + np.arange(block_size + 1)].astype(np.int64)
+        windows = _to_device(torch.from_numpy(drawn), device)
+    return windows[:, :-1].contiguous(), windows[:, 1:].contiguous()
 
 
 def image_batch(

@@ -18,6 +18,7 @@ from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
 from adamct.data.rng import dropout_seed, stream_seed
 from adamct.optim.state import flatten
+from adamct.train.compiled_loss import Loss, compiled_loss
 from adamct.train.observables.heads import fix_norms, heads, norms
 from adamct.train.ode import ODETrajectories, flat_gradients
 from adamct.train.schedules import lr_factor
@@ -33,7 +34,7 @@ class Training:
 
     Args:
         spec: what to train.
-        execution: on which device.
+        execution: on which device, and whether compiled.
         data_dir: raw data; ``None`` where the corpus needs none.
         cache_dir: prepared data.
     """
@@ -52,6 +53,9 @@ class Training:
         generator = torch.Generator().manual_seed(stream_seed(spec.seed, "initialization"))
         model = spec.task.model.build(generator, **self.task.of_data)
         self.model = model.to(self.device)
+        self._loss: Loss = self.model.loss
+        if execution.compiled:  # KAdam alone decides for itself where nothing is said
+            self._loss = compiled_loss(self.model, deterministic=execution.deterministic)
         self.optimizer = spec.optimizer.build(
             self.model, execution.compiled, track_max_update="max_update" in spec.needs
         )
@@ -108,7 +112,7 @@ class Training:
         for gradients in self._gradients:
             gradients.zero_()
         with self._autocast:
-            loss = self.model.loss(*self.batch(n))
+            loss = self._loss(*self.batch(n))
         loss.backward()
         self.optimizer.step()
         if self._norms is not None:
@@ -124,7 +128,7 @@ class Training:
         """Return the scores on the held-out splits (see :class:`Task`), on the device."""
         self.model.eval()
         with self._autocast:
-            return self.task.evaluate(self.model)
+            return self.task.evaluate(self.model, self._loss)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on, beside its index."""

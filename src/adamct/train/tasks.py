@@ -5,7 +5,7 @@ The loop knows nothing of text or images; each task is here once.
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from adamct.config.architectures import TextModelSpec
-from adamct.config.data_sets import ImageData, TextData
-from adamct.config.spec import RunSpec
+from adamct.config.data_sets import ImageData
+from adamct.config.spec import Data, RunSpec
 from adamct.data import Corpus
-from adamct.data.batches import image_batch, ordered_batches, text_batch
+from adamct.data.batches import Tokens, image_batch, ordered_batches, text_batch, tokens_on
 from adamct.data.image_set import ImageSet
 from adamct.data.rng import stream_seed
 from adamct.models.network import Network
+from adamct.train.compiled_loss import Loss
 
 Batch = tuple[Tensor, Tensor]
 
@@ -39,8 +40,12 @@ class Task(Protocol):
     def batch(self, n: int) -> Batch:
         """Return the training batch of step n, a function of (seed, n), on the device."""
 
-    def evaluate(self, model: Network) -> dict[str, Tensor]:
+    def evaluate(self, model: Network, loss: Loss) -> dict[str, Tensor]:
         """Score the model, in evaluation mode, on the held-out splits.
+
+        Args:
+            model: the model.
+            loss: the model's, as it is or compiled.
 
         Returns:
             ``test_loss``, and ``test_accuracy`` for images; where a validation split is held
@@ -53,20 +58,16 @@ def open_task(
 ) -> Task:
     """Open the data of a spec, and check that it is the data that the spec was composed with."""
     data = spec.task.data
-    task: Task
-    if isinstance(data, TextData):
-        corpus = _corpus(data, data_dir, cache_dir)
-        found, task = corpus.sha256, TextTask(spec, corpus, device)
-    else:
-        images = _images(data, device, data_dir, cache_dir)
-        found, task = images.sha256, ImageTask(spec, images)
-    if found != data.sha256:
+    opened = _opened(data, device, data_dir, cache_dir)
+    if opened.sha256 != data.sha256:
         raise ValueError(
-            f"the data {data.corpus!r} have sha256 {found}, the spec expects {data.sha256}: they "
-            "changed since the spec was composed; compose it again for a run on the new data, or "
-            "bring the old data back to go on with this one"
+            f"the data {data.corpus!r} have sha256 {opened.sha256}, the spec expects "
+            f"{data.sha256}: they changed since the spec was composed; compose it again for a run "
+            "on the new data, or bring the old data back to go on with this one"
         )
-    return task
+    if isinstance(opened, Corpus):
+        return TextTask(spec, opened, device)
+    return ImageTask(spec, opened)
 
 
 class TextTask:
@@ -80,28 +81,35 @@ class TextTask:
         self._windows = partial(
             text_batch, batch_size=task.batch_size, block_size=block_size, device=device
         )
-        n_train = round(len(corpus.train) * (1 - task.data.validation_fraction))
-        self._train = corpus.train[:n_train]
-        self._held_out = {"test": corpus.validation}
+        train, test = _on_device(corpus, device)
+        n_train = round(len(train) * (1 - task.data.validation_fraction))
+        self._train = train[:n_train]
+        self._held_out = {"test": test}
         if task.data.validation_fraction:
-            self._held_out["validation"] = corpus.train[n_train:]
+            self._held_out["validation"] = train[n_train:]
 
     def batch(self, n: int) -> Batch:
         """Return the windows of step n."""
         return self._windows(self._train, seed=stream_seed(self._spec.seed, "batches"), step=n)
 
-    def evaluate(self, model: Network) -> dict[str, Tensor]:
+    def evaluate(self, model: Network, loss: Loss) -> dict[str, Tensor]:
         """Return the mean loss over the fixed batches of each held-out split."""
+        return {
+            f"{name}_loss": torch.stack([loss(*batch) for batch in batches]).mean()
+            for name, batches in self._held_out_batches.items()
+        }
+
+    @cached_property
+    def _held_out_batches(self) -> dict[str, list[Batch]]:
         assert self._spec.evaluation is not None
         assert self._spec.evaluation.n_batches is not None  # as the spec checks
         steps = range(self._spec.evaluation.n_batches)
         # One stream for every seed: runs are compared on the same held-out batches.
-        seed = stream_seed(0, "evaluation")
-        scores = {}
-        for name, tokens in self._held_out.items():
-            batches = (self._windows(tokens, seed=seed, step=step) for step in steps)
-            scores[f"{name}_loss"] = torch.stack([model.loss(*batch) for batch in batches]).mean()
-        return scores
+        draw = partial(self._windows, seed=stream_seed(0, "evaluation"))
+        return {
+            name: [draw(tokens, step=step) for step in steps]
+            for name, tokens in self._held_out.items()
+        }
 
 
 class ImageTask:
@@ -125,7 +133,7 @@ class ImageTask:
         """Return the images and labels of step n."""
         return self._draw(step=n)
 
-    def evaluate(self, model: Network) -> dict[str, Tensor]:
+    def evaluate(self, model: Network, loss: Loss) -> dict[str, Tensor]:
         """Return the mean loss and the accuracy over the whole of each held-out split."""
         scores = {}
         for name, split in (("test", self._images.test), ("validation", self._images.validation)):
@@ -139,12 +147,13 @@ class ImageTask:
 
 
 @lru_cache(maxsize=1)  # the runs of a sweep share their data
-def _corpus(data: TextData, data_dir: Path | None, cache_dir: Path) -> Corpus:
-    return data.open(data_dir, cache_dir)
+def _opened(
+    data: Data, device: torch.device, data_dir: Path | None, cache_dir: Path
+) -> Corpus | ImageSet:
+    opened = data.open(data_dir, cache_dir)
+    return opened if isinstance(opened, Corpus) else opened.to(device)
 
 
 @lru_cache(maxsize=1)
-def _images(
-    data: ImageData, device: torch.device, data_dir: Path | None, cache_dir: Path
-) -> ImageSet:
-    return data.open(data_dir, cache_dir).to(device)
+def _on_device(corpus: Corpus, device: torch.device) -> tuple[Tokens, Tokens]:
+    return tokens_on(device, corpus.train), tokens_on(device, corpus.validation)

@@ -7,6 +7,7 @@ interval of them to the host in one synchronization.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -68,5 +69,10 @@ def drain(steps: Sequence[Mapping[str, Value]]) -> list[dict[str, Any]]:
 
 def sample(values: Tensor, size: int) -> Tensor:
     """Return the values at some indices of the last dimension, the same in every run."""
-    indices = torch.from_numpy(sampled_indices(values.shape[-1], size))
-    return values[..., indices.to(values.device)]
+    return values[..., _indices(values.shape[-1], size, values.device)]
+
+
+@lru_cache
+def _indices(n: int, size: int, device: torch.device) -> Tensor:
+    # Kept there: a copy at each step would wait for the device.
+    return torch.from_numpy(sampled_indices(n, size)).to(device)
