@@ -23,7 +23,7 @@ class Execution(Frozen):
         deterministic: torch's deterministic algorithms. Switched off, a run on a GPU no longer
             repeats bit for bit.
         flush_every: steps between two flushes of the record; the only synchronization.
-        checkpoint_every: steps between two checkpoints; ``None`` keeps none, so that an
+        checkpoint_minutes: minutes between two checkpoints; ``None`` or 0 keeps none, so that an
             interrupted run starts again from its first step.
     """
 
@@ -32,7 +32,7 @@ class Execution(Frozen):
     compiled: bool | None = None
     deterministic: bool = True
     flush_every: int = Field(default=50, ge=1)
-    checkpoint_every: int | None = Field(default=None, ge=1)
+    checkpoint_minutes: float | None = Field(default=10.0, ge=0)
 
 
 class NoTracker(Frozen):

@@ -8,7 +8,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from adamct.config.spec import RunSpec
 from adamct.runs.lines import Line, RecordWriter, non_finite
 from adamct.runs.store import Outcome, RunFolder
 from adamct.train import Training, checkpoint, drain, observe
+from adamct.train.checkpoint import CheckpointWriter
 
 
 def train_run(
@@ -30,12 +31,21 @@ def train_run(
     runs_dir: Path,
     data_dir: Path | None = None,
     cache_dir: Path = Path("data"),
+    clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Train a run to its end, unless it has one.
 
     A finished or diverged run is returned as it is; a failed one is tried again; one that another
     process is training is waited for. An interrupted run goes on from its last checkpoint, and
     ends bit for bit where it would have ended.
+
+    Args:
+        spec: what to train.
+        execution: on what.
+        runs_dir: folder of the run folders.
+        data_dir: raw data; ``None`` where the corpus needs none.
+        cache_dir: prepared data.
+        clock: seconds, by which checkpoints fall due; read once a step.
 
     Returns:
         The outcome, which is also in the folder.
@@ -52,7 +62,7 @@ def train_run(
             return outcome
         try:
             folder.write_spec(spec)
-            outcome = _train(spec, execution, folder, data_dir, cache_dir)
+            outcome = _train(spec, execution, folder, data_dir, cache_dir, clock)
         except Exception as error:
             _note_failure(folder, error)
             raise
@@ -73,7 +83,12 @@ def configure_process(execution: Execution) -> None:
 
 
 def _train(
-    spec: RunSpec, execution: Execution, folder: RunFolder, data_dir: Path | None, cache_dir: Path
+    spec: RunSpec,
+    execution: Execution,
+    folder: RunFolder,
+    data_dir: Path | None,
+    cache_dir: Path,
+    clock: Callable[[], float],
 ) -> Outcome:
     configure_process(execution)
     training = Training(spec, execution, data_dir=data_dir, cache_dir=cache_dir)
@@ -91,7 +106,10 @@ def _train(
     if start == 0:
         training.look_ahead()
     try:
-        outcome = _advance(training, execution, folder, writer, start)
+        with CheckpointWriter(
+            folder.checkpoint_path, spec.run_id, execution.checkpoint_minutes, clock
+        ) as checkpoints:
+            outcome = _advance(training, execution, folder, writer, checkpoints, start)
     finally:
         writer.close()
     environments[-1]["wall_s"] = round(time.monotonic() - began, 3)
@@ -101,7 +119,12 @@ def _train(
 
 
 def _advance(
-    training: Training, execution: Execution, folder: RunFolder, writer: RecordWriter, start: int
+    training: Training,
+    execution: Execution,
+    folder: RunFolder,
+    writer: RecordWriter,
+    checkpoints: CheckpointWriter,
+    start: int,
 ) -> Outcome:
     """Take the steps from ``start`` on, and record them an interval at a time."""
     spec = training.spec
@@ -112,15 +135,14 @@ def _advance(
         before = observe(spec.observe, training.state(n))
         after = observe(spec.observe, training.step(n))
         pending.append({"n": n, **before, **after, **evaluated})
-        due = execution.checkpoint_every and (n + 1) % execution.checkpoint_every == 0
+        due = checkpoints.are_due
         if due or len(pending) == execution.flush_every or n + 1 == spec.n_steps:
             if diverged := _write(folder, writer, drain(pending)):
                 return diverged
             pending.clear()
         if due and n + 1 < spec.n_steps:
             writer.sync()
-            state = checkpoint.to_bytes(spec.run_id, n + 1, training.state_dict())
-            files.replace(folder.checkpoint_path, state)
+            checkpoints.save(n + 1, training.state_dict())
     last = observe(spec.observe, training.state(spec.n_steps))
     last |= _evaluate(training, spec.n_steps)
     if last and (diverged := _write(folder, writer, drain([{"n": spec.n_steps, **last}]))):
