@@ -158,6 +158,7 @@ def test_a_curve_on_the_boundary_can_be_given_by_its_level():
         ([*SMOKE, "curve.n_points=0"], "the sweep has no runs: point ranges over nothing"),
         (["task.model.qk_norm=true", "task.model.bias=true"], "set bias=False"),
         (["execution.device=banana"], r"execution\.device = 'banana'"),
+        (["execution.device=mps"], r"execution\.device = 'mps': .*no float64.*device=cpu"),
         (["seed=true"], "seed = True"),
         (["seed='3'"], "seed = '3'"),
         (["optimizer.guard=maybe"], r"optimizer\.guard = 'maybe'"),

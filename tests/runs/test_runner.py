@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 import torch
 
 from adamct.config.compose import compose_sweep
+from adamct.runs.faults import DeviceMemoryError
+from adamct.runs.process import ResumeError
 from adamct.runs.runner import train_run
 from adamct.runs.store import RunFolder
 from adamct.train import Training, checkpoint
@@ -167,17 +170,68 @@ def test_a_diverging_run_says_where_and_keeps_its_record(tmp_path):
     assert run(one, tmp_path)[0] == outcome
 
 
-def test_a_failed_run_says_why_and_is_tried_again(tmp_path, monkeypatch):
-    one = single(*TINY)
+@pytest.fixture
+def failing(tmp_path, monkeypatch):
+    """Return a function that trains with an error in the first step: what it raises."""
 
-    def broken(self, n):
-        raise ZeroDivisionError("no such luck")
+    def called(error):
+        def broken(self, n):
+            raise error
 
-    monkeypatch.setattr(Training, "step", broken)
-    with pytest.raises(ZeroDivisionError):
+        with monkeypatch.context() as patch:
+            patch.setattr(Training, "step", broken)
+            with pytest.raises((Exception, SystemExit)) as caught:
+                run(single(*TINY), tmp_path)
+        return caught.value, RunFolder.of(single(*TINY)[0].spec, tmp_path).outcome()
+
+    return called
+
+
+def test_a_failed_run_says_why_and_is_tried_again(tmp_path, failing):
+    error = ZeroDivisionError("no such luck")
+    raised, outcome = failing(error)
+    assert raised is error
+    assert (outcome.status, outcome.reason) == ("failed", "ZeroDivisionError: no such luck")
+    assert run(single(*TINY), tmp_path)[0].status == "finished"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_names_the_settings_that_help(failing, error):
+    raised, outcome = failing(error)
+    assert isinstance(raised, DeviceMemoryError)
+    assert str(raised).startswith(str(error))
+    assert outcome.reason == f"DeviceMemoryError: {raised}"
+    settings = [r"hydra\.launcher\.n_jobs", r"execution\.device", r"execution\.compiled"]
+    assert re.search(".*".join([*settings, r"last.*task\.batch_size.*spec"]), str(raised))
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, getattr(torch, "AcceleratorError", RuntimeError)])
+def test_a_cuda_error_ends_the_process(failing, capsys, kind):
+    error = kind("CUDA error: an illegal memory access was encountered")
+    raised, outcome = failing(error)
+    assert isinstance(raised, SystemExit)
+    assert (raised.code, raised.__cause__) == (1, error)
+    assert outcome.reason.startswith(f"{kind.__name__}: CUDA error: an illegal")
+    assert (
+        "illegal memory access was encountered; CUDA is of no more use" in capsys.readouterr().err
+    )
+
+
+def test_under_other_rounding_it_goes_on_only_where_it_need_not_repeat(stopped, tmp_path, capsys):
+    one, folder = stopped
+    folder.write_environments([folder.environments()[0] | {"threads": 2}])
+    with pytest.raises(ResumeError, match=r"threads = 2 \(here 1\).*execution\.threads=2"):
         run(one, tmp_path)
-    folder = RunFolder.of(one[0].spec, tmp_path)
     assert folder.outcome().status == "failed"
-    assert folder.outcome().reason == "ZeroDivisionError: no such luck"
-    monkeypatch.undo()
-    assert run(one, tmp_path)[0].status == "finished"
+    lax = one.execution.model_copy(update={"deterministic": False})
+    assert run(replace(one, execution=lax), tmp_path)[0].status == "finished"
+    assert "threads = 2 (here 1)" in capsys.readouterr().err
+    assert [entry["first_step"] for entry in folder.environments()] == [0, 20]

@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from adamct.config.frozen import Frozen, Lax
 from adamct.config.spec import RunSpec
+
+
+def _no_mps(device: object) -> object:
+    if device == "mps":
+        raise ValueError(
+            "execution.device = 'mps': Apple's GPUs have no float64, in which records are kept; "
+            "set execution.device=cpu"
+        )
+    return device
 
 
 class Execution(Frozen):
@@ -27,7 +36,9 @@ class Execution(Frozen):
             interrupted run starts again from its first step.
     """
 
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    device: Annotated[str, BeforeValidator(_no_mps)] = Field(
+        default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$"
+    )
     threads: int = Field(default=1, ge=1)
     compiled: bool | None = None
     deterministic: bool = True

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
-import shlex
-import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from adamct import environment, files
+from adamct import files
 from adamct.config.execution import Execution
 from adamct.config.spec import RunSpec
+from adamct.runs.exits import complain
+from adamct.runs.faults import ends_process, explained
 from adamct.runs.lines import Line, RecordWriter, non_finite
+from adamct.runs.process import check_resume, describe
 from adamct.runs.store import Outcome, RunFolder
 from adamct.train import Training, checkpoint, drain, observe
 from adamct.train.checkpoint import CheckpointWriter
@@ -53,7 +52,11 @@ def train_run(
     Raises:
         StoreError: if the folder cannot be read.
         FileError: if it cannot be written.
-        Exception: whatever the training itself raised, after the outcome ``failed`` is written.
+        DeviceMemoryError: if the device's memory does not hold it.
+        ResumeError: if it cannot go on here bit for bit.
+        Exception: whatever else the training itself raised, after the outcome ``failed`` is
+            written.
+        SystemExit: likewise, for an error that leaves CUDA unusable to this process.
     """
     folder = RunFolder.of(spec, runs_dir)
     with folder.lock():
@@ -64,7 +67,13 @@ def train_run(
             folder.write_spec(spec)
             outcome = _train(spec, execution, folder, data_dir, cache_dir, clock)
         except Exception as error:
-            _note_failure(folder, error)
+            fault = explained(error)
+            _note_failure(folder, fault)
+            if ends_process(fault):
+                complain(f"run {spec.run_id}: {fault}; CUDA is of no more use to this process")
+                raise SystemExit(1) from error
+            if fault is not error:
+                raise fault from error
             raise
         folder.write_outcome(outcome)
         folder.checkpoint_path.unlink(missing_ok=True)
@@ -92,15 +101,18 @@ def _train(
 ) -> Outcome:
     configure_process(execution)
     training = Training(spec, execution, data_dir=data_dir, cache_dir=cache_dir)
-    start = 0
+    start, state = 0, None
     if folder.checkpoint_path.exists():
         start, state = checkpoint.read(folder.checkpoint_path, spec.run_id, training.device)
-        training.load_state_dict(state)
     began = time.monotonic()
     # A run that starts again leaves nothing of what came before; one that goes on adds to it.
     environments = folder.environments() if start else []
-    environments.append(_describe(execution, training, start))
-    _warn_of_other_rounding(environments)
+    compiled = training.optimizer.uses_compiled
+    now = describe(execution, training.device, compiled=compiled, first_step=start)
+    check_resume(folder, environments, now)
+    if state is not None:
+        training.load_state_dict(state)
+    environments.append(now)
     folder.write_environments(environments)
     writer = RecordWriter(folder.record_path, start)
     if start == 0:
@@ -112,8 +124,8 @@ def _train(
             outcome = _advance(training, execution, folder, writer, checkpoints, start)
     finally:
         writer.close()
-    environments[-1]["wall_s"] = round(time.monotonic() - began, 3)
-    environments[-1]["compiled"] = training.optimizer.uses_compiled  # what was used, now known
+    now["wall_s"] = round(time.monotonic() - began, 3)
+    now["compiled"] = training.optimizer.uses_compiled  # what was used, now known
     folder.write_environments(environments)
     return outcome
 
@@ -169,47 +181,8 @@ def _write(folder: RunFolder, writer: RecordWriter, lines: list[Line]) -> Outcom
     return None
 
 
-def _warn_of_other_rounding(environments: list[dict[str, Any]]) -> None:
-    for name in ("device", "threads", "compiled", "deterministic"):
-        before, now = environments[0][name], environments[-1][name]
-        if before != now:
-            print(
-                f"warning: this run began with {name} = {before} and goes on with {now}: it will "
-                "not end bit for bit where it would have ended",
-                file=sys.stderr,
-            )
-
-
 def _note_failure(folder: RunFolder, error: Exception) -> None:
     reason = f"{type(error).__name__}: {error}"
     # A full disk cannot take the outcome either; without one, the run counts as unfinished.
     with contextlib.suppress(files.FileError):
         folder.write_outcome(Outcome("failed", folder.steps_recorded(), reason))
-
-
-# ------------------------------------------------------------------------------- environment
-
-
-def _describe(execution: Execution, training: Training, start: int) -> dict[str, Any]:
-    """Describe this process: what code, with which libraries, on which hardware, from which step.
-
-    ``wall_s`` is filled in when the process ends; it stays ``None`` for one that was killed.
-    """
-    device = training.device
-    return {
-        **environment.source(),
-        "command": shlex.join(sys.argv),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": environment.versions(),
-        "numerics": environment.NUMERICS,
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else environment.cpu_name(),
-        "threads": execution.threads,
-        "deterministic": execution.deterministic,
-        "compiled": training.optimizer.uses_compiled,
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "first_step": start,
-        "wall_s": None,
-    }
