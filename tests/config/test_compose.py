@@ -149,6 +149,7 @@ def test_a_curve_on_the_boundary_can_be_given_by_its_level():
             r"observe\.1: received 'sharpness', .* train_loss, max_up",
         ),
         (["+execution.thread=2"], r"execution\.thread: unknown key; did you mean 'threads'"),
+        (["execution.device=mps"], r"execution\.device = 'mps': .*no float64.*device=cpu"),
         (["n_steps=0"], "n_steps = 0"),
         (["optimizer.strategy=banana"], "'banana'.*inverse_exp"),
         (
@@ -158,7 +159,6 @@ def test_a_curve_on_the_boundary_can_be_given_by_its_level():
         ([*SMOKE, "curve.n_points=0"], "the sweep has no runs: point ranges over nothing"),
         (["task.model.qk_norm=true", "task.model.bias=true"], "set bias=False"),
         (["execution.device=banana"], r"execution\.device = 'banana'"),
-        (["execution.device=mps"], r"execution\.device = 'mps': .*no float64.*device=cpu"),
         (["seed=true"], "seed = True"),
         (["seed='3'"], "seed = '3'"),
         (["optimizer.guard=maybe"], r"optimizer\.guard = 'maybe'"),

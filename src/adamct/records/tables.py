@@ -93,7 +93,8 @@ def load(sweep: Sweep, overrides: Sequence[str] = (), *, without: Collection[str
         sweep: of the experiment.
         overrides: that they were composed with, for the command that trains what is missing.
         without: names of scalars and vectors that are not read, as the experiment's
-            ``reference_omits``; nor are the steps at which nothing else was recorded.
+            ``reference_omits``; nor are the steps at which nothing else was recorded, but the
+            last of each run.
 
     Raises:
         StoreError: if a run is missing, with the command that trains it; or if its record is torn.
@@ -164,8 +165,10 @@ def _columns(folder: RunFolder, without: Collection[str]) -> Arrays:
             columns[name] = array[:, -1]
     if not without:
         return columns
-    recorded = [~np.isnan(column) for name, column in columns.items() if name != "n"]
-    rows = np.any(recorded, axis=0) if recorded else np.zeros(len(columns["n"]), bool)
+    rows = columns["n"] == len(columns["n"]) - 1  # of a diverged run, the one that is not finite
+    for name, column in columns.items():
+        if name != "n":
+            rows |= ~np.isnan(column)
     return {name: column[rows] for name, column in columns.items()}
 
 
