@@ -153,6 +153,7 @@ def test_a_curve_on_the_boundary_can_be_given_by_its_level():
             r"observe\.1: received 'sharpness', .* train_loss, max_up",
         ),
         (["+execution.thread=2"], r"execution\.thread: unknown key; did you mean 'threads'"),
+        (["execution.device=mps"], r"execution\.device = 'mps': .*no float64.*device=cpu"),
         (["n_steps=0"], "n_steps = 0"),
         (["optimizer.strategy=banana"], "'banana'.*inverse_exp"),
         (

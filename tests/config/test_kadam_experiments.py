@@ -36,6 +36,14 @@ def test_the_grids_of_appendix_H_and_what_they_share(overrides, n_points, n_runs
         assert {point.spec.n_steps for point in sweep} == {20_000}
 
 
+@pytest.mark.parametrize(
+    ("experiment", "every"), [("kadam_c4", 500), ("kadam_lr_grid", 500), ("annealed_unstable", 100)]
+)
+def test_how_often_text_is_evaluated_at_paper_scale(composed, experiment, every):
+    sweep = composed(f"experiment={experiment}", "scale=paper", with_data=False)
+    assert {(p.spec.evaluation.every, p.spec.evaluation.n_batches) for p in sweep} == {(every, 200)}
+
+
 def test_epochs_of_cifar10_in_steps():
     spec = compose_sweep([*CIFAR10, "optimizer.k=2"], with_data=False)[0].spec
     epoch = steps_per_epoch(50_000, spec.task.batch_size)

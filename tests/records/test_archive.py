@@ -1,6 +1,7 @@
 """Reference records: the same tables as the runs, and nothing that is torn or out of date."""
 
 import io
+import re
 import shutil
 from dataclasses import replace
 
@@ -97,6 +98,14 @@ def test_pandas_reads_every_float_to_the_bit(values, missing):
     found = pd.read_parquet(io.BytesIO(archive.to_parquet(table)))
     pd.testing.assert_frame_equal(found, table, check_exact=True)
     assert np.array_equal(*(t.x[missing:].to_numpy().view(np.int64) for t in (found, table)))
+
+
+@pytest.mark.parametrize("asked", [LEVELS, GRAINS], ids=lambda asked: asked[0])
+def test_what_a_reference_omits_need_not_be_read(asked, trained):
+    sweep, own = trained(*asked)
+    found = records.load(sweep, without=sweep.reference_omits).scalars
+    kept = [c for c in own.scalars if re.sub(r"_\d+$", "", c) not in sweep.reference_omits]
+    pd.testing.assert_frame_equal(found, own.scalars[kept], check_exact=True)
 
 
 def test_an_experiment_that_omits_nothing_is_kept_whole(trained, tmp_path):

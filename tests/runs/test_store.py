@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from adamct import files
 from adamct.files import FileError
+from adamct.runs import arrays
 from adamct.runs.lines import RecordWriter, StoreError, non_finite
 from adamct.runs.store import Outcome, RunFolder
 
@@ -112,6 +114,49 @@ def test_a_foreign_file_is_named_with_the_remedy(folder, name, contents, read, m
             read(folder)
 
 
+@pytest.fixture
+def over(folder):
+    """Return the folder of a run that is over: scalars, vectors, and what is taken now and then."""
+    some = [line | {"u": [0.1 * line["n"], 5e-324]} for line in lines(6)]
+    some[3] |= {"u": [1.0, float("inf")], "test_loss": 0.3}
+    write(folder, 0, some)
+    folder.write_outcome(folder.final_outcome("finished", 6))
+    return folder
+
+
+def flip_one_bit(data):
+    return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        None,
+        lambda path: path.unlink(),  # as of older code
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: path.write_bytes(flip_one_bit(path.read_bytes())),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(arrays.to_bytes({"n": np.arange(6)}, "another record's")),
+    ],
+)
+def test_the_arrays_are_the_lines_whatever_became_of_their_file(over, damage):
+    if damage:
+        damage(over.arrays_path)
+    found = over.arrays()
+    assert list(found) == ["n", "train_loss", "u", "test_loss"]
+    for line in over.lines():
+        for name, array in found.items():
+            np.testing.assert_array_equal(array[line["n"]], line.get(name, np.nan))
+    assert found["n"].dtype == np.int64
+    assert list(over.arrays(without=["u", "train_loss"])) == ["n", "test_loss"]
+
+
+def test_whole_arrays_do_not_hide_a_damaged_record(over):
+    over.record_path.write_bytes(flip_one_bit(over.record_path.read_bytes()))
+    with pytest.raises(StoreError, match=r"scalars\.jsonl is torn, altered .*delete"):
+        over.arrays()
+
+
 def test_only_an_outcome_makes_a_run_done(folder):
     write(folder, 0, lines(6))
     assert not folder.is_done()
@@ -129,7 +174,8 @@ def test_leavings_of_a_killed_process_are_removed(folder):
     assert folder.checkpoint_path.exists()
     folder.write_outcome(folder.final_outcome("finished", 1))
     folder.clean()
-    assert {path.name for path in folder.path.iterdir()} == {"scalars.jsonl", "outcome.json"}
+    kept = {"scalars.jsonl", "scalars.npz", "outcome.json"}
+    assert {path.name for path in folder.path.iterdir()} == kept
 
 
 def test_steps_recorded_ignores_a_torn_line(folder):

@@ -161,22 +161,31 @@ def test_a_run_on_c4_begins_at_the_loss_of_chance(real_data, tmp_path, call):
     assert lines[0]["train_loss"] == pytest.approx(math.log(50257), abs=0.1)
 
 
-def test_a_run_that_fails_keeps_no_later_array_from_being_launched(tmp_path, call, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "others"),
+    [
+        (ZeroDivisionError("no such luck"), "finished"),
+        (RuntimeError("CUDA error: unspecified launch failure"), None),
+    ],
+    ids=["of the run", "of the process"],
+)
+def test_a_run_that_fails_keeps_others_from_being_launched_only_where_they_would_fail_too(
+    tmp_path, call, monkeypatch, error, others
+):
     step = Training.step
 
     def failing(training, n):
         if training.spec.seed == 0:
-            raise MemoryError("no room for it")
+            raise error
         return step(training, n)
 
     monkeypatch.setattr(Training, "step", failing)
     sweep = ["scale=smoke", "seed=0,1,2", "n_steps=5", f"runs_dir={tmp_path}"]
     code, _, err = call("-m", *sweep, "hydra.sweeper.max_batch_size=1")
     assert code == 1
-    assert "did not finish: MemoryError: no room for it" in err
-    assert "1 of 3 runs have no final outcome" in err
-    statuses = {
-        point.spec.seed: RunFolder.of(point.spec, tmp_path).outcome().status
-        for point in compose_sweep(sweep)
-    }
-    assert statuses == {0: "failed", 1: "finished", 2: "finished"}
+    assert f"did not finish: {type(error).__name__}: {error}" in err
+    assert f"{1 if others else 3} of 3 runs have no final outcome" in err
+    for point in compose_sweep(sweep):
+        outcome = RunFolder.of(point.spec, tmp_path).outcome()
+        status = outcome and outcome.status
+        assert status == ("failed" if point.spec.seed == 0 else others)

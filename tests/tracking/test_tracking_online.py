@@ -14,7 +14,7 @@ from adamct.tracking.content import run_identity
 from adamct.tracking.figures import mirror_figure
 
 SWEEP = ["experiment=max_update_normal_curve", "scale=smoke", "point=0,1", "n_steps=60"]
-SWEEP += ["execution.checkpoint_every=20", "execution.flush_every=10"]
+SWEEP += ["execution.checkpoint_minutes=1", "execution.flush_every=10"]
 SWEEP += ["tracker=wandb", "tracker.mode=online", "tracker.interval=0.2"]
 IMPATIENT = ["tracker.init_timeout=3", "tracker.finish_timeout=3"]
 

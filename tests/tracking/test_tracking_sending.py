@@ -263,7 +263,7 @@ def test_killed_and_started_again_each_step_is_mirrored_once(
     assert_written, tmp_path, kill_in_second_run, call, script, capsys
 ):
     asked = [*SMOKE, f"runs_dir={tmp_path}", "point=0,1,2", "n_steps=60"]
-    asked += ["execution.checkpoint_every=20", "execution.flush_every=10", "tracker.interval=0.5"]
+    asked += ["execution.checkpoint_minutes=1", "execution.flush_every=10", "tracker.interval=0.5"]
     run = ["scripts/run.py", "-m", *asked, "hydra/launcher=basic"]
     sweep = compose_sweep(asked)
     begun = f".wandb/wandb/*{sweep[1].spec.run_id}*/*.wandb"

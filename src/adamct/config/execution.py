@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from adamct.config.frozen import Frozen, Lax
 from adamct.config.spec import RunSpec
+
+
+def _no_mps(device: object) -> object:
+    if device == "mps":
+        raise ValueError(
+            "execution.device = 'mps': Apple's GPUs have no float64, in which records are kept; "
+            "set execution.device=cpu"
+        )
+    return device
 
 
 class Execution(Frozen):
@@ -24,16 +33,18 @@ class Execution(Frozen):
         deterministic: torch's deterministic algorithms. Switched off, a run on a GPU no longer
             repeats bit for bit.
         flush_every: steps between two flushes of the record; the only synchronization.
-        checkpoint_every: steps between two checkpoints; ``None`` keeps none, so that an
+        checkpoint_minutes: minutes between two checkpoints; ``None`` or 0 keeps none, so that an
             interrupted run starts again from its first step.
     """
 
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    device: Annotated[str, BeforeValidator(_no_mps)] = Field(
+        default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$"
+    )
     threads: int = Field(default=1, ge=1)
     compiled: bool | None = None
     deterministic: bool = True
     flush_every: int = Field(default=50, ge=1)
-    checkpoint_every: int | None = Field(default=None, ge=1)
+    checkpoint_minutes: float | None = Field(default=10.0, ge=0)
 
 
 class NoTracker(Frozen):

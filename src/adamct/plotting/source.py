@@ -46,7 +46,9 @@ class Source:
             asked = [f"experiment={experiment}", f"scale={self.scale}", *self.overrides]
             if self.reference is None:
                 sweep = compose_sweep(asked)
-                self._known[experiment] = sweep, store_records.load(sweep, self.overrides)
+                omits = sweep.reference_omits  # what no figure and no claim reads
+                found = store_records.load(sweep, self.overrides, without=omits)
+                self._known[experiment] = sweep, found
             else:
                 sweep = compose_sweep(asked, with_data=False)
                 self._known[experiment] = sweep, archive.load(sweep, self.reference)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, takewhile
 from typing import Any
@@ -18,7 +18,8 @@ import pandas as pd
 
 from adamct.config.execution import GridPoint, Sweep
 from adamct.records.columns import spec_columns
-from adamct.runs.lines import Line, StoreError
+from adamct.runs.arrays import Arrays
+from adamct.runs.lines import StoreError
 from adamct.runs.store import RunFolder, folders_of
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
 
@@ -111,12 +112,15 @@ class Records:
             )
 
 
-def load(sweep: Sweep, overrides: Sequence[str] = ()) -> Records:
+def load(sweep: Sweep, overrides: Sequence[str] = (), *, without: Collection[str] = ()) -> Records:
     """Read the records of finished and diverged runs.
 
     Args:
         sweep: of the experiment.
         overrides: that they were composed with, for the command that trains what is missing.
+        without: names of scalars and vectors that are not read, as the experiment's
+            ``reference_omits``; nor are the steps at which nothing else was recorded, but the
+            last of each run.
 
     Raises:
         StoreError: if a run is missing, with the command that trains it; or if its record is torn.
@@ -131,9 +135,9 @@ def load(sweep: Sweep, overrides: Sequence[str] = ()) -> Records:
         )
     for name, spec in sweep.runs.items():
         folders[name].check_spec(spec)
-    scalars = pd.concat([_scalars(name, folder.lines()) for name, folder in folders.items()])
+    parts = {name: _columns(folder, without) for name, folder in folders.items()}
     ends = {name: _end(folder) for name, folder in folders.items()}
-    return Records(runs_table(sweep, ends), scalars.reset_index(drop=True))
+    return Records(runs_table(sweep, ends), _scalars(parts))
 
 
 def training_command(experiment: str, scale: str, overrides: Sequence[str] = ()) -> str:
@@ -175,21 +179,43 @@ def join(parts: Sequence[Records]) -> Records:
     return Records(runs.reset_index(drop=True), scalars.reset_index(drop=True))
 
 
-def _scalars(run_id: str, lines: list[Line]) -> pd.DataFrame:
-    """Return one row a line; a vector becomes the columns ``name_1 … name_K``."""
-    table = pd.DataFrame(lines)
-    parts = [pd.DataFrame({"run_id": run_id}, index=table.index)]
-    for name in table:
-        values = table[name].dropna()
-        if values.empty or not isinstance(values.iloc[0], list):
-            parts.append(table[[name]])
+def _columns(folder: RunFolder, without: Collection[str]) -> Arrays:
+    """Return the columns of one run; a vector becomes ``name_1 … name_K``."""
+    columns: Arrays = {}
+    for name, array in folder.arrays(without=without).items():
+        if array.ndim == 1:
+            columns[name] = array
             continue
-        vectors = pd.DataFrame(values.tolist(), index=values.index)
-        vectors.columns = [f"{name}_{i}" for i in range(1, vectors.shape[1] + 1)]
-        parts.append(vectors)
+        columns |= {f"{name}_{i}": column for i, column in enumerate(array.T, start=1)}
         if name == "max_update":  # of the last level, whose update is applied
-            parts.append(vectors.iloc[:, -1].rename(name))
-    return pd.concat(parts, axis=1)
+            columns[name] = array[:, -1]
+    if not without:
+        return columns
+    rows = columns["n"] == len(columns["n"]) - 1  # of a diverged run, the one that is not finite
+    for name, column in columns.items():
+        if name != "n":
+            rows |= ~np.isnan(column)
+    return {name: column[rows] for name, column in columns.items()}
+
+
+def _scalars(parts: Mapping[str, Arrays]) -> pd.DataFrame:
+    """Return the rows of all runs, one after the other; NaN where one has not what another has."""
+    n_rows = {run_id: len(columns["n"]) for run_id, columns in parts.items()}
+    names = list(dict.fromkeys(name for columns in parts.values() for name in columns))
+    names.remove("n")
+    steps = np.concatenate([columns["n"] for columns in parts.values()])
+    values = np.full((len(names), len(steps)), np.nan)
+    start = 0
+    for run_id, columns in parts.items():
+        for row, name in zip(values, names, strict=True):
+            if name in columns:
+                row[start : start + n_rows[run_id]] = columns.pop(name)  # and let it go
+        start += n_rows[run_id]
+    scalars = pd.DataFrame(values.T, columns=names, copy=False)
+    scalars.insert(0, "n", steps)
+    run_ids = np.array(list(n_rows), object).repeat(list(n_rows.values()))
+    scalars.insert(0, "run_id", pd.Series(run_ids, dtype=str))
+    return scalars
 
 
 def _end(folder: RunFolder) -> dict[str, Any]:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
-import shlex
-import sys
 import time
-from collections.abc import Mapping
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from adamct import environment, files
+from adamct import files
 from adamct.config.execution import Execution
 from adamct.config.spec import RunSpec
+from adamct.runs.exits import complain
+from adamct.runs.faults import ends_process, explained
 from adamct.runs.lines import Line, RecordWriter, non_finite
+from adamct.runs.process import check_resume, describe
 from adamct.runs.store import Outcome, RunFolder
 from adamct.train import Training, checkpoint, drain, observe
+from adamct.train.checkpoint import CheckpointWriter
 
 
 def train_run(
@@ -31,12 +31,22 @@ def train_run(
     data_dir: Path | None = None,
     cache_dir: Path = Path("data"),
     wait: bool = True,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Train a run to its end, unless it has one.
 
     A finished or diverged run is returned as it is; a failed one is tried again; one that another
     process is training is waited for, unless ``wait`` is False. An interrupted run goes on from its
     last checkpoint, and ends bit for bit where it would have ended.
+
+    Args:
+        spec: what to train.
+        execution: on what.
+        runs_dir: folder of the run folders.
+        data_dir: raw data; ``None`` where the corpus needs none.
+        cache_dir: prepared data.
+        wait: whether to wait for a process that is training it.
+        clock: seconds, by which checkpoints fall due; read once a step.
 
     Returns:
         The outcome, which is also in the folder.
@@ -45,7 +55,11 @@ def train_run(
         StoreError: if the folder cannot be read.
         FileError: if it cannot be written.
         HeldError: if another process trains it and ``wait`` is False.
-        Exception: whatever the training itself raised, after the outcome ``failed`` is written.
+        DeviceMemoryError: if the device's memory does not hold it.
+        ResumeError: if it cannot go on here bit for bit.
+        Exception: whatever else the training itself raised, after the outcome ``failed`` is
+            written.
+        SystemExit: likewise, for an error that leaves CUDA unusable to this process.
     """
     folder = RunFolder.of(spec, runs_dir)
     with folder.lock(wait=wait):
@@ -54,9 +68,15 @@ def train_run(
             return outcome
         try:
             folder.write_spec(spec)
-            outcome = _train(spec, execution, folder, data_dir, cache_dir)
+            outcome = _train(spec, execution, folder, data_dir, cache_dir, clock)
         except Exception as error:
-            _note_failure(folder, error)
+            fault = explained(error)
+            _note_failure(folder, fault)
+            if ends_process(fault):
+                complain(f"run {spec.run_id}: {fault}; CUDA is of no more use to this process")
+                raise SystemExit(1) from error
+            if fault is not error:
+                raise fault from error
             raise
         folder.write_outcome(outcome)
         folder.checkpoint_path.unlink(missing_ok=True)
@@ -75,35 +95,51 @@ def configure_process(execution: Execution) -> None:
 
 
 def _train(
-    spec: RunSpec, execution: Execution, folder: RunFolder, data_dir: Path | None, cache_dir: Path
+    spec: RunSpec,
+    execution: Execution,
+    folder: RunFolder,
+    data_dir: Path | None,
+    cache_dir: Path,
+    clock: Callable[[], float],
 ) -> Outcome:
     configure_process(execution)
     training = Training(spec, execution, data_dir=data_dir, cache_dir=cache_dir)
-    start = 0
+    start, state = 0, None
     if folder.checkpoint_path.exists():
         start, state = checkpoint.read(folder.checkpoint_path, spec.run_id, training.device)
-        training.load_state_dict(state)
     began = time.monotonic()
     # A run that starts again leaves nothing of what came before; one that goes on adds to it.
     environments = folder.environments() if start else []
-    environments.append(_describe(execution, training, start))
-    _warn_of_other_rounding(environments)
+    compiled = training.optimizer.uses_compiled
+    now = describe(execution, training.device, compiled=compiled, first_step=start)
+    check_resume(folder, environments, now)
+    if state is not None:
+        training.load_state_dict(state)
+    environments.append(now)
     folder.write_environments(environments)
     writer = RecordWriter(folder.record_path, start)
     if start == 0:
         training.look_ahead()
     try:
-        outcome = _advance(training, execution, folder, writer, start)
+        with CheckpointWriter(
+            folder.checkpoint_path, spec.run_id, execution.checkpoint_minutes, clock
+        ) as checkpoints:
+            outcome = _advance(training, execution, folder, writer, checkpoints, start)
     finally:
         writer.close()
-    environments[-1]["wall_s"] = round(time.monotonic() - began, 3)
-    environments[-1]["compiled"] = training.optimizer.uses_compiled  # what was used, now known
+    now["wall_s"] = round(time.monotonic() - began, 3)
+    now["compiled"] = training.optimizer.uses_compiled  # what was used, now known
     folder.write_environments(environments)
     return outcome
 
 
 def _advance(
-    training: Training, execution: Execution, folder: RunFolder, writer: RecordWriter, start: int
+    training: Training,
+    execution: Execution,
+    folder: RunFolder,
+    writer: RecordWriter,
+    checkpoints: CheckpointWriter,
+    start: int,
 ) -> Outcome:
     """Take the steps from ``start`` on, and record them an interval at a time."""
     spec = training.spec
@@ -114,15 +150,14 @@ def _advance(
         before = observe(spec.observe, training.state(n))
         after = observe(spec.observe, training.step(n))
         pending.append({"n": n, **before, **after, **evaluated})
-        due = execution.checkpoint_every and (n + 1) % execution.checkpoint_every == 0
+        due = checkpoints.are_due
         if due or len(pending) == execution.flush_every or n + 1 == spec.n_steps:
             if diverged := _write(folder, writer, drain(pending)):
                 return diverged
             pending.clear()
         if due and n + 1 < spec.n_steps:
             writer.sync()
-            state = checkpoint.to_bytes(spec.run_id, n + 1, training.state_dict())
-            files.replace(folder.checkpoint_path, state)
+            checkpoints.save(n + 1, training.state_dict())
     last = observe(spec.observe, training.state(spec.n_steps))
     last |= _evaluate(training, spec.n_steps)
     if last and (diverged := _write(folder, writer, drain([{"n": spec.n_steps, **last}]))):
@@ -149,47 +184,8 @@ def _write(folder: RunFolder, writer: RecordWriter, lines: list[Line]) -> Outcom
     return None
 
 
-def _warn_of_other_rounding(environments: list[dict[str, Any]]) -> None:
-    for name in ("device", "threads", "compiled", "deterministic"):
-        before, now = environments[0][name], environments[-1][name]
-        if before != now:
-            print(
-                f"warning: this run began with {name} = {before} and goes on with {now}: it will "
-                "not end bit for bit where it would have ended",
-                file=sys.stderr,
-            )
-
-
 def _note_failure(folder: RunFolder, error: Exception) -> None:
     reason = f"{type(error).__name__}: {error}"
     # A full disk cannot take the outcome either; without one, the run counts as unfinished.
     with contextlib.suppress(files.FileError):
         folder.write_outcome(Outcome("failed", folder.steps_recorded(), reason))
-
-
-# ------------------------------------------------------------------------------- environment
-
-
-def _describe(execution: Execution, training: Training, start: int) -> dict[str, Any]:
-    """Describe this process: what code, with which libraries, on which hardware, from which step.
-
-    ``wall_s`` is filled in when the process ends; it stays ``None`` for one that was killed.
-    """
-    device = training.device
-    return {
-        **environment.source(),
-        "command": shlex.join(sys.argv),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": environment.versions(),
-        "numerics": environment.NUMERICS,
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else environment.cpu_name(),
-        "threads": execution.threads,
-        "deterministic": execution.deterministic,
-        "compiled": training.optimizer.uses_compiled,
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "first_step": start,
-        "wall_s": None,
-    }

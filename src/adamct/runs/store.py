@@ -5,6 +5,7 @@ A folder is named by its spec's ``run_id`` and holds
 - ``spec.json``: the spec;
 - ``environment.json``: one entry per process that worked on it (commit, versions, device, time);
 - ``scalars.jsonl``: one line per step, ``{"n": 0, …}``: everything in line n is taken at θ_n;
+- ``scalars.npz``: the same by scalars, of a run that is over;
 - ``checkpoint.pt``: only while the run is unfinished;
 - ``outcome.json``: ``finished``, ``diverged`` or ``failed``, written last and atomically. No other
   file marks a run as done;
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ from adamct.config.execution import Sweep
 from adamct.config.frozen import Frozen
 from adamct.config.schema import explain
 from adamct.config.spec import RunSpec
+from adamct.runs import arrays
+from adamct.runs.arrays import Arrays
 from adamct.runs.lines import Line, StoreError, parse_record, step_of
 
 
@@ -78,6 +81,11 @@ class RunFolder:
         return self.path / "scalars.jsonl"
 
     @property
+    def arrays_path(self) -> Path:
+        """Path of the copy of the scalars as arrays, of a run that is over."""
+        return self.path / "scalars.npz"
+
+    @property
     def checkpoint_path(self) -> Path:
         """Path of the checkpoint of an unfinished run."""
         return self.path / "checkpoint.pt"
@@ -97,13 +105,17 @@ class RunFolder:
     ) -> Outcome:
         """Return the outcome of a run that is over, with the hash of the record that it leaves.
 
+        The record's copy as arrays is written first.
+
         Raises:
             StoreError: if the record is not of the steps 0 … step−1, once each (and of step N of a
                 finished run, where something was observed at θ_N): such a run is never final.
         """
         text = self.record_path.read_bytes()
-        parse_record(self.record_path, text, status, step)
-        return Outcome(status, step, reason, _sha256(text))
+        lines = parse_record(self.record_path, text, status, step)
+        sha256 = hashlib.sha256(text).hexdigest()
+        files.replace(self.arrays_path, arrays.to_bytes(arrays.from_lines(lines), sha256))
+        return Outcome(status, step, reason, sha256)
 
     def is_done(self) -> bool:
         """Whether the run has ended in a way that is not tried again."""
@@ -185,16 +197,46 @@ class RunFolder:
         Raises:
             StoreError: for a record that is missing, or not the one that the run left.
         """
+        outcome = self._checked_outcome()
+        return parse_record(
+            self.record_path, self.record_path.read_bytes(), outcome.status, outcome.step
+        )
+
+    def arrays(self, *, without: Collection[str] = ()) -> Arrays:
+        """Read the record of a run that is over, as arrays: some of it costs no more than that.
+
+        Args:
+            without: names of scalars and vectors that are not read.
+
+        Returns:
+            What :func:`adamct.runs.arrays.from_lines` makes of the lines, less those names.
+
+        Raises:
+            StoreError: as :meth:`lines`.
+        """
+        sha256 = self._checked_outcome().record_sha256
+        assert sha256 is not None  # of a run that is over
+        found = arrays.read(self.arrays_path, sha256, lambda name: name not in without)
+        if found is None:
+            whole = arrays.from_lines(self.lines())
+            found = {name: array for name, array in whole.items() if name not in without}
+        return found
+
+    def _checked_outcome(self) -> Outcome:
+        """Return the outcome of a run that is over, and check that its record is what it left."""
         outcome = self.outcome()
         if outcome is None or not outcome.is_final:
             raise StoreError(f"{self.path} holds no run that is over; train it first")
+        sha256 = hashlib.sha256()
         try:
-            text = self.record_path.read_bytes()
+            with self.record_path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    sha256.update(block)
         except OSError as error:
             raise StoreError.of(self.record_path, f"cannot be read ({error.strerror})") from error
-        if _sha256(text) != outcome.record_sha256:
+        if sha256.hexdigest() != outcome.record_sha256:
             raise StoreError.of(self.record_path, "is torn, altered or another run's")
-        return parse_record(self.record_path, text, outcome.status, outcome.step)
+        return outcome
 
     def clean(self) -> None:
         """Remove what a killed or failed process has left; call it under the lock."""
@@ -214,7 +256,3 @@ def folders_of(sweep: Sweep) -> dict[str, RunFolder]:
 def processes_of(sweep: Sweep) -> list[dict[str, Any]]:
     """Read the entries of all processes that worked on a sweep's runs."""
     return [entry for folder in folders_of(sweep).values() for entry in folder.environments()]
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
