@@ -70,7 +70,7 @@ class ImageModelSpec(ModelSpec):
 
 
 class GPTSpec(TextModelSpec):
-    """Architecture of the decoder-only transformer, in the words of ``GPTConfig``."""
+    """Architecture of the decoder-only transformer: fields of ``GPTConfig``, with its defaults."""
 
     has_heads = True
     shape, network = GPTConfig, "adamct.models.gpt:GPT"
@@ -79,18 +79,18 @@ class GPTSpec(TextModelSpec):
     n_head: int
     d_model: int
     dropout: float
-    bias: bool = False
-    tied: bool = True
-    qk_norm: bool = False
+    bias: bool = GPTConfig.bias
+    tied: bool = GPTConfig.tied
+    qk_norm: bool = GPTConfig.qk_norm
 
 
 class CNNSpec(ImageModelSpec):
-    """Architecture of the CNN, in the words of ``CNNConfig``."""
+    """Architecture of the CNN: fields of ``CNNConfig``, with its defaults."""
 
     shape, network = CNNConfig, "adamct.models.cnn:CNN"
     kind: Literal["cnn"]
-    width: float = 1.0
-    batch_norm: bool = False
+    width: float = CNNConfig.width
+    batch_norm: bool = CNNConfig.batch_norm
 
 
 Architecture = Annotated[GPTSpec | CNNSpec, Field(discriminator="kind")]
