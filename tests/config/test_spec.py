@@ -46,7 +46,10 @@ def test_the_name_follows_from_all_that_tells_runs_apart_and_from_nothing_else()
     apart += [optimizer(decoupled=d, weight_decay=0.1) for d in (False, True)]
     apart.append(optimizer(state_dtype="float64"))
     apart += [spec(precision=precision) for precision in ("tf32", "bfloat16")]
-    assert len({one.run_id for one in apart}) == len(apart) == 10
+    masked = spec().task.model.model_copy(update={"dropout": 0.1})
+    with_dropout = spec(task=spec().task.model_copy(update={"model": masked}))
+    apart += [with_dropout, with_dropout.model_copy(update={"dropout_generator": "cpu"})]
+    assert len({one.run_id for one in apart}) == len(apart) == 12
     same = [
         spec(continuous=None),
         spec(precision="float32"),
@@ -55,6 +58,8 @@ def test_the_name_follows_from_all_that_tells_runs_apart_and_from_nothing_else()
     same += [optimizer(decoupled=False), optimizer(query_key_second_moment="elementwise")]
     assert {one.run_id for one in same} == {spec().run_id}
     assert optimizer(lr=1).run_id == optimizer(lr=1.0).run_id
+    with pytest.raises(ValueError, match="without dropout"):
+        spec(dropout_generator="cpu")
     with pytest.raises(ValueError, match="composed without its data"):
         _ = spec().without_data().run_id
 

@@ -6,7 +6,7 @@ import torch
 
 from adamct.config.compose import compose_sweep
 from adamct.config.schema import ConfigurationError
-from adamct.train import check_device, drain, resolve_device
+from adamct.train import Training, check_device, drain, resolve_device
 from adamct.train.compiled_loss import compiled_loss
 from adamct.train.schedules import lr_factor
 
@@ -169,3 +169,14 @@ def test_paper_scale_is_not_trained_on_a_cpu_unasked(monkeypatch):
     single = compose_sweep(["scale=paper", elsewhere], sweep=False, with_data=False)
     with pytest.raises(ConfigurationError, match="no GPU here"):
         check_device(single)
+
+
+def test_masks_of_dropout_are_drawn_where_the_spec_says(composed):
+    sweep = composed("task.model.dropout=0.1", sweep=False)
+    dirs = {"data_dir": sweep.data_dir, "cache_dir": sweep.cache_dir}
+    assert sweep[0].spec.dropout_generator == "cpu"
+    assert '"dropout_generator":"cpu"' in sweep[0].spec.canonical_json()
+    Training(sweep[0].spec, sweep.execution, **dirs)
+    of_gpu = sweep[0].spec.model_copy(update={"dropout_generator": "cuda"})
+    with pytest.raises(ConfigurationError, match=r"drawn on 'cuda'.*execution\.device=cpu"):
+        Training(of_gpu, sweep.execution, **dirs)

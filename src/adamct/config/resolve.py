@@ -30,7 +30,7 @@ def resolve(values: object, with_data: bool) -> Sweep:
         config = Config.model_validate(values)
         pair = _pair(config)
         optimizer = _optimizer(config.optimizer, pair)
-        task = config.task
+        task, on_cpu = config.task, config.execution.device == "cpu"
         if with_data:
             data = _identified(task.data, config.data_dir, config.cache_dir)
             task = task.model_copy(update={"data": data})
@@ -44,6 +44,7 @@ def resolve(values: object, with_data: bool) -> Sweep:
             evaluation=config.evaluation,
             continuous=config.continuous,
             precision=config.precision,
+            dropout_generator="cpu" if on_cpu and getattr(task.model, "dropout", 0) else "cuda",
         )
     except ValidationError as error:
         raise ConfigurationError(explain(error)) from error

@@ -112,6 +112,17 @@ class RunSpec(Frozen):
     # Of matrix products and convolutions. Parameters, the optimizer's state, the softmax of the
     # loss and the loss are float32 or better in each.
     precision: Precision = "float32"
+    # Where the masks of dropout are drawn: a CPU and a GPU draw others from one seed.
+    dropout_generator: Literal["cuda", "cpu"] = "cuda"
+
+    @model_validator(mode="after")
+    def _generator_draws_masks(self) -> RunSpec:
+        if self.dropout_generator == "cpu" and not self.dropout:
+            raise ValueError(
+                "dropout_generator = 'cpu' for a model without dropout: leave it out, so that a "
+                "run has one name"
+            )
+        return self
 
     @model_validator(mode="after")
     def _equation_4_covers_it(self) -> RunSpec:

@@ -44,6 +44,13 @@ class Training:
     ) -> None:
         self.spec = spec
         self.device = resolve_device(execution.device)
+        if spec.dropout and self.device.type != spec.dropout_generator:
+            raise ConfigurationError(
+                f"the masks of dropout are drawn on {spec.dropout_generator!r}, as the run's name "
+                f"says, but the run is trained on {self.device.type!r}, which draws others; say "
+                f"execution.device={self.device.type} when the run is composed, so that it gets a "
+                "name of its own"
+            )
         # Convolutions would be in TF32 by default, matrix products not.
         torch.backends.cuda.matmul.allow_tf32 = spec.precision == "tf32"
         torch.backends.cudnn.allow_tf32 = spec.precision == "tf32"
@@ -61,7 +68,8 @@ class Training:
         )
         groups = self.optimizer.param_groups
         self._lrs = [group["lr"] for group in groups]
-        self._gradients = [flatten(group["params"]) for group in groups]
+        for group in groups:
+            flatten(group["params"])
         own = spec.optimizer.query_key
         self._norms = norms(heads(self.model)) if own and own.fixed_norm else None
         self._ode = ODETrajectories(spec, self.model, self.batch) if spec.continuous else None
@@ -109,8 +117,7 @@ class Training:
         if not self.model.training:  # the walk through its modules costs a small model a percent
             self.model.train()
         # Not after the step: observables look at the gradients.
-        for gradients in self._gradients:
-            gradients.zero_()
+        self.optimizer.zero_grad(set_to_none=False)  # they stay joined
         with self._autocast:
             loss = self._loss(*self.batch(n))
         loss.backward()
