@@ -44,7 +44,7 @@ def resolve(values: object, with_data: bool) -> Sweep:
             evaluation=config.evaluation,
             continuous=config.continuous,
             precision=config.precision,
-            dropout_generator="cpu" if on_cpu and getattr(task.model, "dropout", 0) else "cuda",
+            dropout_generator="cpu" if on_cpu and getattr(task.model, "dropout", False) else "cuda",
         )
     except ValidationError as error:
         raise ConfigurationError(explain(error)) from error
