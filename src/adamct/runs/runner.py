@@ -28,10 +28,10 @@ def train_run(
     execution: Execution,
     *,
     runs_dir: Path,
+    clock: Callable[[], float] = time.monotonic,
     data_dir: Path | None = None,
     cache_dir: Path = Path("data"),
     wait: bool = True,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Train a run to its end, unless it has one.
 
@@ -43,10 +43,10 @@ def train_run(
         spec: what to train.
         execution: on what.
         runs_dir: folder of the run folders.
+        clock: seconds, by which checkpoints fall due; read once a step.
         data_dir: raw data; ``None`` where the corpus needs none.
         cache_dir: prepared data.
         wait: whether to wait for a process that is training it.
-        clock: seconds, by which checkpoints fall due; read once a step.
 
     Returns:
         The outcome, which is also in the folder.
@@ -55,11 +55,10 @@ def train_run(
         StoreError: if the folder cannot be read.
         FileError: if it cannot be written.
         HeldError: if another process trains it and ``wait`` is False.
-        DeviceMemoryError: if the device's memory does not hold it.
-        ResumeError: if it cannot go on here bit for bit.
-        Exception: whatever else the training itself raised, after the outcome ``failed`` is
-            written.
-        SystemExit: likewise, for an error that leaves CUDA unusable to this process.
+        Exception: whatever the training itself raised, after the outcome ``failed`` is written.
+        DeviceMemoryError: likewise, if the device's memory does not hold the run.
+        ResumeError: likewise, if it cannot go on here bit for bit.
+        SystemExit: likewise, after an error that leaves CUDA unusable to this process.
     """
     folder = RunFolder.of(spec, runs_dir)
     with folder.lock(wait=wait):
