@@ -122,6 +122,20 @@ def test_a_tracker_is_found_among_overrides_of_the_experiments(tmp_path):
     assert tracker.folder == tmp_path / ".wandb"
 
 
+def test_figures_of_the_reference_are_drawn_by_several_processes(main, tmp_path, capfd):
+    """In order, as by this process; one that cannot be drawn is named, and stops no other."""
+    words = ["fig3", "fig2", "--scale", "paper", "--records", "reference", "--out"]
+    assert main("reproduce", *words, tmp_path) == 1
+    out, err = capfd.readouterr()
+    assert out.startswith("fig2: ")
+    assert "Traceback" not in err
+    assert err.count("holds no reference of max_update_normal_curve") == 1
+    assert err.endswith("error: failed, as said above: fig3\n")
+    assert main("reproduce", "fig2", *words[2:], tmp_path / "here") == 0  # one needs no process
+    for path in (tmp_path / "paper").glob("fig02*.p*"):
+        assert path.read_bytes() == (tmp_path / "here" / "paper" / path.name).read_bytes()
+
+
 def test_what_is_said_to_a_launcher_does_not_reach_the_records(monkeypatch):
     """``make fig3 LAUNCHER=slurm OVERRIDES=hydra.launcher.partition=gpu`` trains, then draws."""
     said = ["hydra.launcher.partition=gpu", "+hydra.launcher.additional_parameters.nice=10"]
