@@ -71,7 +71,7 @@ def predicted_slope(
         half_width: w, in steps.
 
     Returns:
-        The slope per step.
+        The slope per step; nan where both bounds are infinite.
 
     Raises:
         ValueError: N < w, or a decay that the bound refuses.
@@ -90,7 +90,8 @@ def predicted_slope(
             f"a slope with half_width = {w} needs at ≥ {w}, got at = {int(N.min())}; "
             "choose a later step or a smaller half_width"
         )
-    rise = bound(N + w, beta, gamma, log=True) - bound(N - w, beta, gamma, log=True)
+    with np.errstate(invalid="ignore"):  # ∞ − ∞, at β = 0
+        rise = bound(N + w, beta, gamma, log=True) - bound(N - w, beta, gamma, log=True)
     return rise / (2 * w)
 
 
