@@ -114,12 +114,8 @@ def test_a_figure_says_what_it_reads_and_shows_in_plain_text(path):
     tree = ast.parse(path.read_text())
     assert set(reads(path)) <= set(experiment_names())
     assert ast.get_docstring(tree).startswith(f"Figure {number(path.stem)}: ")
-    constants = {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id in {"CAPTION", "ALT"}
-    }
-    caption, alt = constants["CAPTION"].strip(), constants["ALT"]
+    figure = import_file(path)
+    caption, alt = figure.CAPTION.strip(), figure.ALT
     assert 150 < len(caption) < 1000
     assert 60 < len(alt) < 350
     assert not set("$\\`") & set(caption + alt)  # plain text, no mark-up

@@ -16,7 +16,7 @@ from adamct.theory.bounds import discrete_max_update_bound
 from adamct.theory.domain import FloatArray, Values, plain, whole_steps
 
 HALF_WIDTH = 5  # w, steps on either side: Appendix H takes a slope from n = 995 and 1005
-AT_RATE = 0.02  # relative deviation of a slope up to which it counts as the predicted one
+RATE_TOLERANCE = 0.02  # relative deviation of a slope up to which it counts as the predicted one
 
 
 def log_slope(
@@ -134,7 +134,7 @@ def share_at_predicted_rate(
     gamma: ArrayLike,
     *,
     bound: Callable[..., Values] = discrete_max_update_bound,
-    tolerance: float = AT_RATE,
+    tolerance: float = RATE_TOLERANCE,
     half_width: int = HALF_WIDTH,
 ) -> Values:
     """Share of the steps whose local slope is within 2 % of the predicted slope.
