@@ -20,8 +20,8 @@ which are drawn for every fourth point. (b) Its growth rate, the slope of ln ‖
 against C: dotted is the paper's |C|/2, dashed the slope of ln Dₙ. Triangles mark slopes outside the
 axis; at the lower end the max-update was just falling back. The verdicts' median error is over the
 points with C < −{-CLEARLY_UNSTABLE:g} alone: a max-update that has just fallen back grows at no
-such rate, and nearer to C = 0 it falls back before it has grown. (c) Where the points lie; on these axes C = 0
-(dotted) all but coincides with γ² = β (dashed).
+such rate, and nearer to C = 0 it falls back before it has grown. (c) Where the points lie; on
+these axes C = 0 (dotted) all but coincides with γ² = β (dashed).
 """
 ALT = (
     "Top: max-update against the step on a logarithmic axis, red curves rising exponentially "
