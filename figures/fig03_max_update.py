@@ -6,22 +6,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adamct.analysis.growth import slope_step, slope_table
+from adamct.analysis.growth import CLEARLY_UNSTABLE, slope_step, slope_table
 from adamct.plotting import panels
 from adamct.plotting.style import EXACT, LABELS, PAPER, colours_by
 from adamct.records import Records
 
 READS = ("max_update_normal_curve",)
-CAPTION = """
+CAPTION = f"""
 The largest component of Adam's update along the normal curve through (0.999, 0.9), from just inside
 γ < 1 to well inside B₊, at a constant η = 10⁻³ without weight decay. (a) The max-update at every
 step, coloured by C, before the paper's bound, Eq. (5) (dotted), and the exact bound Dₙ (dashed),
 which are drawn for every fourth point. (b) Its growth rate, the slope of ln ‖uₙ‖∞ at one late step,
 against C: dotted is the paper's |C|/2, dashed the slope of ln Dₙ. Triangles mark slopes outside the
 axis; at the lower end the max-update was just falling back. The verdicts' median error is over the
-points with C < −0.02 alone: a max-update that has just fallen back grows at no such rate, and
-nearer to C = 0 it falls back before it has grown. (c) Where the points lie; on these axes C = 0
-(dotted) all but coincides with γ² = β (dashed).
+points with C < −{-CLEARLY_UNSTABLE:g} alone: a max-update that has just fallen back grows at no
+such rate, and nearer to C = 0 it falls back before it has grown. (c) Where the points lie; on
+these axes C = 0 (dotted) all but coincides with γ² = β (dashed).
 """
 ALT = (
     "Top: max-update against the step on a logarithmic axis, red curves rising exponentially "

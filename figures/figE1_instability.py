@@ -15,12 +15,13 @@ from adamct.plotting import plane, style
 from adamct.plotting.style import EXACT, PAPER, growth_colours
 from adamct.records import Records
 from adamct.theory import discrete_growth_rate, discrete_max_update_limit, growth_rate
+from adamct.theory.slopes import RATE_TOLERANCE
 
 READS = ("instability_map", "instability_strip")
-CAPTION = """
+CAPTION = f"""
 Where in the (β, γ) square Adam's max-update grows; the axes are logarithmic in 1 − β and 1 − γ,
 with (1, 1) at the upper right. Measured: (a) the share of steps on which it grows at the predicted
-rate, within 2 %, and (b) its median slope; a cross is a run that diverged.
+rate, within {100 * RATE_TOLERANCE:g} %, and (b) its median slope; a cross is a run that diverged.
 Predicted: (c) the paper's rate |C|/2 and (d) the exact rate ln γ − ½ ln β. Dotted is C = 0, dashed
 γ² = β. (e) to (g) take pairs in and just beyond the strip between the two: where they lie, their
 largest max-update against its exact limit D∞ (bars), and their median slope against the exact

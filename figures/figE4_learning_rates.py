@@ -6,26 +6,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adamct.analysis.grids import ADAM, best_points, by_point, name, run_scores
+from adamct.analysis.grids import ADAM, PAPER_END, best_points, by_point, name, run_scores
 from adamct.plotting import sweep_panels
 from adamct.plotting.style import TEXT_WIDTH
 from adamct.plotting.sweep_panels import ADAM_COLOUR, BAND, COLOURS
 from adamct.records import Records
 
 READS = ("kadam_lr_grid",)
-CAPTION = """
+CAPTION = f"""
 Adam, 2-Adam, 3-Adam and 2-Adam with γ₂ = 0 (a normalization layer made explicit) in language
 modelling, of C4 at paper scale and of Python's reference manual with a smaller model at the others,
 on one grid of learning rates that is meant to hold the best of each: best test loss against η, the
 mean over seeds with their range as a band. The large point is an optimizer's best
-η, hollow if it lies at an end of the grid. The vertical line marks η = 10⁻³, where the paper's
-grid for C4 ends. Warm-up and cosine decay, no weight decay.
+η, hollow if it lies at an end of the grid. The vertical line marks η = {PAPER_END:g}, where the
+paper's grid for C4 ends. Warm-up and cosine decay, no weight decay.
 """
 ALT = (
     "Best test loss against the learning rate on a logarithmic axis, a curve per optimizer with "
     "its best point enlarged, and a vertical line where the paper's grid ends."
 )
-PAPER_END = 1e-3
 
 
 def draw(records: Records) -> Figure:

@@ -115,6 +115,15 @@ def test_an_experiment_that_omits_nothing_is_kept_whole(trained, tmp_path):
     pd.testing.assert_frame_equal(found, own.scalars, check_exact=True)
 
 
+def test_an_experiment_that_rounds_is_kept_as_float32(trained, tmp_path):
+    sweep, own = trained(*LEVELS)
+    entry = archive.save(replace(sweep, reference_omits=(), reference_rounds=True), own, tmp_path)
+    assert entry["rounded_to_float32"]
+    values = own.scalars.columns.drop(["run_id", "n"])
+    rounded = own.scalars[values].astype(np.float32).astype(np.float64)
+    pd.testing.assert_frame_equal(load(LEVELS, tmp_path).scalars[values], rounded, check_exact=True)
+
+
 def test_saving_again_gives_the_same_bytes(trained, saved):
     before = {path.name: path.read_bytes() for path in saved.glob("*.parquet")}
     archive.save(*trained(*LEVELS), saved)

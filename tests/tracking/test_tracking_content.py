@@ -10,7 +10,7 @@ from adamct.config.schema import ConfigurationError
 from adamct.config.spec import WarmupCosineSchedule
 from adamct.records import load
 from adamct.runs.store import RunFolder
-from adamct.theory import discrete_max_update_bound, max_update_bound
+from adamct.theory import discrete_max_update_bound, max_update_bound, predicted_slope
 from adamct.tracking.content import flat, rows, run_config, run_identity, summary
 
 CURVE = ["experiment=max_update_normal_curve"]
@@ -88,15 +88,18 @@ def test_the_learning_rate_is_in_every_row_of_a_step():
     assert {row["lr"] for row in recorded} == {7.0}
 
 
-def test_levels_and_vectors_are_set_off_by_a_slash():
+def test_levels_and_vectors_are_set_off_by_a_slash(summarize):
     assert flat({"n": 1, "max_update": [2.0]}) == {"n": 1, "max_update": 2.0}
     assert flat({"n": 1, "sampled_parameters": [2.0]}) == {"n": 1, "sampled_parameters/1": 2.0}
     assert flat({"n": 1, "head_samples": [2.0, 3.0]}) == {"n": 1}
-    kadam = compose_sweep(["experiment=max_update_levels", "scale=smoke"])[-1].spec
+    point = compose_sweep(["experiment=max_update_levels", "scale=smoke"])[-1]
+    kadam = point.spec
     row = rows(kadam, record(20, k=3))[10]
     assert row["max_update"] == row["max_update/3"] != row["max_update/1"]
     pair = kadam.optimizer.betas[-1], kadam.optimizer.gammas[-1]
     assert row["bound/exact"] == discrete_max_update_bound(10, *pair)
+    last = summarize(point, record(kadam.n_steps, k=3), step=kadam.n_steps)
+    assert last["at_step/slope_exact"] == predicted_slope(last["at_step/n"], *pair)
 
 
 def test_bounds_that_are_infinite_or_undefined_are_left_out(summarize):

@@ -20,6 +20,7 @@ Metric = Literal["accuracy", "loss"]
 OPTIMIZER = ["strategy", "k", "decoupled"]
 GRID = ["lr", "weight_decay"]
 ADAM = "adam"
+PAPER_END = 1e-3  # η, where Appendix H's grid for C4 ends
 SYMBOLS = {"lr": "η", "weight_decay": "λ"}
 
 

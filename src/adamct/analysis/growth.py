@@ -23,6 +23,7 @@ from adamct.theory.domain import Values, plain
 from adamct.theory.slopes import HALF_WIDTH
 
 SLOPE_STEP = 1000  # Appendix H: the slope is taken at n = 1000
+FEWEST_STEPS = 2 * HALF_WIDTH + 2  # of a record that says something of its slopes
 CLEARLY_UNSTABLE = -0.02  # C; nearer to 0 the growth is slower than the resets between
 
 Theory = Literal["half_C", "paper", "exact"]
@@ -86,7 +87,7 @@ def slope_error(slopes: pd.DataFrame, theory: Theory) -> np.ndarray:
 
 
 def rate_errors(slopes: pd.DataFrame, theory: Theory) -> np.ndarray:
-    """Return the size of :func:`slope_error` at the points with C < −0.02."""
+    """Return the size of :func:`slope_error` at the points with C < ``CLEARLY_UNSTABLE``."""
     return np.abs(slope_error(slopes[slopes.C < CLEARLY_UNSTABLE], theory))
 
 
@@ -102,14 +103,14 @@ def median_slope(n: np.ndarray, values: np.ndarray, first: float, last: float = 
             where Appendix H takes its slopes; the map of Figure E1 takes all of the second half.
 
     Returns:
-        The slope per step; NaN for fewer than 12 values.
+        The slope per step; NaN for fewer than ``FEWEST_STEPS`` values.
 
     >>> n = np.arange(100)
     >>> round(median_slope(n, np.exp(0.02 * n), first=50), 6)
     0.02
     """
     finite = np.isfinite(values)
-    if finite.sum() < 12:
+    if finite.sum() < FEWEST_STEPS:
         return float("nan")
     centres, slopes = local_slopes(n[finite], values[finite])
     return float(np.median(slopes[(centres >= first) & (centres <= last)]))
@@ -130,10 +131,10 @@ def exponential_growth(records: Records) -> pd.DataFrame:
     """Measure each run of a map of (β, γ), over the steps that it has if it diverged.
 
     Returns:
-        One row a run: ``share``, of the steps, those whose local slope is within 2 % of a
-        predicted exponential, that of the exact theory where it predicts one, else the paper's,
-        and NaN in B₊, where neither does; ``exceeded``, whether some step exceeds D_n beyond
-        rounding.
+        One row a run: ``share``, of the steps, those whose local slope is that of a predicted
+        exponential up to ``RATE_TOLERANCE``: of the exact theory where it predicts one, else of
+        the paper, and NaN in B₊, where neither does; ``exceeded``, whether some step exceeds D_n
+        beyond rounding.
     """
     runs: Iterable[Any] = records.runs.itertuples()
     shares = [_share_at_a_rate(*records.series(run.run_id, "max_update"), run) for run in runs]
@@ -143,7 +144,7 @@ def exponential_growth(records: Records) -> pd.DataFrame:
 
 def _share_at_a_rate(n: np.ndarray, values: np.ndarray, run: Any) -> float:
     usable = np.isfinite(values) & (values > 0)
-    if run.paper_rate == 0 or usable.sum() < 12:
+    if run.paper_rate == 0 or usable.sum() < FEWEST_STEPS:
         return float("nan")
     bound = discrete_max_update_bound if run.exact_rate > 0 else max_update_bound
     pair = run.beta, run.gamma

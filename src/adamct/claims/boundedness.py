@@ -13,6 +13,7 @@ from adamct.claims.verdict import Claim, Kind
 from adamct.records import Records
 from adamct.theory import discrete_max_update_bound, max_update_bound
 
+FITTED_FROM = 500  # steps that a record needs for a power of n to show
 BOUNDS = {"Eq. (5)": max_update_bound, "D_n": discrete_max_update_bound}
 
 
@@ -51,7 +52,7 @@ def count_violations(
 def power_on_boundary(records: Records) -> Estimate:
     """Median power p of ‖u_n‖∞ ∝ n^p over the second half, over the points of C = 0."""
     n, values = records.matrix("max_update")
-    if n.max() < 500:
+    if n.max() < FITTED_FROM:
         raise InconclusiveError(f"{len(records.runs)} points with {n.max() + 1} steps")
     late, powers = growth_powers(records)
     beside = (

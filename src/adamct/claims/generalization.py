@@ -20,6 +20,10 @@ from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, requ
 from adamct.claims.verdict import Claim
 from adamct.records import Records
 
+# How many times as steep as in B₊ a rise is sharp, as a number and as a word.
+SHARP, SO_MANY_TIMES = 2, "twice"
+DECAYED = 900  # steps, after which annealing has made the learning rate small
+
 
 def rank_correlation(records: Records, *, column: str, what: str) -> Estimate:
     """Spearman correlation of a column with the test loss at the first third, over B₊."""
@@ -41,7 +45,7 @@ def spread_in_the_end(records: Records) -> Estimate:
 
 
 def excess_steepness(records: Records) -> Estimate:
-    """Slope of the best test loss in −C over B₋, less twice that over B₊."""
+    """Slope of the best test loss in −C over B₋, less ``SHARP`` times that over B₊."""
     table = best_losses_by_point(records)
     sides = table.query("C < 0"), table.query("C > 0")
     require_points(min(map(len, sides)), "points on one side of C = 0")
@@ -50,7 +54,7 @@ def excess_steepness(records: Records) -> Estimate:
 
     # A difference has an interval even where the slope over B₊ may be 0; a ratio has none.
     def excess(i: np.ndarray, j: np.ndarray) -> float:
-        return steepness(*below[:, i]) - 2 * steepness(*above[:, j])
+        return steepness(*below[:, i]) - SHARP * steepness(*above[:, j])
 
     rows = [np.arange(len(side)) for side in sides]
     unstable, stable = steepness(*below), steepness(*above)
@@ -79,7 +83,7 @@ def annealed_update(records: Records, *, scaled: bool) -> Estimate:
     """
     runs = records.runs
     n, with_rate, update = annealed_updates(records.where(runs[runs.schedule == "annealed"]))
-    if n.max() < 900:
+    if n.max() < DECAYED:
         raise InconclusiveError(f"the records end at n = {n.max()}, before the decay shows")
     if scaled:
         return Estimate.over(with_rate[-1], of="points", beside=f"at n = {n.max()}")
@@ -120,7 +124,7 @@ def _along(figure: str, reference: str, experiment: str) -> tuple[Claim, ...]:
             name=f"sharp-rise-{figure}",
             statement="The test loss rises sharply on entering B₋",
             criterion=Criterion(
-                "the rise of the test loss per unit of C in B₋, less twice that in B₊,",
+                f"the rise of the test loss per unit of C in B₋, less {SO_MANY_TIMES} that in B₊,",
                 at_least=0,
                 unit="nats",
             ),

@@ -22,8 +22,9 @@ from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, requ
 from adamct.claims.verdict import Claim, Kind
 from adamct.records import Records
 from adamct.theory import share_at_predicted_rate
-from adamct.theory.slopes import HALF_WIDTH
+from adamct.theory.slopes import HALF_WIDTH, RATE_TOLERANCE
 
+CLOSE = 0.01  # relative error
 FLAT = 0.002  # per step: growth by e in 500 steps; a tenth of the paper's rate at C = -0.04
 UNSTABLE = f"points with C < {CLEARLY_UNSTABLE}"
 
@@ -52,8 +53,8 @@ def rate_error(records: Records, *, theory: Theory) -> Estimate:
     n, values = unstable.matrix("max_update")
     share = share_at_predicted_rate(n, values, unstable.runs.beta, unstable.runs.gamma)
     beside = (
-        f"{np.sum(errors <= 0.01)} of them within 1 %; share of the steps within 2 % of the exact "
-        f"slope {span(share, '.2f')}"
+        f"{np.sum(errors <= CLOSE)} of them within {100 * CLOSE:g} %; share of the steps within "
+        f"{100 * RATE_TOLERANCE:g} % of the exact slope {span(share, '.2f')}"
     )
     return Estimate.over(errors, of=UNSTABLE, beside=beside)
 
@@ -90,7 +91,7 @@ def _slopes(records: Records, region: pd.Series, of: str) -> tuple[Records, pd.D
 LAWS: dict[str, tuple[Theory, float, Kind, str, str]] = {
     "half-C": ("half_C", 0.1, "paper", "Section 3.2, Fig. 3b", "|C|/2"),
     "eq5": ("paper", 0.1, "paper", "Eq. (5), Fig. 3b", "that of ln Eq. (5) with bias correction"),
-    "D": ("exact", 0.01, "extension", EXACT_REFERENCE, "that of ln D_n"),
+    "D": ("exact", CLOSE, "extension", EXACT_REFERENCE, "that of ln D_n"),
 }
 
 

@@ -23,6 +23,8 @@ from adamct.theory import NormLaws, memory_factor
 
 PAPERS_GAMMA = 0.9
 FROM = 100  # steps; before, single gradients decide elementwise v
+REMEMBERED = 20  # gradients, those of age 1 to 20, by m at γ = 0.9
+TAIL = 20  # steps, over which a noisy training loss is averaged
 
 ADAM: dict[str, Any] = {"query_key_second_moment": "elementwise"}
 COARSE: dict[str, Any] = {"query_key_second_moment": "tensor_mean"}
@@ -119,12 +121,12 @@ def difference_of_displacements(records: Records) -> Estimate:
         query_key_displacements(records, kind) for kind in ("elementwise", "tensor_mean")
     )
     _, losses = records.matrix("train_loss")
-    tail = np.nanmean(losses[-20:], axis=0)
+    tail = np.nanmean(losses[-TAIL:], axis=0)
     early = len(own) // 10
     beside = (
         f"{100 * relative_difference(own[early], coarse[early]):.3g} % at n = {early}; correlation "
         f"{np.corrcoef(own[-1], coarse[-1])[0, 1]:.3f} at n = {len(own) - 1}; the mean training "
-        f"loss of the last 20 steps differs by {np.ptp(tail):.3g} of {tail.mean():.3g}"
+        f"loss of the last {TAIL} steps differs by {np.ptp(tail):.3g} of {tail.mean():.3g}"
     )
     ends = own[-1], coarse[-1]
     return Estimate.over(
@@ -207,8 +209,10 @@ CLAIMS = (
         name="assumption-1",
         reference="Assumption 1, Fig. 8",
         statement="With qk-norm ⟨W, g⟩ is negligible for the gradients that m remembers",
-        criterion=Criterion("the ratio of the median abs(cos) over the last 20 steps", at_least=10),
-        evaluate=partial(ratio_of_cosines, last=20),  # those of age 1 to 20, for γ = 0.9
+        criterion=Criterion(
+            f"the ratio of the median abs(cos) over the last {REMEMBERED} steps", at_least=10
+        ),
+        evaluate=partial(ratio_of_cosines, last=REMEMBERED),
     ),
     Claim(
         name="coarse-graining-changes-little",

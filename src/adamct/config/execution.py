@@ -111,6 +111,7 @@ class Sweep:
         question: what the experiment asks.
         paper: where in the paper.
         reference_omits: the scalars that its reference records leave out.
+        reference_rounds: whether they keep the others as float32.
     """
 
     points: tuple[GridPoint, ...]
@@ -124,6 +125,7 @@ class Sweep:
     question: str = ""
     paper: str = ""
     reference_omits: tuple[str, ...] = ()
+    reference_rounds: bool = False
 
     @property
     def experiment(self) -> str:

@@ -29,14 +29,17 @@ class Declaration:
         at: ``"model"``: θ_n before each step, and θ_N after the last; ``"step"``: the step from
             θ_n, once it has been taken.
         needs: beside what every run has.
+        mirrored: whether W&B shows it. Not a vector of thousands of components, which no workspace
+            draws.
     """
 
     at: Literal["model", "step"]
     needs: frozenset[Need] = frozenset()
+    mirrored: bool = True
 
 
-def _declared(at: Literal["model", "step"], *needs: Need) -> Declaration:
-    return Declaration(at, frozenset(needs))
+def _declared(at: Literal["model", "step"], *needs: Need, mirrored: bool = True) -> Declaration:
+    return Declaration(at, frozenset(needs), mirrored)
 
 
 OBSERVABLES = {
@@ -48,7 +51,7 @@ OBSERVABLES = {
     "head_mean_second_moments": _declared("step", "heads"),
     "head_squared_gradients": _declared("step", "heads"),
     "head_squared_turns": _declared("step", "heads", "heads_before"),
-    "head_samples": _declared("model", "heads"),
+    "head_samples": _declared("model", "heads", mirrored=False),
     "query_key_sample": _declared("model", "heads"),
     "final_inner_products": _declared("step", "heads", "heads_at_end"),
     "sampled_parameters": _declared("model"),

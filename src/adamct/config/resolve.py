@@ -66,6 +66,7 @@ def resolve(values: object, with_data: bool) -> Sweep:
         question=config.question or "",
         paper=config.paper or "",
         reference_omits=config.reference_omits,
+        reference_rounds=config.reference_rounds,
     )
 
 

@@ -59,6 +59,7 @@ class Config(Frozen):
     question: str | None
     paper: str | None
     reference_omits: Annotated[tuple[str, ...], Lax]
+    reference_rounds: bool
     sizes: dict[Scale, dict[str, Any]] | None
     curve: CurveConfig | None
     point: int | None

@@ -4,8 +4,8 @@ A folder holds, for every experiment of one scale,
 
 - ``<experiment>.runs.parquet``: per run its spec, and how it ended;
 - ``<experiment>.scalars.parquet``: per run and step what was recorded, less what the experiment's
-  ``reference_omits`` names, and to the last bit but for the sums of a few experiments
-  (``ROUNDED``). Where every run has one level, ``max_update`` is ``max_update_1`` and left out;
+  ``reference_omits`` names, and to the last bit unless it says ``reference_rounds``: then as
+  float32. Where every run has one level, ``max_update`` is ``max_update_1`` and left out;
 - ``provenance.json``: which code made them, when, on what, what was left out or rounded, and the
   hashes of both files;
 - ``verdicts.md``: the verdicts of all claims on these records.
@@ -40,9 +40,6 @@ from adamct.runs.store import processes_of
 
 PROVENANCE = "provenance.json"
 VERDICTS = "verdicts.md"
-# Sums over matrices of float32, taken in float64 and kept here as float32: to 6e-8 of themselves,
-# where no claim is about less. Their last 29 bits would be most of the reference.
-ROUNDED = ("direction", "gradient_orthogonality", "norm_equilibrium")
 ENVIRONMENT = ("python", "device", "threads", "compiled", "deterministic")
 
 
@@ -72,7 +69,7 @@ def save(sweep: Sweep, records: Records, folder: Path) -> dict[str, Any]:
         files.replace(folder / name, data)
     entry = _provenance(sweep, records) | {
         "left_out": left_out,
-        "rounded_to_float32": experiment in ROUNDED,
+        "rounded_to_float32": sweep.reference_rounds,
         "files": {
             name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             for name, data in contents.items()
@@ -154,7 +151,7 @@ def _scalars_to_save(sweep: Sweep, scalars: pd.DataFrame) -> tuple[pd.DataFrame,
     kept = scalars.drop(columns=left_out)
     if _of_one_level(kept) and kept.max_update.equals(kept.max_update_1):
         kept = kept.drop(columns="max_update")
-    if sweep.experiment in ROUNDED:
+    if sweep.reference_rounds:
         kept = kept.astype(dict.fromkeys(kept.columns.drop(["run_id", "n"]), np.float32))
     return kept, left_out
 

@@ -16,7 +16,7 @@ from adamct.theory.bounds import discrete_max_update_bound
 from adamct.theory.domain import FloatArray, Values, plain, whole_steps
 
 HALF_WIDTH = 5  # w, steps on either side: Appendix H takes a slope from n = 995 and 1005
-AT_RATE = 0.02  # relative deviation of a slope up to which it counts as the predicted one
+RATE_TOLERANCE = 0.02  # relative deviation of a slope up to which it counts as the predicted one
 
 
 def log_slope(
@@ -71,7 +71,7 @@ def predicted_slope(
         half_width: w, in steps.
 
     Returns:
-        The slope per step.
+        The slope per step; nan where both bounds are infinite.
 
     Raises:
         ValueError: N < w, or a decay that the bound refuses.
@@ -90,7 +90,8 @@ def predicted_slope(
             f"a slope with half_width = {w} needs at ≥ {w}, got at = {int(N.min())}; "
             "choose a later step or a smaller half_width"
         )
-    rise = bound(N + w, beta, gamma, log=True) - bound(N - w, beta, gamma, log=True)
+    with np.errstate(invalid="ignore"):  # ∞ − ∞, at β = 0
+        rise = bound(N + w, beta, gamma, log=True) - bound(N - w, beta, gamma, log=True)
     return rise / (2 * w)
 
 
@@ -133,7 +134,7 @@ def share_at_predicted_rate(
     gamma: ArrayLike,
     *,
     bound: Callable[..., Values] = discrete_max_update_bound,
-    tolerance: float = AT_RATE,
+    tolerance: float = RATE_TOLERANCE,
     half_width: int = HALF_WIDTH,
 ) -> Values:
     """Share of the steps whose local slope is within 2 % of the predicted slope.

@@ -6,6 +6,8 @@ as a section of its own.
 
 from __future__ import annotations
 
+from adamct.config.observables import OBSERVABLES
+
 # History: one row a step of the record, on the axis STEP.
 STEP = "n"
 LR = "lr"
@@ -17,8 +19,8 @@ PAPER_BOUND = "bound/paper"  # Eq. (5) of the last level's pair; absent at β = 
 EXACT_BOUND = "bound/exact"  # D_n of the last level's pair
 SLOPE = "slope"  # (ln ‖u_{n+5}‖∞ − ln ‖u_{n−5}‖∞) / 10, where both steps are on record
 
-# Vectors of the record that are left out: thousands of components, which no workspace draws.
-NOT_MIRRORED = ("head_samples",)
+# Observables of the record that are left out.
+NOT_MIRRORED = tuple(name for name, own in OBSERVABLES.items() if not own.mirrored)
 
 # Config and summary, beside what only W&B's tables show: one value a run.
 STABILITY = "C"  # of the strategy's pair
