@@ -25,7 +25,7 @@ from adamct.runs.exits import exit_code
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
-    from adamct.config.execution import Sweep
+    from adamct.config.sweep import Sweep
 
 NOTES = Path("runs/.wandb/workspaces.json")
 

@@ -8,7 +8,7 @@ is recorded and compared on resume, and part of no name.
 - ``frozen``: the base of all specs. ``architectures``, ``data_sets``, ``optimizer``,
   ``observables``: what a spec can name, each declared once. ``spec``: the run. They build what
   they specify.
-- ``execution``: how runs are executed, and the sweep that they form.
+- ``execution``: how runs are executed; ``sweep``: the points of an experiment, executed alike.
 - ``schema``: what YAML may say; ``resolve``: configuration → points; ``compose``: the one module
   that imports Hydra.
 """

@@ -24,9 +24,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from adamct.config.execution import Sweep
 from adamct.config.resolve import resolve
 from adamct.config.schema import CONF_DIR, ConfigurationError
+from adamct.config.sweep import Sweep
 
 Values = dict[str, Any]
 

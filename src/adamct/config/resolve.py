@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from adamct.config.execution import GridPoint, Sweep, TrackerSpec, WandbTracker
+from adamct.config.execution import TrackerSpec, WandbTracker
 from adamct.config.optimizer import OptimizerConfig, OptimizerSpec
 from adamct.config.schema import Config, ConfigurationError, CurveConfig, explain
 from adamct.config.spec import AnnealedSchedule, Data, RunSpec, ScheduleSpec, identity_of
+from adamct.config.sweep import GridPoint, Sweep
 from adamct.optim import strategy_hyperparameters
 from adamct.theory import Curve, growth_rate, level_curve, normal_curve, stability_coefficient
 

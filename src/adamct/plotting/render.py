@@ -14,7 +14,7 @@ from typing import Any
 from adamct import files
 from adamct import records as store_records
 from adamct.claims import CLAIMS, judge
-from adamct.config.execution import Sweep
+from adamct.config.sweep import Sweep
 from adamct.plotting import no_backend as no_backend  # before all that imports matplotlib
 from adamct.plotting import registry
 from adamct.plotting.rendered import ExperimentRuns, Rendered

@@ -9,7 +9,8 @@ from pathlib import Path
 from adamct import records as store_records
 from adamct.claims import CLAIMS, Verdict, judge
 from adamct.config.compose import compose_sweep
-from adamct.config.execution import Sweep, WandbTracker
+from adamct.config.execution import WandbTracker
+from adamct.config.sweep import Sweep
 from adamct.plotting.registry import FIGURES_DIR
 from adamct.records import Records, archive
 

@@ -32,8 +32,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adamct import files
-from adamct.config.execution import Sweep
 from adamct.config.spec import RunSpec
+from adamct.config.sweep import Sweep
 from adamct.records import END_COLUMNS, Records, runs_table, training_command
 from adamct.runs.lines import StoreError
 from adamct.runs.store import processes_of

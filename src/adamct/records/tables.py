@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adamct.config.execution import GridPoint, Sweep
+from adamct.config.sweep import GridPoint, Sweep
 from adamct.records.columns import spec_columns
 from adamct.runs.arrays import Arrays
 from adamct.runs.lines import StoreError

@@ -27,10 +27,10 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from adamct import files
-from adamct.config.execution import Sweep
 from adamct.config.frozen import Frozen
 from adamct.config.schema import explain
 from adamct.config.spec import RunSpec
+from adamct.config.sweep import Sweep
 from adamct.runs import arrays
 from adamct.runs.arrays import Arrays
 from adamct.runs.lines import Line, StoreError, parse_record, step_of

@@ -14,9 +14,9 @@ from tqdm import tqdm
 
 from adamct import files
 from adamct.config.compose import compose_sweep
-from adamct.config.execution import Sweep
 from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
+from adamct.config.sweep import Sweep
 from adamct.runs.exits import complain, exit_code
 from adamct.runs.lines import Line
 from adamct.runs.store import Outcome, RunFolder, folders_of

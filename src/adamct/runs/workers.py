@@ -24,9 +24,10 @@ from typing import Any
 from tqdm import tqdm
 
 from adamct import environment
-from adamct.config.execution import Execution, Sweep
+from adamct.config.execution import Execution
 from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
+from adamct.config.sweep import Sweep
 from adamct.files import ExpectedError, HeldError
 
 Settings = dict[str, Any]  # what train_run is told beside the spec

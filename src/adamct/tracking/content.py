@@ -19,8 +19,8 @@ from adamct import theory
 from adamct.analysis.grids import run_scores
 from adamct.analysis.growth import inner_max_update_bound, slope_step, slope_table
 from adamct.analysis.losses import best_losses
-from adamct.config.execution import GridPoint
 from adamct.config.spec import RunSpec
+from adamct.config.sweep import GridPoint
 from adamct.plotting.registry import fed_by
 from adamct.records import Records
 from adamct.records.columns import spec_columns

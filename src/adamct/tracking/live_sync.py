@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
-from adamct.config.execution import Sweep
+from adamct.config.sweep import Sweep
 from adamct.tracking.mode import warn
 
 END_WAIT_S = 60.0  # that a sweep waits at its end for the last rows

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from adamct.config.execution import Sweep
+from adamct.config.sweep import Sweep
 from adamct.records import load
 from adamct.runs.lines import Line, StoreError
 from adamct.runs.store import RunFolder

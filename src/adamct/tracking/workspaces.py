@@ -22,7 +22,7 @@ import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 
 from adamct import files, theory
-from adamct.config.execution import GridPoint
+from adamct.config.sweep import GridPoint
 from adamct.plotting.no_backend import matplotlib  # before what imports matplotlib
 from adamct.plotting.registry import figure_number
 from adamct.plotting.style import EXACT, PAPER, Coordinate, colours_by

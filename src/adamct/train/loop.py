@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adamct.config.execution import Execution, Sweep
+from adamct.config.execution import Execution
 from adamct.config.schema import ConfigurationError
 from adamct.config.spec import RunSpec
+from adamct.config.sweep import Sweep
 from adamct.data.rng import dropout_seed, stream_seed
 from adamct.optim.state import flatten
 from adamct.train.compiled_loss import Loss, compiled_loss
