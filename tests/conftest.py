@@ -61,10 +61,14 @@ SLOW = (
     "tracking/",
     "train/test_loop.py::test_a_compiled",
     "train/test_loop.py::test_at_k_1",
+    "train/test_loop.py::test_paper_scale",
     "train/test_loop.py::test_precision",
+    "train/test_loop.py::test_the_loss_is_compiled",
     "train/test_observables.py",
     "train/test_tasks.py::test_a_few_epochs",
     "train/test_tasks.py::test_any_",
+    "train/test_tasks.py::test_held_out_text",
+    "train/test_tasks.py::test_images_depend",
 )
 
 

@@ -47,7 +47,7 @@ def step(optimizers, params, n, with_gradient):
         optimizer.step()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.sets(st.integers(0, 5)), min_size=3, max_size=7),
     st.booleans(),
