@@ -113,6 +113,37 @@ def test_a_step_over_joined_parameters_is_one_over_vectors(monkeypatch):
     assert not torch.equal(params[1], torch.ones(3))
 
 
+def test_parameters_that_part_hold_memory_of_their_own():
+    params = [nn.Parameter(torch.ones(100)) for _ in range(6)]
+    optimizer = KAdam(params, k=1)
+    for n in range(5):  # one more rests in every step
+        step([optimizer], params, n, range(n, 6))
+    storages = {
+        x.untyped_storage().data_ptr(): x.untyped_storage().nbytes()
+        for of_p in optimizer.state.values()
+        for name, x in of_p.items()
+        if name != "step"
+    }
+    assert sum(storages.values()) == 2 * 6 * 400
+
+
+def test_what_is_put_into_the_groups_counts_from_the_next_step():
+    """As with torch's optimizers: a parameter in place of another, a group of other options."""
+    params, others = ([nn.Parameter(torch.ones(3)) for _ in range(3)] for _ in range(2))
+    optimizer, torchs = KAdam(params[:2], k=1, lr=0.1), torch.optim.Adam(others[:2], lr=0.1)
+    for n in range(6):
+        if n == 2:
+            for one, of_one in ((optimizer, params), (torchs, others)):
+                one.param_groups[0]["params"][0] = of_one[2]
+        if n == 4:
+            for one in (optimizer, torchs):
+                one.param_groups[0] = {**one.param_groups[0], "lr": 0.5}
+        step([optimizer], params, n, range(3))
+        step([torchs], others, n, range(3))
+    for p, q in zip(params, others, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
+
+
 def test_a_state_of_lists_is_loaded_and_goes_on():
     """As version 0.1 wrote it."""
     params, others = parameters(), parameters()

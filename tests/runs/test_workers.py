@@ -113,9 +113,16 @@ def test_a_run_that_another_process_holds_is_looked_at_again_at_the_end(sweep, f
     assert statuses(folders) == ["finished"] * 3
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["all", "driver"])
-def test_ctrl_c_ends_every_process_in_order(sweep, folders, tmp_path, whole_group):
-    """A terminal sends it to all processes; ``kill -INT`` to one."""
+@pytest.mark.parametrize(
+    ("send", "number", "code"),
+    [
+        (os.killpg, signal.SIGINT, 130),
+        (os.kill, signal.SIGINT, 130),
+        (os.kill, signal.SIGTERM, 143),
+    ],
+)
+def test_ctrl_c_ends_every_process_in_order(sweep, folders, tmp_path, send, number, code):
+    """A terminal sends it to all processes, ``kill -INT`` to one; a batch system sends SIGTERM."""
     words = ["-m", "scale=smoke", "seed=0,1,2", "n_steps=5000", "hydra.launcher.n_jobs=2"]
     words += ["execution.flush_every=1", f"runs_dir={tmp_path}"]
     process = subprocess.Popen(
@@ -125,10 +132,11 @@ def test_ctrl_c_ends_every_process_in_order(sweep, folders, tmp_path, whole_grou
     long = list(folders_of(compose_sweep(words[1:])).values())
     pids = {holder(long[0]), holder(long[1])}
     assert process.pid not in pids
-    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
+    send(process.pid, number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err.endswith("error: interrupted; start again to go on where it stopped\n")
+    assert process.returncode == code
+    told = "error: interrupted; start again to go on where it stopped\n"
+    assert err.endswith(told) == (number == signal.SIGINT)
     assert "Traceback" not in err
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert statuses(long) == [None] * 3

@@ -65,7 +65,7 @@ class Bucket:
             for of in "mv"
         )
         self._states = list(states)
-        self._tensors = [dict(state) for state in states]
+        self._tensors: list[dict[str, Tensor]] = [dict(state) for state in states]
         self._grads = [p.grad for p in params]
         self._theta: Tensor | None = None
         self._gradient: Tensor | None = None
@@ -87,6 +87,14 @@ class Bucket:
             state.get(p) is of_p and all(of_p[name] is x for name, x in tensors.items())
             for p, of_p, tensors in zip(self.params, self._states, self._tensors, strict=True)
         )
+
+    def dissolve(self) -> None:
+        """Give each parameter tensors of its own again, where the state still has the views."""
+        if len(self.params) > 1:
+            for of_p, tensors in zip(self._states, self._tensors, strict=True):
+                for name, x in tensors.items():
+                    if x is of_p.get(name):
+                        of_p[name] = x.clone()
 
     def gather(self, with_theta: bool) -> tuple[Tensor | None, Tensor, Tensor | None]:
         """θ, g and ``out`` of ``kadam_update``.
@@ -112,11 +120,11 @@ class Bucket:
     def _is_joined(self) -> bool:
         if self._theta is None:
             return False
-        at = self._theta.data_ptr()
+        at, at_g = self._theta.data_ptr(), self._gradient.data_ptr()  # type: ignore[union-attr]
         for p, g in zip(self.params, self._grads, strict=True):
-            if p.grad is not g or p.data_ptr() != at:
+            if p.grad is not g or p.data_ptr() != at or g.data_ptr() != at_g:  # type: ignore[union-attr]
                 return False
-            at += p.nbytes
+            at, at_g = at + p.nbytes, at_g + p.nbytes
         return True
 
     def end_step(self, out: Tensor | None) -> None:
@@ -209,6 +217,7 @@ class Layout:
         self._moving: list[Tensor] = []
         self._resting: list[Tensor] = []
         self._kept: list[Any] = []
+        self._members: list[Any] = []
 
     def of_step(self, groups: Sequence[Group], state: State) -> list[tuple[Group, Bucket]]:
         """Each bucket that takes the next step, with its group; their parameters have gradients.
@@ -230,12 +239,9 @@ class Layout:
             if p.grad is None or p.grad.layout is not torch.strided:
                 return False
         for p in self._resting:
-            if p.grad is not None:
+            if p.grad is not None and p.numel() > 0:
                 return False
-        n_params = sum(len(group["params"]) for group in groups)
-        return n_params == len(self._moving) + len(self._resting) and _are_same(
-            self._kept, _kept(state)
-        )
+        return _are_same(self._members, _members(groups)) and _are_same(self._kept, _kept(state))
 
     def _arrange(self, groups: Sequence[Group], state: State) -> None:
         moving = {
@@ -248,13 +254,16 @@ class Layout:
             refuse_gradient(p.grad)
         self._moving = [p for p, _ in moving.values()]
         self._resting = [p for group in groups for p in group["params"] if id(p) not in moving]
-        # A bucket of which only a part takes this step is dissolved, so that ages do not mix.
-        parts = [sum(id(p) in moving for p in bucket.params) for _, bucket in self._buckets]
-        self._buckets = [
-            (group, bucket)
-            for (group, bucket), n in zip(self._buckets, parts, strict=True)
-            if n in (0, len(bucket.params)) and bucket.is_held_by(state)
-        ]
+        owner_of = {id(p): group for group in groups for p in group["params"]}
+        kept = []
+        for group, bucket in self._buckets:
+            n_moving = sum(id(p) in moving for p in bucket.params)
+            owned = all(owner_of.get(id(p)) is group for p in bucket.params)
+            if owned and n_moving in (0, len(bucket.params)) and bucket.is_held_by(state):
+                kept.append((group, bucket))
+            else:  # so that ages and groups do not mix
+                bucket.dissolve()
+        self._buckets = kept
         for _, bucket in self._buckets:
             for p in bucket.params:
                 moving.pop(id(p), None)
@@ -276,7 +285,12 @@ class Layout:
         ]
         stepping = {id(p) for p in self._moving}
         self._now = [(g, b) for g, b in self._buckets if id(b.params[0]) in stepping]
-        self._kept = _kept(state)
+        self._kept, self._members = _kept(state), _members(groups)
+
+
+def _members(groups: Sequence[Group]) -> list[Any]:
+    """Every group and every parameter, in their order."""
+    return [x for group in groups for x in (group, *group["params"])]
 
 
 def _kept(state: State) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -62,8 +63,9 @@ class RecordWriter:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, with its lines on the disk: the outcome that follows vouches for them."""
+        with contextlib.closing(self._file):
+            self.sync()
 
     def _cut(self, start: int) -> None:
         self._file.seek(0)

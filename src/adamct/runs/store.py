@@ -183,9 +183,12 @@ class RunFolder:
         """Return the number of whole lines in the record, cheaply, from its last one."""
         try:
             with self.record_path.open("rb") as handle:
-                handle.seek(0, os.SEEK_END)
-                handle.seek(max(0, handle.tell() - 4096))
-                lines = handle.read().split(b"\n")
+                end, tail = handle.seek(0, os.SEEK_END), 4096
+                handle.seek(max(0, end - tail))
+                while (text := handle.read()).count(b"\n") < 2 and tail < end:
+                    tail *= 4  # a line of many values
+                    handle.seek(max(0, end - tail))
+                lines = text.split(b"\n")
         except FileNotFoundError:
             return 0
         last = step_of(lines[-2] + b"\n") if len(lines) > 1 else None

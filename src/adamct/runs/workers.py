@@ -159,6 +159,8 @@ class _Crew:
         """Train every run; however this ends, no worker is left."""
         left = self._jobs.left
         _start_server()
+        # A batch system ends a job so; without, the workers would go on.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             while left or self._workers:
                 while left and len(self._workers) < self._size:
@@ -167,6 +169,7 @@ class _Crew:
                     assert isinstance(ours, Connection)
                     self._hear(ours)
         finally:
+            signal.signal(signal.SIGTERM, before)
             # As by SIGKILL, nothing that counts is lost: the store sees to it.
             for worker in self._workers.values():
                 worker.process.terminate()
