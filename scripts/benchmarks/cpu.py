@@ -36,7 +36,7 @@ def laptop_optimizer(rounds: int) -> Iterator[Row]:
     """KAdam on the laptop GPT's parameters, tracked, against fused AdamW."""
     run = _gpt(workloads.LAPTOP_GPT, 103, 8, threads=1)
     shapes = [p.shape for p in run.model.parameters()]
-    yield from _optimizers("laptop", shapes, {k: {True: 1.5} for k in (1, 2, 5)}, rounds)
+    yield from optimizers("laptop", shapes, {k: {True: 1.5} for k in (1, 2, 5)}, rounds)
 
 
 def large_optimizer(rounds: int) -> Iterator[Row]:
@@ -49,7 +49,7 @@ def large_optimizer(rounds: int) -> Iterator[Row]:
         3: {False: 1.3, True: 2.2},
         5: {False: 1.5, True: 2.2},
     }
-    yield from _optimizers("30M", shapes, limits, max(5, rounds // 2))
+    yield from optimizers("30M", shapes, limits, max(5, rounds // 2))
 
 
 def help_text(rounds: int) -> Iterator[Row]:
@@ -85,18 +85,31 @@ def _against_nanogpt(name: str, run: Training, limit: float, rounds: int) -> Row
     return Row(name, ms["ours"] / ms["nanogpt"], limit, ms["ours"], ms["nanogpt"])
 
 
-def _optimizers(
+def optimizers(
     name: str,
     shapes: Sequence[torch.Size],
     limits: Mapping[int, Mapping[bool, float]],
     rounds: int,
+    device: torch.device | str = "cpu",
+    seconds: float = 0.25,
 ) -> Iterator[Row]:
-    fused = torch.optim.AdamW(parameters(shapes), fused=True)
+    """KAdam against fused AdamW, by their memory traffic.
+
+    Args:
+        name: of the model.
+        shapes: of its parameters.
+        limits: by k, then by whether the max-update is tracked.
+        rounds: turns of each.
+        device: of the parameters.
+        seconds: of a turn.
+    """
+    fused = torch.optim.AdamW(parameters(shapes, device), fused=True)
     for k, of_k in limits.items():
         for track, limit in of_k.items():
-            optimizer = KAdam(parameters(shapes), k=k, track_max_update=track)
-            ms = in_turn({"ours": optimizer.step, "fused": fused.step}, rounds=rounds)
-            ratio = ms["ours"] / ms["fused"] * 7 / (4 * k + 3)  # by memory traffic
+            optimizer = KAdam(parameters(shapes, device), k=k, track_max_update=track)
+            cases = {"ours": optimizer.step, "fused": fused.step}
+            ms = in_turn(cases, rounds=rounds, seconds=seconds)
+            ratio = ms["ours"] / ms["fused"] * 7 / (4 * k + 3)
             tracked = ", tracked" if track else ""
             words = f"KAdam, {name}, k={k}{tracked} / (4k+3)/7 fused AdamW"
             yield Row(words, ratio, limit, ms["ours"], ms["fused"])

@@ -19,22 +19,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
 
 from adamct import KAdam, theory
 from adamct.config.execution import Execution
-from adamct.config.spec import RunSpec
+from adamct.config.spec import Precision, RunSpec
 from adamct.optim import reference_state, reference_step, strategy_hyperparameters
 from adamct.train import Training, checkpoint, drain, observe
 from benchmarks import workloads
-from benchmarks.cpu import parameters
+from benchmarks.cpu import optimizers
 from benchmarks.nanogpt import NanoGPT, training_step
-from benchmarks.timing import in_turn
+from benchmarks.timing import in_turn, wait
 
-PRECISIONS = ("float32", "tf32", "bfloat16")
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 PEAKS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}  # Tflop/s, dense bfloat16, as sold
 DATALOADER_WORKERS = 2
 
@@ -200,7 +200,7 @@ def determinism(sizes: Sizes) -> Result:
 
 
 def _hash_after(spec: RunSpec, sizes: Sizes, n_steps: int, stop_at: int | None = None) -> str:
-    _deterministic(True)
+    torch.use_deterministic_algorithms(True)
     run = workloads.training(spec, sizes.execution())
     for n in range(n_steps):
         if n == stop_at:
@@ -242,7 +242,7 @@ def gpt(sizes: Sizes) -> Result:
     """A step at the paper's shapes, everything recorded, against a plain nanoGPT step."""
     shape, block = sizes.gpt, sizes.gpt["block_size"]
     tokens = workloads.RandomText(vocab_size=sizes.vocab_size).open(None, Path()).train
-    _deterministic(False)
+    torch.use_deterministic_algorithms(False)
 
     def plain() -> torch.nn.Module:
         model = NanoGPT(
@@ -286,6 +286,7 @@ def gpt(sizes: Sizes) -> Result:
 def optimizer(sizes: Sizes) -> Result:
     """KAdam against fused AdamW on the parameters of the GPT and of the CNN."""
     numbers: dict[str, float | str] = {}
+    limits = {k: dict.fromkeys((False, True), math.nan) for k in (1, 2, 3, 5)}
     specs = {
         "GPT": workloads.gpt_spec(sizes.gpt, sizes.vocab_size, 1).task.model.build(
             vocab_size=sizes.vocab_size
@@ -296,17 +297,10 @@ def optimizer(sizes: Sizes) -> Result:
     }
     for name, model in specs.items():
         shapes = [p.shape for p in model.parameters()]
-        fused = torch.optim.AdamW(parameters(shapes, sizes.device), fused=True)
-        for k in (1, 2, 3, 5):
-            for track in (False, True):
-                ours = KAdam(parameters(shapes, sizes.device), k=k, track_max_update=track)
-                ms = in_turn(
-                    {"ours": ours.step, "fused": fused.step},
-                    rounds=sizes.rounds,
-                    seconds=sizes.turn / 5,
-                )
-                words = f"KAdam, {name}, k={k}{', tracked' if track else ''} / (4k+3)/7 fused AdamW"
-                numbers[words] = ms["ours"] / ms["fused"] * 7 / (4 * k + 3)
+        for row in optimizers(
+            name, shapes, limits, sizes.rounds, sizes.device, seconds=sizes.turn / 5
+        ):
+            numbers[row.name] = row.ratio
     return Result([], numbers)
 
 
@@ -337,7 +331,7 @@ def cnn(sizes: Sizes) -> Result:
         n_batches += 1
         if time.perf_counter() - began > 20 * sizes.turn:
             break
-    _wait(sizes.device)
+    wait()
     epoch = (time.perf_counter() - began) / n_batches * n_steps
     numbers["DataLoader and AdamW, s an epoch"] = epoch
     numbers["speed against the DataLoader"] = epoch / float(numbers["ours, float32, s an epoch"])
@@ -354,7 +348,7 @@ def stall(sizes: Sizes) -> Result:
         )
         run = workloads.training(spec, sizes.execution())
         run.step(0)
-        _wait(sizes.device)
+        wait()
         began = time.perf_counter()
         content = checkpoint.to_bytes("bench", 1, run.state_dict())
         numbers[f"k={k}: serialized, s"] = time.perf_counter() - began
@@ -481,10 +475,6 @@ def _print_table(out: Path, names: list[str], bad: list[str]) -> int:
     return int(bool(bad))
 
 
-def _deterministic(on: bool) -> None:
-    torch.use_deterministic_algorithms(on)
-
-
 def _set_tf32(on: bool) -> None:
     torch.backends.cuda.matmul.allow_tf32 = on
     torch.backends.cudnn.allow_tf32 = on
@@ -492,8 +482,3 @@ def _set_tf32(on: bool) -> None:
 
 def _name(where: torch.device) -> str:
     return torch.cuda.get_device_name(where) if where.type == "cuda" else "CPU"
-
-
-def _wait(where: torch.device) -> None:
-    if where.type == "cuda":
-        torch.cuda.synchronize(where)

@@ -54,15 +54,16 @@ def in_turn(
 
 
 def _seconds(work: Callable[[], Any], repeats: int) -> float:
-    _wait()
+    wait()
     began = time.perf_counter()
     for _ in range(repeats):
         work()
-    _wait()
+    wait()
     return time.perf_counter() - began
 
 
-def _wait() -> None:
+def wait() -> None:
+    """Wait until the GPU, if there is one, has done what it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 

@@ -150,7 +150,7 @@ def flatten(params: Iterable[Tensor]) -> Tensor:
     """Join parameters in memory, and give them gradients that are joined likewise.
 
     A step over joined parameters is one over a vector. For a training loop that owns them: it
-    zeroes the vector in place of ``zero_grad``, which would part the gradients again.
+    zeroes the gradients by ``zero_grad(set_to_none=False)``, so that they stay joined.
 
     Args:
         params: of one dtype and device, with their elements in the order of their dimensions.
@@ -244,17 +244,13 @@ class Layout:
         return _are_same(self._members, _members(groups)) and _are_same(self._kept, _kept(state))
 
     def _arrange(self, groups: Sequence[Group], state: State) -> None:
-        moving = {
-            id(p): (p, group)
-            for group in groups
-            for p in group["params"]
-            if p.grad is not None and p.numel() > 0
-        }
-        for p, _ in moving.values():
-            refuse_gradient(p.grad)
-        self._moving = [p for p, _ in moving.values()]
-        self._resting = [p for group in groups for p in group["params"] if id(p) not in moving]
+        params = [p for group in groups for p in group["params"]]
         owner_of = {id(p): group for group in groups for p in group["params"]}
+        moving = {id(p): p for p in params if p.grad is not None and p.numel() > 0}
+        for p in moving.values():
+            refuse_gradient(p.grad)
+        self._moving = list(moving.values())
+        self._resting = [p for p in params if id(p) not in moving]
         kept = []
         for group, bucket in self._buckets:
             n_moving = sum(id(p) in moving for p in bucket.params)
@@ -268,20 +264,20 @@ class Layout:
             for p in bucket.params:
                 moving.pop(id(p), None)
         alike: dict[tuple[Any, ...], list[Tensor]] = defaultdict(list)
-        for p, group in moving.values():
+        for p in moving.values():
+            group = owner_of[id(p)]
             n = int(state[p]["step"]) if state.get(p) else 0
             state[p] = of_p = state.get(p) or initial_state(p, group)
             shared = type(p) in (Tensor, Parameter) and mean_dims(p, group) is None
             storage = p.untyped_storage() if shared else None
             if storage is not None and storage.nbytes() > p.nbytes:
-                together = storage.data_ptr()  # perhaps joined by its owner
+                place = storage.data_ptr()  # perhaps joined by its owner
             else:
-                together = 0 if shared and p.numel() < SMALL else id(p)
-            alike[n, id(group), p.dtype, p.device, of_p["m_1"].dtype, together].append(p)
-        owners = {id(group): group for group in groups}
+                place = 0 if shared and p.numel() < SMALL else id(p)
+            alike[n, id(group), p.dtype, p.device, of_p["m_1"].dtype, place].append(p)
         self._buckets += [
-            (owners[owner], Bucket(params, [state[p] for p in params], n))
-            for (n, owner, *_), params in alike.items()
+            (owner_of[id(together[0])], Bucket(together, [state[p] for p in together], n))
+            for (n, *_), together in alike.items()
         ]
         stepping = {id(p) for p in self._moving}
         self._now = [(g, b) for g, b in self._buckets if id(b.params[0]) in stepping]
