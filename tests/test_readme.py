@@ -42,7 +42,7 @@ def test_the_experiment_that_shows_how_to_add_one_composes(scale, tmp_path, monk
     conf = shutil.copytree(ROOT / "conf", tmp_path / "conf")
     (conf / "experiment" / "my_question.yaml").write_text(text)
     monkeypatch.setattr(compose, "CONF_DIR", conf)
-    asked = ["experiment=my_question", f"scale={scale}", "n_seeds=2"]
+    asked = ["experiment=my_question", f"scale={scale}", "seed=10,11"]
     sweep = compose_sweep(asked, with_data=False)
     assert {point.spec.seed for point in sweep} == {0, 1}
     assert len({point.spec.optimizer.lr for point in sweep}) > 1

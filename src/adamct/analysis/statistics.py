@@ -1,14 +1,19 @@
-"""Bootstrap intervals of statistics over points."""
+"""Intervals over seeds, the unit of every verdict (docs/STATISTICS.md).
+
+Points, heads, parameters and steps of one run share its batches and its trajectory; they are never
+independent draws. So a statistic is taken in each seed, and its interval over the seeds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
-FEWEST = 5  # points that a statistic over points needs
+FIRST_FRESH = 10  # the seeds below are pilots: they set criteria and choose, and never score
 
 
 class Interval(NamedTuple):
@@ -25,37 +30,53 @@ class Interval(NamedTuple):
         return f"[{self.low:{spec}}, {self.high:{spec}}]"
 
 
-def with_interval(
-    *samples: np.ndarray,
-    statistic: Callable[..., Any] = np.median,
-    paired: bool = False,
-) -> tuple[float, Interval]:
-    """Return a statistic over independent points, and its 95 % percentile bootstrap interval.
+def student(values: ArrayLike, confidence: float = 0.95) -> Interval | None:
+    """Return Student's interval of the mean over seeds, of the smallest mean of several rows.
+
+    A row that differs from the others' comparator by paired seeds is a rival: their smallest mean
+    is the advantage over the best of them. Its interval is that of multiple comparisons with the
+    best (Hsu 1996), [min_j (x̄_j − t s_j), min_j (x̄_j + t s_j)] with s_j the standard error of
+    row j; t has Bonferroni's level, 1 − α/(2 · rows), since paired rows are dependent and differ
+    in their spread.
 
     Args:
-        samples: one sample, shape (n,), or several, of a statistic that takes them all.
-        statistic: what to estimate; of many resamples at once if it takes ``axis``.
-        paired: several samples are columns of one: resample them together.
+        values: a statistic in each seed, shape (seeds,), or several, shape (rows, seeds).
+        confidence: 1 − α.
 
     Returns:
-        The statistic; the interval, with NaN as its ends if a sample has fewer than two points.
+        The interval; ``None`` for fewer than two seeds.
 
-    Example:
-        >>> with_interval(np.array([1.0, 1.0, 1.0]))
-        (1.0, Interval(low=1.0, high=1.0))
+    >>> f"{student([1.0, 2.0, 3.0]):.2f}"
+    '[-0.48, 4.48]'
     """
-    value = float(statistic(*samples))
-    if min(map(len, samples)) < 2:
-        return value, Interval(float("nan"), float("nan"))
-    result = stats.bootstrap(
-        samples,
-        statistic,
-        n_resamples=9999 if len(samples) == 1 else 1999,
-        method="percentile",
-        paired=paired,
-        rng=np.random.default_rng(0),  # so that a verdict repeats
-    )
-    return value, Interval(*map(float, result.confidence_interval))
+    rows = np.atleast_2d(np.asarray(values, dtype=float))
+    n_rows, n_seeds = rows.shape
+    if n_seeds < 2:
+        return None
+    t = stats.t.isf((1 - confidence) / (2 * n_rows), n_seeds - 1)
+    mean, half = rows.mean(axis=1), t * rows.std(axis=1, ddof=1) / np.sqrt(n_seeds)
+    return Interval(float((mean - half).min()), float((mean + half).min()))
+
+
+def holm(levels: Sequence[float]) -> list[int]:
+    """Divide the level α among several claims by Holm's step-down procedure.
+
+    Args:
+        levels: of each claim, the smallest part of α at which it is decided; infinite if at none.
+
+    Returns:
+        What the α of each claim is divided by: by m for the claim that is decided most clearly, by
+        m − 1 for the next, as long as each is decided at that; the others keep the last divisor.
+
+    >>> holm([0.2, 0.6, 0.4]), holm([0.2, 0.9, 0.6])
+    ([3, 1, 2], [3, 2, 2])
+    """
+    divisors, divisor, stopped = [0] * len(levels), len(levels), False
+    for index in np.argsort(levels):
+        divisors[index] = divisor
+        stopped = stopped or levels[index] * divisor > 1
+        divisor -= not stopped
+    return divisors
 
 
 def span(values: np.ndarray, spec: str = ".3g") -> str:

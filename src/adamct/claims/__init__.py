@@ -14,7 +14,7 @@ from adamct.claims import (
     theorem_2,
 )
 from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, Status
-from adamct.claims.verdict import Claim, Verdict, judge
+from adamct.claims.verdict import Claim, Kind, Verdict, judge
 
 SUBJECTS = (
     *(regions, boundedness, growth_rates, generalization),
@@ -28,6 +28,7 @@ __all__ = [
     "Criterion",
     "Estimate",
     "InconclusiveError",
+    "Kind",
     "Status",
     "Verdict",
     "judge",

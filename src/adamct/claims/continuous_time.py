@@ -79,7 +79,7 @@ def difference_of_schemes(records: Records) -> Estimate:
     return Estimate(early, len(differences), detail)
 
 
-limited = partial(Criterion, interval=False, unit="% of the displacement")
+limited = partial(Criterion, confidence=None, unit="% of the displacement")
 ERROR = "at the last step, the largest error over all parameters of any run"
 
 beside_the_steps = partial(Claim, figure="fig01", reads=("trajectory",), whole_runs=True)

@@ -16,7 +16,7 @@ from adamct.analysis.losses import (
     steepness,
 )
 from adamct.analysis.statistics import span
-from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, require_points
+from adamct.claims.criterion import Criterion, Estimate, InconclusiveError
 from adamct.claims.verdict import Claim
 from adamct.records import Records
 

@@ -18,7 +18,7 @@ from adamct.analysis.growth import (
 )
 from adamct.analysis.statistics import span
 from adamct.claims.boundedness import CURVE, EXACT_REFERENCE
-from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, require_points
+from adamct.claims.criterion import Criterion, Estimate, InconclusiveError
 from adamct.claims.verdict import Claim, Kind
 from adamct.records import Records
 from adamct.theory import share_at_predicted_rate

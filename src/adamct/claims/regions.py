@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from adamct.analysis.growth import exponential_growth
-from adamct.analysis.statistics import FEWEST, span
+from adamct.analysis.statistics import span
 from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, none
 from adamct.claims.verdict import Claim
 from adamct.records import Records
@@ -124,7 +124,7 @@ ALL_GROW = Criterion(
     "rate",
     at_least=1,
     at_most=1,
-    interval=False,
+    confidence=None,
     unit="%",
 )
 in_figure_2 = partial(Claim, figure="fig02", reads=())

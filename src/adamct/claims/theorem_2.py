@@ -135,7 +135,7 @@ def difference_of_displacements(records: Records) -> Estimate:
 
 
 near = partial(Criterion, at_least=2 / 3, at_most=3 / 2)
-exactly = partial(Criterion, at_most=1e-3, interval=False)
+exactly = partial(Criterion, at_most=1e-3, confidence=None)
 
 in_figure_8 = partial(Claim, figure="fig08", reads=("gradient_orthogonality",), whole_runs=True)
 claim = partial(Claim, figure="fig05", reads=("norm_growth",), whole_runs=True)
@@ -183,7 +183,7 @@ CLAIMS = (
             "the largest relative difference of growth and the recursion's, over heads and "
             f"n ≥ {FROM},",
             at_most=0.25,
-            interval=False,
+            confidence=None,
             unit="%",
         ),
         evaluate=error_of_recursion_elementwise,

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from adamct.claims.criterion import AnyCriterion, Estimate, InconclusiveError, Status
+from adamct.analysis.statistics import FIRST_FRESH, holm
+from adamct.claims.criterion import (
+    AnyCriterion,
+    Estimate,
+    InconclusiveError,
+    Status,
+    deciding_part,
+)
 from adamct.claims.numbers import in_unit, number
 from adamct.records import Records
 
-Kind = Literal["paper", "extension"]
+# What the paper states and measures; what it, or this project, proves, so that only a bug can fail
+# it; what this project measures beyond the paper.
+Kind = Literal["paper", "theorem", "extension"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +33,7 @@ class Claim:
     Attributes:
         name: short and unique.
         figure: the figure that shows it, ``"fig03"``.
-        kind: whether the paper makes it, or this project beyond the paper.
+        kind: whether it is measured in the paper, proved, or measured beyond the paper.
         reference: where the paper makes it, or what the extension is about.
         statement: what is claimed.
         criterion: what decides.
@@ -31,6 +41,8 @@ class Claim:
         evaluate: records of those experiments → estimate; raises
             :class:`~adamct.claims.criterion.InconclusiveError` where they cannot decide.
         whole_runs: it compares runs step by step, so that a diverged one makes it inconclusive.
+        also: other figures that show it; it counts once, with its own.
+        reads_pilots: it chooses on pilot seeds what it scores on fresh ones, and so reads both.
     """
 
     name: str
@@ -42,6 +54,8 @@ class Claim:
     reads: tuple[str, ...]
     evaluate: Callable[[Records], Estimate]
     whole_runs: bool = False
+    also: tuple[str, ...] = ()
+    reads_pilots: bool = False
 
 
 class Verdict(BaseModel):
@@ -50,10 +64,14 @@ class Verdict(BaseModel):
     Attributes:
         statistic: ``None`` where the records cannot decide.
         interval: 95 %, where the statistic has one.
-        n: how many points or steps it rests on.
+        decided_by: the interval that decides, where that is another: Holm's share of the level
+            among the paper's measured claims of the figure, or that of an equivalence test.
+        n: how many seeds it is a mean of; of a count, how many points or steps were looked at.
         unit: of the statistic; where it begins with %, both are shown in percent.
         detail: what it rests on in words, and the numbers that stand beside it.
+        rule: how the interval is made, in a few words.
         scale: of the runs; ``"theory"`` without any.
+        also: other figures that show it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,9 +86,12 @@ class Verdict(BaseModel):
     status: Status
     statistic: int | float | None = None
     interval: tuple[float, float] | None = None
+    decided_by: tuple[float, float] | None = None
     n: int
     unit: str = ""
     detail: str
+    rule: str = ""
+    also: tuple[str, ...] = ()
     scale: str
     seeds: tuple[int, ...]
     corpora: tuple[str, ...]
@@ -81,15 +102,23 @@ class Verdict(BaseModel):
         head = f"{self.status.upper():<15} {self.statement} ({self.reference})"
         known = self.statistic is not None
         found = f"{self.estimate}: {self.detail}" if known else self.detail
+        by = f" ({self.rule}{self._decided_by})" if self.rule else ""
         indent = " " * 16
         return "\n".join(
             textwrap.fill(text, width, initial_indent=first, subsequent_indent=indent)
             for text, first in (
                 (head, ""),
                 (found, indent),
-                (f"criterion: {self.criterion}", indent),
+                (f"criterion: {self.criterion}{by}", indent),
             )
         )
+
+    @property
+    def _decided_by(self) -> str:
+        if self.decided_by is None:
+            return ""
+        ends = ", ".join(number(in_unit(x, self.unit)) for x in self.decided_by)
+        return f": [{ends}]"
 
     @property
     def shown(self) -> tuple[str, str, str]:
@@ -107,37 +136,124 @@ class Verdict(BaseModel):
         return " ".join(filter(None, self.shown))
 
 
-def judge(claim: Claim, records: Records) -> Verdict:
-    """Evaluate a claim on the records that it reads."""
-    own = records.of(*claim.reads)
-    said = ("name", "figure", "kind", "reference", "statement", "reads")
+def judge(claims: Iterable[Claim], records: Records) -> list[Verdict]:
+    """Evaluate claims on the records that they read, and judge them.
 
-    def distinct(column: str) -> tuple[Any, ...]:
-        return tuple(sorted(set(own.runs[column].tolist()))) if claim.reads else ()
+    The paper's measured claims of one figure share the level α by Holm's procedure, so the claims
+    of a figure are judged together.
 
-    return Verdict(
-        **{field: getattr(claim, field) for field in said},
-        criterion=str(claim.criterion),
-        unit=claim.criterion.unit,
-        scale="".join(distinct("scale")) or "theory",
-        seeds=distinct("seed"),
-        corpora=distinct("corpus"),
-        devices=distinct("device"),
-        **_judged(claim, own),
-    )
+    Args:
+        claims: all claims of some figures.
+        records: of all experiments that they read.
+    """
+    cases = [_evaluated(claim, records) for claim in claims]
+    families: dict[str, list[_Case]] = {}
+    for case in cases:
+        if case.claim.kind == "paper" and case.claim.criterion.confidence and case.estimate:
+            families.setdefault(case.claim.figure, []).append(case)
+    for family in families.values():
+        levels = [deciding_part(case.claim.criterion, case.known) for case in family]
+        for case, case.divisor in zip(family, holm(levels), strict=True):
+            case.family = len(family)
+    return [case.verdict() for case in cases]
 
 
-def _judged(claim: Claim, records: Records) -> dict[str, Any]:
+@dataclass
+class _Case:
+    """A claim on its way to a verdict.
+
+    Attributes:
+        records: those that it may be judged on.
+        estimate: ``None`` where they cannot decide.
+        reason: why not.
+        n: of the verdict.
+        family: how many claims share the level α.
+        divisor: by which Holm's procedure divides it.
+    """
+
+    claim: Claim
+    records: Records
+    estimate: Estimate | None = None
+    reason: str = ""
+    n: int = 0
+    family: int = 1
+    divisor: int = 1
+
+    @property
+    def known(self) -> Estimate:
+        assert self.estimate is not None
+        return self.estimate
+
+    def verdict(self) -> Verdict:
+        said = ("name", "figure", "kind", "reference", "statement", "reads", "also")
+
+        def distinct(column: str) -> tuple[Any, ...]:
+            return tuple(sorted(set(self.records.runs[column]))) if self.claim.reads else ()
+
+        return Verdict(
+            **{field: getattr(self.claim, field) for field in said},
+            criterion=str(self.claim.criterion),
+            unit=self.claim.criterion.unit,
+            scale="".join(distinct("scale")) or "theory",
+            seeds=distinct("seed"),
+            corpora=distinct("corpus"),
+            devices=distinct("device"),
+            **(self._decided() if self.estimate else self._undecided()),
+        )
+
+    def _undecided(self) -> dict[str, Any]:
+        return {"status": "inconclusive", "n": self.n, "detail": self.reason}
+
+    def _decided(self) -> dict[str, Any]:
+        criterion, found, level = self.claim.criterion, self.known, None
+        if criterion.confidence is not None:
+            level = 1 - (1 - criterion.confidence) / self.divisor
+        return {
+            "status": criterion.decide(found, 1 / self.divisor),
+            **{name: getattr(found, name) for name in ("statistic", "n", "detail")},
+            "interval": found.interval(),
+            "decided_by": None if level in (None, 0.95) else found.interval(level),
+            "rule": self._rule(level),
+        }
+
+    def _rule(self, level: float | None) -> str:
+        if level is None:
+            return "exact" if self.claim.kind == "theorem" else "count"
+        n_rivals, n_seeds = np.shape(self.known.by_seed)
+        if n_seeds == 1:
+            return "one seed: a number without an interval"
+        rivals = f", best of {n_rivals + 1}" if n_rivals > 1 else ""
+        holm = f", Holm over {self.family}" if self.family > 1 else ""
+        return f"t over {n_seeds} seeds, {100 * level:.4g} %{rivals}{holm}"
+
+
+def _evaluated(claim: Claim, records: Records) -> _Case:
+    case = _Case(claim, records.of(*claim.reads))
     try:
+        case.records = _fresh(claim, case.records)
         if claim.whole_runs:
-            _require_whole(records)
-        found = claim.evaluate(records)
-        if found.undefined:
-            raise InconclusiveError("not a number: a value is missing or infinite", found.n)
+            _require_whole(case.records)
+        estimate = claim.evaluate(case.records)
+        if estimate.undefined:
+            raise InconclusiveError("not a number: a value is missing or infinite", estimate.n)
+        case.estimate = estimate
     except InconclusiveError as error:
-        return {"status": "inconclusive", "n": error.n, "detail": str(error)}
-    numbers = {name: getattr(found, name) for name in ("statistic", "interval", "n", "detail")}
-    return {"status": claim.criterion.decide(found), **numbers}
+        case.reason, case.n = str(error), error.n
+    return case
+
+
+def _fresh(claim: Claim, records: Records) -> Records:
+    """Leave out the pilot seeds, on which criteria were set; what is proved holds on them, too."""
+    if claim.kind == "theorem" or claim.reads_pilots or not claim.reads:
+        return records
+    fresh = records.runs[records.runs.seed >= FIRST_FRESH]
+    if fresh.empty:
+        seeds = ", ".join(map(str, sorted(set(records.runs.seed))))
+        raise InconclusiveError(
+            f"seed {seeds} alone: those below {FIRST_FRESH} are pilots, on which criteria were set; "
+            f"train fresh ones with seed={FIRST_FRESH},{FIRST_FRESH + 1},{FIRST_FRESH + 2}"
+        )
+    return records.where(fresh)
 
 
 def _require_whole(records: Records) -> None:

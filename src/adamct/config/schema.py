@@ -66,7 +66,7 @@ class Config(Frozen):
     pair: Pair | None
     n_steps: int
     seed: int
-    n_seeds: int = Field(ge=1)
+    seeds: str
     observe: Annotated[tuple[Observable, ...], Lax]
     evaluation: EvaluationSpec | None
     continuous: ContinuousSpec | None

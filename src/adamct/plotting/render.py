@@ -13,7 +13,7 @@ from typing import Any
 
 from adamct import files
 from adamct import records as store_records
-from adamct.claims import CLAIMS, judge
+from adamct.claims import CLAIMS, Claim, Verdict, judge
 from adamct.config.sweep import Sweep
 from adamct.plotting import no_backend as no_backend  # before all that imports matplotlib
 from adamct.plotting import registry
@@ -58,9 +58,7 @@ def render(name: str, source: Source, folder: Path) -> Rendered:
         alt=module.ALT,
         scale=source.scale,
         source="runs" if source.reference is None else "reference",
-        verdicts=tuple(
-            judge(claim, records) for claim in CLAIMS if registry.short_name(claim.figure) == name
-        ),
+        verdicts=_verdicts(name, records),
         experiments=tuple(experiment_runs(sweep, part, source.overrides) for sweep, part in read),
         files=tuple(path.name for path in written),
         drawn=datetime.now(timezone.utc).replace(microsecond=0),
@@ -70,6 +68,17 @@ def render(name: str, source: Source, folder: Path) -> Rendered:
     text = json.dumps(rendered.model_dump(mode="json"), indent=1, ensure_ascii=False)
     files.replace(folder / f"{path.stem}.json", text + "\n")
     return rendered
+
+
+def _verdicts(name: str, records: Records) -> tuple[Verdict, ...]:
+    """Judge what a figure shows, each with all claims of its own figure, which share a level."""
+
+    def shown(claim: Claim | Verdict) -> bool:
+        return name in map(registry.short_name, (claim.figure, *claim.also))
+
+    figures = {claim.figure for claim in CLAIMS if shown(claim)}
+    judged = judge([claim for claim in CLAIMS if claim.figure in figures], records)
+    return tuple(verdict for verdict in judged if shown(verdict))
 
 
 def draw_picture(name: str, source: Source, path: Path) -> None:

@@ -77,8 +77,9 @@ def reference_source(scale: str, folder: Path = REFERENCE_DIR) -> Source:
 
 def judge_all(source: Source) -> list[Verdict]:
     """Judge every claim whose records a reference holds, figure by figure."""
-    return [
-        judge(claim, store_records.join([source.read(name) for name in claim.reads]))
-        for claim in sorted(CLAIMS, key=lambda claim: claim.figure)
-        if source.holds(claim.reads)
-    ]
+    verdicts = []
+    for figure in sorted({claim.figure for claim in CLAIMS}):
+        claims = [c for c in CLAIMS if c.figure == figure and source.holds(c.reads)]
+        read = dict.fromkeys(name for claim in claims for name in claim.reads)
+        verdicts += judge(claims, store_records.join([source.read(name) for name in read]))
+    return verdicts

@@ -9,7 +9,7 @@ from typing import get_args
 
 from markupsafe import Markup, escape
 
-from adamct.claims import Status, Verdict
+from adamct.claims import Kind, Status, Verdict
 from adamct.claims.numbers import MINUS
 from adamct.plotting import registry
 
@@ -103,14 +103,22 @@ def count(number_of: int, noun: str) -> str:
     return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
 
 
+# The three kinds of claims, by heading, in the order in which they stand.
+HEADINGS: dict[str, Kind] = {
+    "The paper’s claims": "paper",
+    "Theorems and identities": "theorem",
+    "Beyond the paper": "extension",
+}
+
+
 def grouped(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
-    """Return the paper's claims, then those beyond it, by heading; a group without any is left out.
+    """Return the verdicts of each kind of claim by heading; a kind without any is left out.
 
     Each is in the order of the verdicts.
     """
     groups = {
-        "The paper’s claims": [verdict for verdict in verdicts if verdict.kind == "paper"],
-        "Beyond the paper": [verdict for verdict in verdicts if verdict.kind == "extension"],
+        heading: [verdict for verdict in verdicts if verdict.kind == kind]
+        for heading, kind in HEADINGS.items()
     }
     return {heading: group for heading, group in groups.items() if group}
 

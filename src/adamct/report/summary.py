@@ -37,7 +37,7 @@ class ReadmeError(ExpectedError):
 
 
 def to_markdown(verdicts: Sequence[Verdict], scale: str) -> str:
-    """Return the paper's claims and those beyond it, a table each, with their tallies.
+    """Return the claims of each kind as a table, with their tallies.
 
     Args:
         verdicts: in the order in which they are to stand.
@@ -45,18 +45,20 @@ def to_markdown(verdicts: Sequence[Verdict], scale: str) -> str:
     """
     parts = [
         f"# Verdicts at {scale} scale",
-        f"{len(verdicts)} claims: {format.counts(verdicts)}. An interval stands where the "
-        "statistic has one. The criterion of each is in the report: "
+        f"{len(verdicts)} claims: {format.counts(verdicts)}. An interval is over seeds; a verdict "
+        "whose rule names Holm's procedure is by a wider one. [The rules]"
+        "(../../../docs/STATISTICS.md); the criterion of each claim is in the report: "
         f"`{format.make_command('report', scale)} RECORDS=reference`. Written by `make verdicts` "
         "from the records in this folder.",
     ]
-    header = ("figure", "claim", "statistic [95 % interval]", "in words", "verdict")
+    header = ("figure", "claim", "statistic [95 % interval]", "rule", "in words", "verdict")
     for heading, group in format.grouped(verdicts).items():
         rows = []
         for verdict in group:
             where = f" ({of})" if (of := format.where(verdict)) else ""
             figure, statement, statistic, status = _row(verdict)
-            rows.append([figure, statement + where, statistic, verdict.detail, f"**{status}**"])
+            found = statistic, verdict.rule, verdict.detail
+            rows.append([figure, statement + where, *found, f"**{status}**"])
         tally = f"{len(group)} claims: {format.counts(group)}."
         parts += [f"## {heading}", tally, _table(header, rows)]
     return "\n\n".join(parts) + "\n"
