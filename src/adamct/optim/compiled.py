@@ -166,7 +166,7 @@ def _in_blocks(
                 return None
             extremes += of_block
             # A level that has advanced cannot do so again: from here on a failure is an error.
-            ĝ, forced = to, True  # type: ignore[assignment]  # None only after the last
+            ĝ, forced = to, True  # ĝ is None only after the last
     if not track:
         return []
     lowest, highest = torch.stack(extremes).view(-1, k, 2).unbind(2)
