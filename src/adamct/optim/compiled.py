@@ -1,4 +1,4 @@
-"""``kadam_update`` through ``torch.compile``: one pass over memory instead of 8k + 1.
+"""``kadam_update`` through ``torch.compile``: few passes over memory instead of 8k + 1.
 
 The compiled function sees every tensor as a flat vector of dynamic length, and every scalar as an
 entry of a tensor, so that neither another shape nor another step, learning rate or (β, γ) compiles
@@ -15,15 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adamct.optim.update import Level, kadam_update
+from adamct.optim.update import Decay, Level, kadam_update
 
 # On one CPU core compiling takes 17 s. Above this size a step of k = 2 saves about 3 ms per
 # million parameters, so that a run of five thousand steps earns it back.
 COMPILE_FROM = 1_000_000  # parameters
 
-# On a CPU the norms of a level keep the levels from being one loop over memory, so that each reads
-# the update of the one before; in blocks of this size it is still in the cache.
-BLOCK = 2**20  # elements
+# On a CPU one loop over many levels is slow: a core cannot overlap so long a chain of operations,
+# and for the maximum of a level torch computes the levels before it again. So they are advanced a
+# few at a time, and in blocks, whose update need not go through memory from one to the next.
+BLOCK = 2**22  # elements
+AT_ONCE = {True: 1, False: 3}  # levels, by whether there are maxima
 
 SMALLEST = 2  # torch.compile treats a dimension of size 1 as a constant and would compile again
 
@@ -54,21 +56,21 @@ def compiled_update(
     lr: Tensor,
     *,
     forced: bool,
-    replaces_g: bool = False,
+    out: Tensor | None = None,
     **flags: Any,
 ) -> list[Tensor] | None:
     """``kadam_update``, compiled on first need, where that is possible.
 
     Args:
-        θ: the parameter, of any shape; updated, unless the step replaces g. None where nothing of
-            it is needed.
+        θ: the parameter, of any shape; updated, unless there is ``out``. None where nothing of it
+            is needed.
         g: its gradient, of the same shape.
         m: k first moments, laid out like it; updated.
         v: k second moments, laid out like it; updated.
         scalars: the vector of ``StepScalars.packed``, of 4k + 2 entries.
         lr: 0-d tensor.
-        replaces_g: whether the step is written to g, in place of being subtracted from θ.
         forced: whether a missing compiler is an error rather than a notice.
+        out: a vector that takes the step, or g itself; as in ``kadam_update``.
         flags: ``decay``, ``maximize`` and ``track``, as in ``kadam_update``.
 
     Returns:
@@ -84,13 +86,17 @@ def compiled_update(
     views = flat_views(g, [*m, *v, *in_place])
     if views is None or g.numel() < SMALLEST or (_no_compiler and not forced):
         return None
-    if flags["track"] and k > 1 and g.device.type == "cpu" and g.numel() > BLOCK:
-        return _in_blocks(views, scalars, lr, k=k, forced=forced, replaces_g=replaces_g, **flags)
+    if g.device.type == "cpu" and k > AT_ONCE[flags["track"]]:
+        return _in_blocks(views, scalars, lr, k=k, forced=forced, out=out, **flags)
     flat_g, *state = views
     flat_θ = None if θ is None else state.pop()
-    arguments = flat_θ, flat_g, state[:k], state[k:], scalars, lr, replaces_g
+    replaces_g = out is g
+    arguments = (
+        *(flat_θ, flat_g, state[:k], state[k:], scalars, lr),
+        *(None if replaces_g else out, replaces_g),
+    )
     kind = (
-        *(k, *flags.values(), g.dtype, m[0].dtype, g.device, replaces_g),
+        *(k, *flags.values(), g.dtype, m[0].dtype, g.device, out is None, replaces_g),
         *(x.dtype for x in in_place),
         # torch compiles anew when one of these is set
         *(torch.get_num_threads(), torch.get_default_dtype()),
@@ -98,7 +104,7 @@ def compiled_update(
     )
     if kind in _compiled_kinds:  # what fails now is no failure to compile
         return _compiled()(*arguments, **flags)
-    for vector in views:
+    for vector in (*views, *([] if out is None or replaces_g else [out])):
         torch._dynamo.mark_dynamic(vector, 0)
     try:
         with torch._dynamo.config.patch(recompile_limit=_KINDS):  # 70 µs: too much for each call
@@ -128,18 +134,43 @@ def _in_blocks(
     lr: Tensor,
     *,
     k: int,
-    **options: Any,
+    out: Tensor | None,
+    decay: Decay,
+    maximize: bool,
+    track: bool,
+    forced: bool,
 ) -> list[Tensor] | None:
-    n_blocks = -(-views[0].numel() // BLOCK)
-    of_blocks = []
-    for g, *state in zip(*(x.tensor_split(n_blocks) for x in views), strict=True):
-        θ = state[2 * k] if len(state) > 2 * k else None
-        extremes = compiled_update(θ, g, state[:k], state[k : 2 * k], scalars, lr, **options)
-        if extremes is None:  # there is no compiler, and the first block is as it was
-            return None
-        of_blocks.append(torch.stack(extremes))
-    every = torch.stack(of_blocks)
-    return [x for i in range(0, 2 * k, 2) for x in (every[:, i].amin(), every[:, i + 1].amax())]
+    at_once, n_blocks = AT_ONCE[track], -(-len(views[0]) // BLOCK)
+    size = -(-len(views[0]) // n_blocks)
+    size += -size % 16  # so that blocks begin where a cache line does
+    # Two tensors, since a larger one would come from the system, page by page, at each step.
+    buffers = [torch.empty(size, dtype=views[1].dtype) for _ in range(2)]
+    *levels, λ, eps = scalars.split([4] * k + [1, 1])
+    starts = range(0, k, at_once)
+    packed = [torch.cat([*levels[i : i + at_once], λ, eps]) for i in starts]
+    one, extremes = torch.ones_like(lr), list[Tensor]()
+    vectors = views if out is None else [*views, out]
+    for ĝ, *block in zip(*(x.split(size) for x in vectors), strict=True):
+        of_out = None if out is None else block.pop()
+        m, v, θ = block[:k], block[k : 2 * k], next(iter(block[2 * k :]), None)
+        for i, of_levels in zip(starts, packed, strict=True):
+            first, last = i == 0, i + at_once >= k
+            decays = (decay == "coupled" and first) or (decay == "decoupled" and last)
+            to = of_out if last else buffers[i // at_once % 2][: len(ĝ)]
+            of_block = compiled_update(
+                θ if decays or last else None, ĝ, m[i : i + at_once], v[i : i + at_once],
+                of_levels, lr if last else one, forced=forced, out=to,
+                decay=decay if decays else "none", maximize=maximize and first, track=track,
+            )  # fmt: skip
+            if of_block is None:  # there is no compiler, and the first block is as it was
+                return None
+            extremes += of_block
+            # A level that has advanced cannot do so again: from here on a failure is an error.
+            ĝ, forced = to, True  # ĝ is None only after the last
+    if not track:
+        return []
+    lowest, highest = torch.stack(extremes).view(-1, k, 2).unbind(2)
+    return [x for pair in zip(lowest.amin(0), highest.amax(0), strict=True) for x in pair]
 
 
 def flat_views(g: Tensor, state: Sequence[Tensor]) -> list[Tensor] | None:
@@ -174,6 +205,7 @@ def _update_from_tensors(
     v: list[Tensor],
     scalars: Tensor,
     lr: Tensor,
+    out: Tensor | None,
     replaces_g: bool,
     **flags: Any,
 ) -> list[Tensor]:
@@ -188,6 +220,6 @@ def _update_from_tensors(
         lr=lr,
         weight_decay=weight_decay,
         eps=eps,
-        out=g if replaces_g else None,
+        out=g if replaces_g else out,
         **flags,
     )

@@ -237,9 +237,7 @@ class KAdam(Optimizer):
         arguments, extremes = (θ, g, m, v), None
         if compiled and dims is None:
             packed, forced = scalars.packed(bucket.n, dtype, m[0].device), bool(self.compiled)
-            extremes = compiled_update(
-                *arguments, *packed, forced=forced, replaces_g=out is not None, **flags
-            )
+            extremes = compiled_update(*arguments, *packed, forced=forced, out=out, **flags)
         if extremes is None:
             extremes = kadam_update(
                 *arguments, levels, lr=scalars.lr, weight_decay=group["weight_decay"],
