@@ -68,7 +68,7 @@ def test_steps_have_the_bits_that_they_have_without(options, compiled_or_not):
     for capturable in (False, True):
         params, optimizer = built(options, compiled=compiled_or_not, capturable=capturable)
         steps.append((params, optimizer))
-        for n in range(150):
+        for n in range(60):
             give_gradients(params, n)
             for group in optimizer.param_groups:
                 group["lr"] = 0.01 / (n + 1)
@@ -80,7 +80,7 @@ def test_steps_have_the_bits_that_they_have_without(options, compiled_or_not):
 @pytest.mark.parametrize("gamma", [0.0, 0.9, 0.9999])
 def test_scalars_are_the_hosts_at_any_step(beta, gamma):
     largest = torch.finfo(torch.float32).max
-    for n in np.unique(np.geomspace(1, 1e6, 30, dtype=int)) - 1:
+    for n in np.unique(np.geomspace(1, 1e6, 15, dtype=int)) - 1:
         host = level_scalars(int(n), beta, gamma, largest=largest)
         here = device_level(
             torch.tensor(float(n)), beta, gamma, largest=largest, dtype=torch.float64
@@ -147,7 +147,7 @@ def test_a_graph_of_one_step_replays_the_steps_that_follow(options, compiled_or_
         for capturable in (True, False)
     )
     graph = Graph()
-    for n in range(60):
+    for n in range(30):
         for parameters, of_them in ((params, optimizer), (others, other)):
             give_gradients(parameters, n)
             for group in of_them.param_groups:
@@ -155,7 +155,7 @@ def test_a_graph_of_one_step_replays_the_steps_that_follow(options, compiled_or_
         if n == 5:
             with graph, torch.no_grad():
                 optimizer.step()
-        elif 5 < n < 50:
+        elif 5 < n < 25:
             with torch.no_grad():
                 graph.replay()
         else:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -61,11 +63,16 @@ def run(args: argparse.Namespace) -> int:
             "ADAMCT_BENCH_OUT": str(args.out),
         }
         began = time.time()
+        process = subprocess.Popen(command, env=environment, start_new_session=True)
         try:
-            done = subprocess.run(command, env=environment, timeout=deadline - began, check=False)
-            note = "" if done.returncode == 0 else f"exit code {done.returncode}"
+            code = process.wait(deadline - began)
+            note = "" if code == 0 else f"exit code {code}"
         except subprocess.TimeoutExpired:
             note = "out of time"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and the processes that it has started
+            process.wait()
         print(f"{name}: {time.time() - began:.0f} s {note}", file=sys.stderr, flush=True)
         bad += [f"{name}: {note}"] if note else []
     return _print_table(args.out, names, bad)
