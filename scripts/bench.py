@@ -71,9 +71,9 @@ def _run(args: argparse.Namespace) -> int:
 
         return exit_code(lambda: int(cpu.run(args.blocks, args.rounds) > 0))
     if args.command == "gpu":
-        from benchmarks import gpu
+        from benchmarks.gpu import processes
 
-        return exit_code(lambda: gpu.run(args))
+        return exit_code(lambda: processes.run(args))
     if args.command == "images":
         from benchmarks import images
 

@@ -4,6 +4,6 @@
 - ``nanogpt``: the baseline, a GPT and its step in plain torch;
 - ``workloads``: runs of the product on data made up on the spot;
 - ``cpu``: the promises of ``make bench``;
-- ``gpu``: everything that some minutes on one GPU can settle;
+- ``gpu``: a package: everything that some minutes on one GPU can settle;
 - ``images``, ``solvers``: the loader of images, and the schemes of Equation (4).
 """

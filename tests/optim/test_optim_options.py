@@ -21,7 +21,7 @@ def one():
     [
         *(
             ({name: value}, TypeError, f"does not take {name}={value}: .+")
-            for name in ("amsgrad", "foreach", "fused", "capturable", "differentiable")
+            for name in ("amsgrad", "foreach", "fused", "differentiable")
             for value in (True, False)
         ),
         ({"betas": (0.8, 0.95)}, TypeError, r"KAdam\(..., beta=0.95, gamma=0.8\)"),
@@ -58,6 +58,10 @@ def test_options_are_refused_by_name_in_the_constructor_and_in_a_group(options, 
         (lambda: KAdam(one(), momentum=0.9), TypeError, "momentum"),
         (lambda: KAdam([{"params": one(), "second_moment": 1}]), ValueError, "=1.*tensor_mean"),
         (lambda: KAdam(one()).add_param_group(one()), TypeError, "expected a dict"),
+        (
+            *(lambda: KAdam([{"params": one(), "capturable": True}]), TypeError),
+            "does not take capturable=True: .*to KAdam itself",
+        ),
         (lambda: KAdam(one()).update_of(one()[0]), ValueError, r"\(2,\).*after a step"),
         (lambda: lr_scheduler.OneCycleLR(KAdam(one()), 0.1, 10), ValueError, "momentum"),
         (lambda: lr_scheduler.CyclicLR(KAdam(one()), 0.1, 0.2), ValueError, "momentum"),

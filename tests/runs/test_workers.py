@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,10 +150,31 @@ def test_processes_are_counted_as_joblib_counts_them(sweep, n_jobs, expected):
     assert n_workers(replace(sweep, n_jobs=n_jobs)) == expected
 
 
-@pytest.mark.parametrize("n_jobs", [0, None, "two", 1.5, True])
-def test_what_is_no_number_of_processes_is_refused(sweep, n_jobs):
-    with pytest.raises(ConfigurationError, match=r"n_jobs = .*expected a number of processes, or"):
-        n_workers(replace(sweep, n_jobs=n_jobs))
+@pytest.mark.parametrize(
+    ("key", "value", "remedy"),
+    [
+        *(("n_jobs", n, "expected a number of processes, or") for n in (0, None, "two", 1.5, True)),
+        *(("runs_per_gpu", n, "how many processes share a GPU") for n in (0, -1, None, "two", 1.5)),
+    ],
+)
+def test_what_is_no_number_of_processes_is_refused(sweep, key, value, remedy):
+    with pytest.raises(ConfigurationError, match=rf"launcher\.{key} = .*{remedy}"):
+        n_workers(replace(sweep, **{"n_jobs": -1, key: value}))
+
+
+@pytest.mark.parametrize(
+    ("device", "n_jobs", "per_gpu"),
+    [("cuda", -1, [3, 3]), ("auto", -2, [3, 2]), ("cuda", 4, [2, 2]), ("cuda:1", -1, [3])],
+)
+def test_small_runs_share_their_gpus(monkeypatch, tmp_path, device, n_jobs, per_gpu):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    words = ["scale=smoke", f"hydra.launcher.n_jobs={n_jobs}", "hydra.launcher.runs_per_gpu=3"]
+    sweep = compose_sweep([*words, f"execution.device={device}", f"runs_dir={tmp_path}"])
+    shared = gpus(sweep.execution)
+    own = [str(worker_environment(i, shared)) for i in range(n_workers(sweep))]
+    assert list(Counter(own).values()) == per_gpu
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,16 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 BLOCKS = (
     *("device", "parity", "determinism", "synchronization"),
-    *("gpt", "optimizer", "cnn", "stall", "figure_3"),
+    *("gpt", "optimizer", "cnn", "packing", "stall", "figure_3"),
 )
 
 
 @pytest.fixture
-def gpu(monkeypatch):
+def processes(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    from benchmarks import gpu
+    from benchmarks.gpu import processes
 
-    return gpu
+    return processes
 
 
 # What a GPU machine may lack: the training path needs numpy, pandas and pydantic beside torch.
@@ -42,15 +42,18 @@ def test_every_block_leaves_its_results_and_every_check_holds(tmp_path):
     results = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in BLOCKS}
     assert all(check["holds"] for of_block in results.values() for check in of_block["checks"])
     assert {len(results[name]["checks"]) for name in ("parity", "determinism")} == {8, 6}
+    assert [check["name"] for check in results["packing"]["checks"]] == [
+        "2 at once are equal to one alone"
+    ]
     assert len(results["figure_3"]["checks"]) == 2
     assert len(json.loads((tmp_path / "figure_3_0.json").read_text())) == 60
     assert "resumed is undisturbed" in done.stdout
 
 
-def test_a_failed_check_and_a_missing_block_are_exit_code_1(gpu, tmp_path, capsys):
+def test_a_failed_check_and_a_missing_block_are_exit_code_1(processes, tmp_path, capsys):
     check = {"name": "two runs are equal", "holds": False, "found": "they differ"}
     (tmp_path / "determinism.json").write_text(json.dumps({"checks": [check], "numbers": {}}))
-    assert gpu._print_table(tmp_path, ["determinism"], []) == 1
+    assert processes._print_table(tmp_path, ["determinism"], []) == 1
     assert "FAILS  two runs are equal" in capsys.readouterr().out
-    assert gpu._print_table(tmp_path, ["parity"], ["parity: out of time"]) == 1
-    assert gpu._print_table(tmp_path, [], []) == 0
+    assert processes._print_table(tmp_path, ["parity"], ["parity: out of time"]) == 1
+    assert processes._print_table(tmp_path, [], []) == 0

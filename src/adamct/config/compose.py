@@ -64,7 +64,8 @@ def compose_sweep(overrides: Sequence[str], *, sweep: bool = True, with_data: bo
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         base = compose("config", list(fixed.values()), return_hydra_config=True)
         launcher = base.hydra.runtime.choices["hydra/launcher"] if sweep else "local"
-        n_jobs = base.hydra.launcher.get("n_jobs", 1) if sweep else 1
+        of_launcher = base.hydra.launcher if sweep else {}
+        workers = {name: of_launcher.get(name, 1) for name in ("n_jobs", "runs_per_gpu")}
         params = base.hydra.sweeper.params or {} if sweep else {}
         own = [f"{key}={params[key]}" for key in params if key not in fixed]
         ranges = {o.key_or_group: _choices(o) for o in (*parser.parse_overrides(own), *swept)}
@@ -85,7 +86,7 @@ def compose_sweep(overrides: Sequence[str], *, sweep: bool = True, with_data: bo
     if not found:
         empty = [key for key, choices in {**groups, **ranges}.items() if not choices]
         raise ConfigurationError(f"the sweep has no runs: {', '.join(empty)} ranges over nothing")
-    return replace(_joined(found), launcher=launcher, n_jobs=n_jobs)
+    return replace(_joined(found), launcher=launcher, **workers)
 
 
 def sweep_of_job(cfg: DictConfig) -> Sweep:

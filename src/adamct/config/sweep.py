@@ -38,6 +38,7 @@ class Sweep:
         launcher: by its file in Hydra; ``"local"``, ``"basic"`` and ``"joblib"`` train on this
             machine.
         n_jobs: processes of the local launcher, as joblib counts them.
+        runs_per_gpu: how many of them share a GPU, where ``n_jobs`` is negative.
         question: what the experiment asks.
         paper: where in the paper.
         reference_omits: the scalars that its reference records leave out.
@@ -52,6 +53,7 @@ class Sweep:
     tracker: WandbTracker | None = None
     launcher: str = "local"
     n_jobs: int = 1
+    runs_per_gpu: int = 1
     question: str = ""
     paper: str = ""
     reference_omits: tuple[str, ...] = ()

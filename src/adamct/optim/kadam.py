@@ -95,6 +95,10 @@ class KAdam(Optimizer):
         compiled: True forces the update through ``torch.compile``, False forbids it. None does
             it on CUDA, and on a CPU from a million parameters on, and falls back with one notice
             where no compiler works. ``tensor_mean`` groups always run eagerly.
+        capturable: count the steps on the parameters' device, as torch's optimizers do under this
+            name, and compute there what depends on the count, so that a CUDA graph can capture
+            ``step`` (docs/GPU.md). Options are constants of the graph, but for an ``lr`` that is
+            a tensor on the device.
         state_dtype: dtype of m and v, torch.float32 or torch.float64; None: the parameter's, and
             at least float32.
         track_max_update: keep ``max_update``.
@@ -137,6 +141,7 @@ class KAdam(Optimizer):
         maximize: bool = False,
         guard: bool = True,
         compiled: bool | None = None,
+        capturable: bool = False,
         state_dtype: torch.dtype | None = None,
         track_max_update: bool = False,
         **foreign: Any,
@@ -145,10 +150,10 @@ class KAdam(Optimizer):
         if foreign:
             raise TypeError(f"KAdam has no option {sorted(foreign)}; see help(KAdam)")
         options = {name: value for name, value in locals().items() if name in OPTIONS}
-        self.compiled = compiled
+        self.compiled, self.capturable = compiled, bool(capturable)
         self.track_max_update = bool(track_max_update)
         self.max_update: Tensor | None = None
-        self._layout = Layout()
+        self._layout = Layout(self.capturable)
         super().__init__(params, complete_group(options, _OF_GROUPS_ALONE, OPTIONS))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -192,7 +197,8 @@ class KAdam(Optimizer):
 
         Raises:
             RuntimeError: a sparse or complex gradient (no parameter has been changed then), or a
-                number of levels that is not the state's.
+                number of levels that is not the state's; a CUDA graph captures the step, and the
+                optimizer is not ``capturable``.
         """
         if torch.compiler.is_compiling():
             # Traced, the step count would be a constant and every step would compile again.
@@ -200,6 +206,11 @@ class KAdam(Optimizer):
         return self._step(closure)
 
     def _step(self, closure: Callable[[], float] | None) -> float | None:
+        if not self.capturable and _is_captured():
+            raise RuntimeError(
+                "a CUDA graph would replay this one step, whose count is kept on the host, again "
+                "and again; build KAdam with capturable=True"
+            )
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -219,7 +230,8 @@ class KAdam(Optimizer):
     ) -> list[Tensor]:
         """Advance a bucket's parameters and their state; the extremes of ``kadam_update``."""
         m, v, dtype = bucket.m, bucket.v, bucket.m[0].dtype
-        dims, levels = mean_dims(bucket.params[0], group), scalars.levels(bucket.n, dtype)
+        n: int | Tensor = bucket.step if self.capturable else bucket.n
+        dims, levels = mean_dims(bucket.params[0], group), scalars.levels(n, dtype)
         if len(m) != len(levels):
             raise RuntimeError(
                 f"a parameter group has {len(levels)} levels, its state {len(m)}; the number of "
@@ -236,7 +248,7 @@ class KAdam(Optimizer):
         θ, g, out = bucket.gather(with_theta=decay != "none")
         arguments, extremes = (θ, g, m, v), None
         if compiled and dims is None:
-            packed, forced = scalars.packed(bucket.n, dtype, m[0].device), bool(self.compiled)
+            packed, forced = scalars.packed(n, dtype, m[0].device), bool(self.compiled)
             extremes = compiled_update(*arguments, *packed, forced=forced, out=out, **flags)
         if extremes is None:
             extremes = kadam_update(
@@ -326,8 +338,8 @@ class KAdam(Optimizer):
             super().load_state_dict(state_dict)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._layout = Layout()
+        super().__setstate__({"capturable": False, **state})  # a pickle may be older than that
+        self._layout = Layout(self.capturable)
         # torch has added an option to the defaults that KAdam refuses, and a pickle may lack one
         # that is newer than it.
         self.defaults = {name: self.defaults.get(name, x) for name, x in DEFAULTS.items()}
@@ -335,8 +347,8 @@ class KAdam(Optimizer):
             group.update(DEFAULTS | group)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("compiled", "track_max_update", "max_update")}
-        return super().__getstate__() | own
+        own = ("compiled", "capturable", "track_max_update", "max_update")
+        return super().__getstate__() | {name: getattr(self, name) for name in own}
 
 
 DEFAULTS = _OF_GROUPS_ALONE | {
@@ -344,3 +356,8 @@ DEFAULTS = _OF_GROUPS_ALONE | {
     for name, parameter in inspect.signature(KAdam).parameters.items()
     if name in OPTIONS
 }
+
+
+def _is_captured() -> bool:
+    # A process that has not used CUDA is not asked: that would make a context on a GPU.
+    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()

@@ -25,7 +25,7 @@ _REFUSED = {
     "amsgrad": "k-Adam keeps no maximum of v; leave it out, or use torch.optim.AdamW",
     "foreach": "use compiled=True, which makes one pass over memory",
     "fused": "use compiled=True, which makes one pass over memory",
-    "capturable": "the step count lives on the host; use compiled=True instead of a CUDA graph",
+    "capturable": "it is for the whole optimizer; pass capturable=True to KAdam itself",
     "differentiable": "the update is in place; adamct.optim.reference_step can be differentiated",
 }
 _OF_THE_LEVELS = {"k", "strategy", "beta", "gamma"}

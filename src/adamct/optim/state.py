@@ -39,10 +39,12 @@ class Bucket:
         states: what the optimizer keeps of each; views of the vectors take the place of their own
             tensors.
         n: the steps that all of them have taken.
+        capturable: whether they are counted on the parameters' device.
 
     Attributes:
         params: the parameters.
-        n: the steps so far; the states have it as one 0-d tensor on the CPU.
+        n: the steps so far, without those that a CUDA graph has replayed.
+        step: the steps so far, a 0-d tensor that all the states hold.
         m: k first moments, vectors or of the one parameter's shape.
         v: k second moments likewise.
 
@@ -53,11 +55,17 @@ class Bucket:
     (torch.Size([10]), torch.Size([2, 3]))
     """
 
-    def __init__(self, params: Sequence[Tensor], states: Sequence[dict[str, Any]], n: int) -> None:
+    def __init__(
+        self,
+        params: Sequence[Tensor],
+        states: Sequence[dict[str, Any]],
+        n: int,
+        capturable: bool = False,
+    ) -> None:
         self.params, self.n = list(params), n
-        self._step = torch.tensor(float(n))
+        self.step = torch.full((), float(n), device=params[0].device if capturable else "cpu")
         for state in states:
-            state["step"] = self._step
+            state["step"] = self.step
         # As dense tensors, which a parameter with gaps is not.
         self._strides = [torch.empty_like(p, device="meta").stride() for p in params]
         self.m, self.v = (
@@ -133,7 +141,7 @@ class Bucket:
             for p, part in zip(self.params, self._parts, strict=True):
                 p.sub_(part)
         self.n += 1
-        self._step.fill_(self.n)
+        self.step.add_(1)  # by the device, where it lies there
 
     def _cat(self, tensors: Sequence[Tensor]) -> Tensor:
         return torch.cat([_flat(t, s) for t, s in zip(tensors, self._strides, strict=True)])
@@ -211,7 +219,8 @@ class Layout:
     [2]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, capturable: bool = False) -> None:
+        self._capturable = capturable
         self._buckets: list[tuple[Group, Bucket]] = []
         self._now: list[tuple[Group, Bucket]] = []
         self._moving: list[Tensor] = []
@@ -275,10 +284,10 @@ class Layout:
             else:
                 place = 0 if shared and p.numel() < SMALL else id(p)
             alike[n, id(group), p.dtype, p.device, of_p["m_1"].dtype, place].append(p)
-        self._buckets += [
-            (owner_of[id(together[0])], Bucket(together, [state[p] for p in together], n))
-            for (n, *_), together in alike.items()
-        ]
+        for (n, *_), together in alike.items():
+            states = [state[p] for p in together]
+            bucket = Bucket(together, states, n, self._capturable)
+            self._buckets.append((owner_of[id(together[0])], bucket))
         stepping = {id(p) for p in self._moving}
         self._now = [(g, b) for g, b in self._buckets if id(b.params[0]) in stepping]
         self._kept, self._members = _kept(state), _members(groups)

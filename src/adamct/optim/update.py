@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from adamct.optim.strategies import level_decays
-from adamct.theory import discrete_max_update_bound
+from adamct.theory import discrete_max_update_bound, log_ratio
 from adamct.theory.bias_correction import bias_correction
 
 Decay: TypeAlias = Literal["none", "coupled", "decoupled"]
@@ -146,6 +147,54 @@ def _block_of_levels(block: int, beta: float, gamma: float, largest: float) -> l
     return levels
 
 
+def device_level(
+    n: Tensor, beta: float, gamma: float, *, largest: float, dtype: torch.dtype
+) -> Level:
+    """The scalars of one level at step n, computed where n is, so that a CUDA graph can replay it.
+
+    The host reads nothing and sends nothing. By the closed forms of ``level_scalars`` in float64,
+    and so equal to its scalars up to the last places of float64.
+
+    Args:
+        n: step index, a 0-d tensor.
+        beta: β_i in [0, 1).
+        gamma: γ_i in [0, 1).
+        largest: as for ``level_scalars``; a bound beyond it is infinite here.
+        dtype: of the state.
+
+    Returns:
+        Correction and bound as 0-d tensors of that dtype; floats for what does not depend on n.
+
+    >>> device_level(torch.tensor(0.0), 0.75, 0.5, largest=0.0, dtype=torch.float32)
+    Level(one_minus_beta=0.25, one_minus_gamma=0.5, correction=tensor(1.), bound=None)
+    """
+    t = n.double() + 1
+    correction = bias_correction(t, max(beta, _TINY), max(gamma, _TINY), _DEVICE)
+    bound = None
+    if largest:
+        ln_r = _log_ratio(beta, gamma)
+        terms = torch.expm1(t * ln_r) / math.expm1(ln_r) if ln_r else t  # Σ_{j=0}^{n} r^j
+        D = correction * ((1 - gamma) / math.sqrt(1 - beta)) * terms.sqrt()
+        D = torch.where(t == 1, 1.0, D) * (1 + GUARD_MARGIN)
+        bound = torch.where(largest > D, D, math.inf).to(dtype)
+    return Level(1 - beta, 1 - gamma, correction.to(dtype), bound)
+
+
+# The logarithms are of decays, which are floats.
+_DEVICE = SimpleNamespace(log=math.log, expm1=torch.expm1, sqrt=torch.sqrt)
+
+
+@lru_cache(maxsize=256)
+def _log_ratio(beta: float, gamma: float) -> float:
+    return min(log_ratio(beta, gamma), 700.0)  # where expm1 is finite; D_n is infinite from n = 1
+
+
+def _on(device: torch.device, x: Scalar, dtype: torch.dtype) -> Tensor:
+    if isinstance(x, Tensor):
+        return x.to(device, dtype, non_blocking=True)
+    return torch.full((), x, dtype=dtype, device=device)
+
+
 class StepScalars:
     """What the parameters of a group share in one step, sent once for those of equal age.
 
@@ -159,7 +208,9 @@ class StepScalars:
     def __init__(self, group: Mapping[str, Any]) -> None:
         self._group = group
         self._pairs = list(zip(*level_decays(group), strict=True))
-        self._packed: dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+        self._packed: dict[tuple[int | Tensor, torch.dtype, torch.device], tuple[Tensor, Tensor]]
+        self._packed = {}
+        self._on_device: dict[tuple[Tensor, torch.dtype], list[Level]] = {}
 
     @property
     def lr(self) -> Scalar:
@@ -167,15 +218,22 @@ class StepScalars:
         lr = self._group["lr"]
         return lr.reshape(()) if isinstance(lr, Tensor) else lr
 
-    def levels(self, n: int, dtype: torch.dtype) -> list[Level]:
-        """The levels' scalars at step n, for a state of this dtype."""
+    def levels(self, n: int | Tensor, dtype: torch.dtype) -> list[Level]:
+        """The levels' scalars at step n, for a state of this dtype; on the device if n is there."""
         largest = torch.finfo(dtype).max if is_guarded(self._group) else 0.0
+        if isinstance(n, Tensor):  # counts by its identity
+            if (n, dtype) not in self._on_device:
+                of = {x: device_level(n, *x, largest=largest, dtype=dtype) for x in self._pairs}
+                self._on_device[n, dtype] = [of[x] for x in self._pairs]
+            return self._on_device[n, dtype]
         return [level_scalars(n, *pair, largest=largest) for pair in self._pairs]
 
-    def packed(self, n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    def packed(
+        self, n: int | Tensor, dtype: torch.dtype, device: torch.device
+    ) -> tuple[Tensor, Tensor]:
         """The same as one vector on the device, (level 1, …, level k, λ, ε), and η as a tensor.
 
-        Sent without waiting for the device.
+        Sent without waiting for the device; nothing is sent if n is there.
         """
         key = (n, dtype, device)
         if key not in self._packed:
@@ -183,10 +241,14 @@ class StepScalars:
             for *scalars, bound in self.levels(n, dtype):
                 flat += [*scalars, math.inf if bound is None else bound]
             flat += [self._group["weight_decay"], effective_eps(self._group, dtype)]
-            self._packed[key] = (
-                torch.tensor(flat, dtype=dtype).to(device, non_blocking=True),
-                torch.as_tensor(self.lr, dtype=dtype).to(device, non_blocking=True),
-            )
+            if isinstance(n, Tensor):
+                *flat, lr = (_on(device, x, dtype) for x in (*flat, self.lr))
+                self._packed[key] = torch.stack(flat), lr
+            else:
+                self._packed[key] = (
+                    torch.tensor(flat, dtype=dtype).to(device, non_blocking=True),
+                    torch.as_tensor(self.lr, dtype=dtype).to(device, non_blocking=True),
+                )
         return self._packed[key]
 
 

@@ -77,23 +77,33 @@ def train_runs(sweep: Sweep, specs: Iterable[RunSpec]) -> None:
 def n_workers(sweep: Sweep) -> int:
     """Return how many processes train a sweep on this machine.
 
-    ``n_jobs`` counts as joblib's does: -1 is one for each GPU or, on the CPU, each core; -2 is one
-    less.
+    ``n_jobs`` counts as joblib's does: -1 is ``runs_per_gpu`` for each GPU or, on the CPU, one for
+    each core; -2 is one less.
 
     Raises:
-        ConfigurationError: for an ``n_jobs`` that is no number of processes.
+        ConfigurationError: for an ``n_jobs`` or a ``runs_per_gpu`` that is no number of processes.
     """
-    n_jobs = sweep.n_jobs
-    if not isinstance(n_jobs, int) or isinstance(n_jobs, bool) or n_jobs == 0:
+    n_jobs, per_gpu = sweep.n_jobs, sweep.runs_per_gpu
+    if not _is_count(n_jobs):
         raise ConfigurationError(
             f"hydra.launcher.n_jobs = {n_jobs!r}, expected a number of processes, or -1 for one "
-            "per core or GPU"
+            "per core or, on GPUs, as many as hydra.launcher.runs_per_gpu says"
+        )
+    if not _is_count(per_gpu) or per_gpu < 1:
+        raise ConfigurationError(
+            f"hydra.launcher.runs_per_gpu = {per_gpu!r}, expected how many processes share a GPU, "
+            "1 or more"
         )
     if n_jobs > 0:
         return n_jobs
-    on_cores = sweep.execution.device in ("auto", "cpu")
-    n_all = len(gpus(sweep.execution)) or (environment.n_cores() if on_cores else 1)
+    shared = gpus(sweep.execution)
+    on_cores = not shared and sweep.execution.device in ("auto", "cpu")
+    n_all = environment.n_cores() if on_cores else max(1, len(shared)) * per_gpu
     return max(1, n_all + 1 + n_jobs)
+
+
+def _is_count(n: object) -> bool:
+    return isinstance(n, int) and not isinstance(n, bool) and n != 0
 
 
 def gpus(execution: Execution) -> list[str]:
