@@ -3,8 +3,6 @@
 import importlib.util
 import json
 import re
-import subprocess
-import sys
 from itertools import chain
 from pathlib import Path
 
@@ -140,15 +138,3 @@ def test_bad_arguments_are_named(command, capsys, arguments, words):
         command.main(arguments)
     assert exit_.value.code == 2
     assert words in capsys.readouterr().err
-
-
-def test_the_command_and_the_strategies_need_numpy_alone():
-    code = (
-        "import runpy, sys; sys.argv = ['stability.py', '0.9', '0.999']\n"
-        "from adamct.optim import level_decays, strategy_hyperparameters\n"
-        f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
-        "except SystemExit as end: assert not end.code\n"
-        "assert not {'torch', 'matplotlib', 'scipy', 'pandas'} & set(sys.modules)"
-    )
-    path = {"PYTHONPATH": str(SCRIPT.parents[1] / "src"), "PYTHONIOENCODING": "utf-8"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=path, capture_output=True)

@@ -193,15 +193,6 @@ def test_records_that_are_not_there_are_named_and_nothing_is_trained(
     assert not list(tmp_path.iterdir())
 
 
-def test_the_list_of_figures_imports_nothing_heavy():
-    script = "import sys; sys.argv = ['plot.py', '--list']; import runpy\n"
-    script += "try: runpy.run_path('scripts/plot.py', run_name='__main__')\n"
-    script += "finally: assert not {'torch', 'hydra', 'pandas', 'matplotlib'} & set(sys.modules)"
-    words = [sys.executable, "-c", script]
-    done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
-    assert done.stdout.split() == list(figure_files())
-
-
 def test_figures_are_found_by_name_and_say_what_they_read(tmp_path):
     assert chosen(["figE1", "fig3"])["fig3"] == ROOT / "figures" / "fig03_max_update.py"
     assert reads(ROOT / "figures" / "fig02_level_curves.py") == ()
