@@ -12,8 +12,11 @@ import pytest
 import torch
 
 from adamct.config.compose import compose_sweep
+from adamct.plotting.registry import import_file
 from adamct.records import Records
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
+
+ROOT = Path(__file__).parents[1]
 
 # One thread a process: the tests run side by side, and bits depend on the number of threads.
 torch.set_num_threads(1)
@@ -89,6 +92,13 @@ def real_data() -> Path:
     if not folder or not (Path(folder) / "c4").is_dir():
         pytest.skip("no folder of real data: set ADAMCT_DATA")
     return Path(folder)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Import a script, which is on no path."""
+    monkeypatch.chdir(ROOT)  # which it may leave
+    return lambda name: import_file(ROOT / "scripts" / name)
 
 
 @pytest.fixture(scope="session")

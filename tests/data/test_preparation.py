@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import re
 import resource
-import runpy
 import signal
 import threading
 from pathlib import Path
@@ -21,7 +20,6 @@ from adamct.data.preparation import prepare_corpus
 from adamct.data.tokens import Manifest, Request, load_gpt2, open_tokens
 from adamct.files import FileError
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare_data.py"
 END = 50256
 
 
@@ -332,8 +330,8 @@ def test_a_damaged_folder_names_the_file_and_the_remedy(folder):
             open_corpus("c4", source=None, prepared=folder.parent)
 
 
-def test_the_command_verifies_every_byte(folder, capsys):
-    main = runpy.run_path(str(SCRIPT))["main"]
+def test_the_command_verifies_every_byte(folder, script, capsys):
+    main = script("prepare_data.py").main
     arguments = ["c4", "--verify", "--prepared", str(folder.parent)]
     assert main(arguments) == 0
     counts = f"train: {len(expected(TRAIN)):,} tokens (all there are; 1,000,000 asked)"
@@ -346,8 +344,8 @@ def test_the_command_verifies_every_byte(folder, capsys):
     assert re.match(r"error: .*train\.bin has sha256 .*delete", capsys.readouterr().err)
 
 
-def test_what_is_not_prepared_is_not_verified(tmp_path, capsys):
-    main = runpy.run_path(str(SCRIPT))["main"]
+def test_what_is_not_prepared_is_not_verified(tmp_path, script, capsys):
+    main = script("prepare_data.py").main
     (tmp_path / "raw" / "cifar10").mkdir(parents=True)
     folders = ["--source", str(tmp_path / "raw"), "--prepared", str(tmp_path / "prepared")]
     assert main(["cifar10", "--verify", *folders]) == 2

@@ -20,13 +20,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def main(monkeypatch):
+def main(script, monkeypatch):
     """Return a function that calls a script's main, in this process, with a command line."""
-    monkeypatch.chdir(ROOT)
 
     def main(name, *words):
         monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
-        return import_file(ROOT / "scripts" / f"{name}.py").main()
+        return script(f"{name}.py").main()
 
     return main
 
