@@ -12,8 +12,11 @@ import pytest
 import torch
 
 from adamct.config.compose import compose_sweep
+from adamct.plotting.registry import import_file
 from adamct.records import Records
 from adamct.theory import discrete_growth_rate, growth_rate, region, stability_coefficient
+
+ROOT = Path(__file__).parents[1]
 
 # One thread a process: the tests run side by side, and bits depend on the number of threads.
 torch.set_num_threads(1)
@@ -37,7 +40,6 @@ SLOW = (
     "continuous/test_continuous_schemes.py",
     "data/test_images.py::test_the_real_images",
     "data/test_preparation.py::test_counts",
-    "data/test_preparation.py::test_help",
     "figures/test_figures.py::test_a_figure_draws",
     "figures/test_figures.py::test_every_figure",
     "models/test_cross_entropy.py::test_torch_func",
@@ -56,6 +58,7 @@ SLOW = (
     "runs/test_workers.py::test_ctrl_c",
     "runs/test_workers.py::test_workers",
     "scripts/test_bench.py::test_every_block",
+    "scripts/test_light_imports.py",
     "scripts/test_parity.py::test_the_command",
     "scripts/test_reproduce.py",
     "tracking/",
@@ -89,6 +92,13 @@ def real_data() -> Path:
     if not folder or not (Path(folder) / "c4").is_dir():
         pytest.skip("no folder of real data: set ADAMCT_DATA")
     return Path(folder)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Import a script, which is on no path."""
+    monkeypatch.chdir(ROOT)  # which it may leave
+    return lambda name: import_file(ROOT / "scripts" / name)
 
 
 @pytest.fixture(scope="session")

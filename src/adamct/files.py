@@ -1,4 +1,4 @@
-"""Writing that survives a kill and a full disk: atomic where it must be, locked, explained.
+"""Files that survive a kill and a full disk: written whole or not at all, locked, hashed.
 
 Here, below all floors, is also the base of the errors that explain themselves.
 """
@@ -6,6 +6,7 @@ Here, below all floors, is also the base of the errors that explain themselves.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,15 @@ def replace(path: Path, data: str | bytes) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes, in hexadecimal, whatever its size."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -8,10 +8,7 @@ import multiprocessing
 import os
 import re
 import resource
-import runpy
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -23,7 +20,6 @@ from adamct.data.preparation import prepare_corpus
 from adamct.data.tokens import Manifest, Request, load_gpt2, open_tokens
 from adamct.files import FileError
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare_data.py"
 END = 50256
 
 
@@ -334,8 +330,8 @@ def test_a_damaged_folder_names_the_file_and_the_remedy(folder):
             open_corpus("c4", source=None, prepared=folder.parent)
 
 
-def test_the_command_verifies_every_byte(folder, capsys):
-    main = runpy.run_path(str(SCRIPT))["main"]
+def test_the_command_verifies_every_byte(folder, script, capsys):
+    main = script("prepare_data.py").main
     arguments = ["c4", "--verify", "--prepared", str(folder.parent)]
     assert main(arguments) == 0
     counts = f"train: {len(expected(TRAIN)):,} tokens (all there are; 1,000,000 asked)"
@@ -348,8 +344,8 @@ def test_the_command_verifies_every_byte(folder, capsys):
     assert re.match(r"error: .*train\.bin has sha256 .*delete", capsys.readouterr().err)
 
 
-def test_what_is_not_prepared_is_not_verified(tmp_path, capsys):
-    main = runpy.run_path(str(SCRIPT))["main"]
+def test_what_is_not_prepared_is_not_verified(tmp_path, script, capsys):
+    main = script("prepare_data.py").main
     (tmp_path / "raw" / "cifar10").mkdir(parents=True)
     folders = ["--source", str(tmp_path / "raw"), "--prepared", str(tmp_path / "prepared")]
     assert main(["cifar10", "--verify", *folders]) == 2
@@ -362,14 +358,6 @@ def test_what_is_not_prepared_is_not_verified(tmp_path, capsys):
         with pytest.raises(SystemExit):
             main([*asked, "--archive", *folders])
         assert "--archive downloads cifar10 alone" in capsys.readouterr().err
-
-
-def test_help_loads_no_heavy_library():
-    script = "import runpy, sys; sys.argv = ['prepare_data.py', '--help']\n"
-    script += f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
-    script += "finally: assert not {'torch', 'datasets', 'tiktoken', 'pandas'} & set(sys.modules)"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    assert b"--train-tokens" in run.stdout
 
 
 def test_counts_of_the_real_sample(real_data, tmp_path):

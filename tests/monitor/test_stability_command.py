@@ -1,12 +1,8 @@
 """What the stability command and the monitor say of a pair is what the theory computes."""
 
-import importlib.util
 import json
 import re
-import subprocess
-import sys
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +20,6 @@ from adamct.theory import (
 )
 from adamct.theory.diagnosis import diagnose
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "stability.py"
 DECAYS = st.one_of(
     st.sampled_from([0.0, 0.5, 0.9, 0.999, 0.99999]),
     st.floats(0, 1 - 1e-9),
@@ -32,21 +27,13 @@ DECAYS = st.one_of(
 )
 
 
-@pytest.fixture(scope="module")
-def command():
-    """Import the script, which is on no path."""
-    spec = importlib.util.spec_from_file_location("stability_command", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def output(command, capsys):
+def output(script, capsys):
     """Return what the command prints."""
+    main = script("stability.py").main
 
     def run(*arguments, code=0):
-        assert command.main([str(x) for x in arguments]) == code
+        assert main([str(x) for x in arguments]) == code
         printed = capsys.readouterr()
         return printed.err if code else printed.out
 
@@ -135,20 +122,8 @@ def test_the_picture_is_drawn_and_the_same_each_time_or_named(output, tmp_path, 
         (["0.9", "0.99", "--picture", "a.jpg"], "expected a name ending in .png, .pdf, .svg"),
     ],
 )
-def test_bad_arguments_are_named(command, capsys, arguments, words):
+def test_bad_arguments_are_named(script, capsys, arguments, words):
     with pytest.raises(SystemExit) as exit_:
-        command.main(arguments)
+        script("stability.py").main(arguments)
     assert exit_.value.code == 2
     assert words in capsys.readouterr().err
-
-
-def test_the_command_and_the_strategies_need_numpy_alone():
-    code = (
-        "import runpy, sys; sys.argv = ['stability.py', '0.9', '0.999']\n"
-        "from adamct.optim import level_decays, strategy_hyperparameters\n"
-        f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
-        "except SystemExit as end: assert not end.code\n"
-        "assert not {'torch', 'matplotlib', 'scipy', 'pandas'} & set(sys.modules)"
-    )
-    path = {"PYTHONPATH": str(SCRIPT.parents[1] / "src"), "PYTHONIOENCODING": "utf-8"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=path, capture_output=True)

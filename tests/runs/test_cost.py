@@ -1,14 +1,12 @@
 """The cost of a run, against closed forms."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
 from adamct.config.compose import compose_sweep
 from adamct.data import DataError
 from adamct.models import CNN, CNNConfig
-from adamct.plotting.registry import import_file
 from adamct.runs import cost
 
 
@@ -51,10 +49,8 @@ def test_a_set_of_images_without_known_size_is_named():
         cost.run_flops(spec_of("task=cnn_smoke", "task.data.corpus=mnist"))
 
 
-def test_the_command_prints_a_table(monkeypatch, capsys):
-    root = Path(__file__).parents[2]
-    monkeypatch.chdir(root)
-    command = import_file(root / "scripts" / "cost.py")
+def test_the_command_prints_a_table(script, monkeypatch, capsys):
+    command = script("cost.py")
 
     def hours_of_a_pflop(*arguments):
         monkeypatch.setattr(sys, "argv", ["cost.py", "max_update_normal_curve", *arguments])

@@ -20,13 +20,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def main(monkeypatch):
+def main(script, monkeypatch):
     """Return a function that calls a script's main, in this process, with a command line."""
-    monkeypatch.chdir(ROOT)
 
     def main(name, *words):
         monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
-        return import_file(ROOT / "scripts" / f"{name}.py").main()
+        return script(f"{name}.py").main()
 
     return main
 
@@ -191,15 +190,6 @@ def test_records_that_are_not_there_are_named_and_nothing_is_trained(
     command = "scripts/run.py -m experiment=max_update_normal_curve scale="
     assert (command in said_all) == ("fig3" in words)
     assert not list(tmp_path.iterdir())
-
-
-def test_the_list_of_figures_imports_nothing_heavy():
-    script = "import sys; sys.argv = ['plot.py', '--list']; import runpy\n"
-    script += "try: runpy.run_path('scripts/plot.py', run_name='__main__')\n"
-    script += "finally: assert not {'torch', 'hydra', 'pandas', 'matplotlib'} & set(sys.modules)"
-    words = [sys.executable, "-c", script]
-    done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
-    assert done.stdout.split() == list(figure_files())
 
 
 def test_figures_are_found_by_name_and_say_what_they_read(tmp_path):

@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 import wandb
 
-from adamct.plotting.registry import import_file
 from adamct.runs.runner import train_run
 from adamct.runs.store import RunFolder
 from adamct.tracking import live_sync
@@ -41,13 +40,6 @@ def no_account():
         wandb.teardown()  # its settings are read once a session
         yield
         wandb.teardown()
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """Import a script, which is on no path."""
-    monkeypatch.chdir(ROOT)  # which it may leave
-    return lambda name: import_file(ROOT / "scripts" / name)
 
 
 def own():

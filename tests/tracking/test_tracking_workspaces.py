@@ -251,18 +251,3 @@ def test_printing_needs_neither_network_nor_data(monkeypatch, capsys, tmp_path):
     seventh, tenth = capsys.readouterr().out.splitlines()
     assert (seventh[:5], seventh.rpartition(": ")[2]) == ("fig7 ", "max_update_boundary")
     assert tenth.endswith(": theory alone")
-
-
-def test_help_imports_nothing_heavy(call):
-    code = """
-import runpy, sys
-sys.argv = ["scripts/workspaces.py", "--help"]
-try:
-    runpy.run_path(sys.argv[0], run_name="__main__")
-except SystemExit as end:
-    assert not end.code
-heavy = {"wandb", "wandb_workspaces", "torch", "matplotlib", "pandas", "hydra"}
-assert not heavy & set(sys.modules), heavy & set(sys.modules)
-"""
-    code, _, err = call("-c", code)
-    assert code == 0, err

@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from adamct import files
 from adamct.data.catalogue import IMAGE_SETS
 from adamct.data.image_set import ImageSet, Split
 from adamct.data.locations import (
     CONNECT,
     DataError,
     preparing,
-    sha256_of_file,
     stream_rows,
     unreadable,
 )
@@ -78,7 +78,7 @@ def find_raw(name: str, source: Path | None, prepared: Path) -> dict[str, list[P
 
 def fingerprint(raw: dict[str, list[Path]], columns: Columns) -> str:
     """Hash of raw files and columns: equal ones are decoded to equal images."""
-    lines = [f"{path.name} {sha256_of_file(path)}" for paths in raw.values() for path in paths]
+    lines = [f"{path.name} {files.sha256(path)}" for paths in raw.values() for path in paths]
     return hashlib.sha256("\n".join([str(columns), *lines]).encode()).hexdigest()
 
 

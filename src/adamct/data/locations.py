@@ -11,7 +11,6 @@ Two folders, kept apart because they belong to different owners:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -130,12 +129,3 @@ def hub_files(name: str) -> dict[str, list[str]]:
 def on_the_hub(address: str) -> bool:
     """Whether a raw file lies on the hub, where its name and pinned revision identify it."""
     return address.startswith(HUB)
-
-
-def sha256_of_file(path: Path) -> str:
-    """Hash of a file's bytes, in hexadecimal, whatever its size."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

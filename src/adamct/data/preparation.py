@@ -32,7 +32,6 @@ from adamct.data.locations import (
     missing,
     on_the_hub,
     preparing,
-    sha256_of_file,
     stream_rows,
     unreadable,
 )
@@ -171,7 +170,7 @@ def _prepare_split(
             if room <= 0:
                 break
             name, size = name_and_size(shard)
-            sha256 = None if on_the_hub(shard) else sha256_of_file(Path(shard))
+            sha256 = None if on_the_hub(shard) else files.sha256(Path(shard))
             depends_on = (name, sha256, request.encoding, request.text_column, room)
             key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:16]
             tokens = _tokenize_once(shard, path.with_name(f"{key}.tokens"), room, request, source)
@@ -184,7 +183,7 @@ def _prepare_split(
     return SplitRecord(
         tokens=asked - room,
         documents=sum(record.documents for record in records),
-        sha256=sha256_of_file(path),
+        sha256=files.sha256(path),
         shards=records,
     )
 

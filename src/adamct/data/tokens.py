@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from adamct.data.locations import DataError, sha256_of_file, unreadable
+from adamct import files
+from adamct.data.locations import DataError, unreadable
 
 if TYPE_CHECKING:
     import tiktoken
@@ -127,7 +128,7 @@ def open_tokens(
         expected = f"{record.tokens * TOKEN_DTYPE.itemsize:,} bytes"
         found = f"{path.stat().st_size if path.is_file() else 0:,} bytes"
         if verify and found == expected:
-            expected, found = f"sha256 {record.sha256}", f"sha256 {sha256_of_file(path)}"
+            expected, found = f"sha256 {record.sha256}", f"sha256 {files.sha256(path)}"
         if found != expected:
             raise DataError(f"{path} has {found}, but {MANIFEST} promises {expected}: {remedy}")
         maps[split] = np.memmap(path, dtype=TOKEN_DTYPE, mode="r")

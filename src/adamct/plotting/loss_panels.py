@@ -108,8 +108,8 @@ def best_of_each(
     axes.scatter([], [], s=13, edgecolors="0.3", facecolors=grey, label=label)
 
 
-def stable_range(losses: pd.DataFrame, margin: float = 0.03) -> tuple[float, float]:
+def stable_range(losses: pd.DataFrame) -> tuple[float, float]:
     """Return the range of an axis that shows the losses of the runs in B₊, or of all without."""
     stable = losses[(losses.C > 0) | (losses.C.max() <= 0)].test_loss
-    room = margin * (stable.max() - stable.min())
+    room = 0.03 * (stable.max() - stable.min())
     return stable.min() - room, stable.max() + room

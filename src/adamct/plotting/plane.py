@@ -57,9 +57,9 @@ def _both(beta: np.ndarray, distances: bool) -> tuple[np.ndarray, ...]:
     return tuple(1 - place for place in places) if distances else places
 
 
-def near_one(axes: Axes, closest: float = 1e-4, farthest: float = 1.0) -> None:
+def near_one(axes: Axes, closest: float = 1e-4) -> None:
     """Give the plane logarithmic axes in 1 − β and 1 − γ, with (1, 1) at the upper right."""
-    axes.set(xscale="log", yscale="log", xlim=(farthest, closest), ylim=(farthest, closest))
+    axes.set(xscale="log", yscale="log", xlim=(1, closest), ylim=(1, closest))
     axes.xaxis.set_major_formatter(plain_numbers())
     axes.yaxis.set_major_formatter(plain_numbers())
     axes.set(xlabel=r"$1-\beta$", ylabel=r"$1-\gamma$")

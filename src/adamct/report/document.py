@@ -21,15 +21,12 @@ def read_body(path: Path) -> Markup:
     return to_html(path.read_text("utf-8").partition("\n")[2])
 
 
-def to_html(text: str, *, top: int = 2) -> Markup:
+def to_html(text: str) -> Markup:
     r"""Return Markdown as HTML: CommonMark and tables; raw HTML stays text.
 
     Subscripts and minus signs are set as in captions, and a link that leads into the repository
-    becomes its text. A table's cells name their column, for screens on which a row is a card.
-
-    Args:
-        text: Markdown.
-        top: the level of its ``#`` headings on the page.
+    becomes its text. A table's cells name their column, for screens on which a row is a card. A
+    heading goes one level down, below the page's own.
 
     Example:
         >>> to_html("A *b* of θ_n\n\n- c `d|e`")
@@ -40,7 +37,7 @@ def to_html(text: str, *, top: int = 2) -> Markup:
     for token in tokens:
         token.children = list(_adapted(token.children or ()))
         if token.type.startswith("heading"):
-            token.tag = f"h{min(6, int(token.tag[1]) + top - 1)}"
+            token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
     _describe_tables(tokens)
     return Markup(markdown.renderer.render(tokens, markdown.options, {}))
 

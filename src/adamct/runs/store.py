@@ -230,14 +230,11 @@ class RunFolder:
         outcome = self.outcome()
         if outcome is None or not outcome.is_final:
             raise StoreError(f"{self.path} holds no run that is over; train it first")
-        sha256 = hashlib.sha256()
         try:
-            with self.record_path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    sha256.update(block)
+            sha256 = files.sha256(self.record_path)
         except OSError as error:
             raise StoreError.of(self.record_path, f"cannot be read ({error.strerror})") from error
-        if sha256.hexdigest() != outcome.record_sha256:
+        if sha256 != outcome.record_sha256:
             raise StoreError.of(self.record_path, "is torn, altered or another run's")
         return outcome
 

@@ -131,9 +131,7 @@ class PointMirror:
         try:
             self._lines += map(json.loads, text[len(self._text) :].splitlines())
         except ValueError as error:
-            raise StoreError(
-                f"{path} is no record of a run ({error}); delete {path.parent} to train it again"
-            ) from error
+            raise StoreError.of(path, f"is no record of a run ({error})") from error
         self._text = text
         return True
 
