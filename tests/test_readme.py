@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from adamct.claims import judge
 from adamct.config import compose
 from adamct.config.compose import compose_sweep, experiment_names
 from adamct.config.schema import SCALES
@@ -44,16 +45,22 @@ def test_the_experiment_that_shows_how_to_add_one_composes(scale, tmp_path, monk
     monkeypatch.setattr(compose, "CONF_DIR", conf)
     asked = ["experiment=my_question", f"scale={scale}", "seed=10,11"]
     sweep = compose_sweep(asked, with_data=False)
-    assert {point.spec.seed for point in sweep} == {0, 1}
+    assert {point.spec.seed for point in sweep} == {10, 11}
     assert len({point.spec.optimizer.lr for point in sweep}) > 1
     assert "# Run:   python scripts/run.py -m experiment=my_question\n" in text
 
 
-def test_the_figure_that_shows_how_to_add_one_draws(make_records):
-    (text,) = re.findall(r"```python\n(.*?)```", EXTENDING, flags=re.DOTALL)
-    module = {}
-    exec(compile(text, "EXTENDING.md", "exec"), module)
-    records = make_records("my_question", [0.999], [0.9], lambda n, b, g: 1.0 + 0 * n, lr=1e-3)
-    (axes,) = module["draw"](records).axes
-    (line,) = axes.lines
-    assert len(line.get_xdata()) == 1010
+def test_the_figure_and_the_claim_that_show_how_to_add_one_work(make_records):
+    figure, claim = {}, {}
+    for text, module in zip(
+        re.findall(r"```python\n(.*?)```", EXTENDING, flags=re.DOTALL), (figure, claim), strict=True
+    ):
+        exec(compile(text, "EXTENDING.md", "exec"), module)
+    columns = {"lr": [1e-4, 1e-2] * 2, "seed": [10, 10, 11, 11]}
+    records = make_records(
+        "my_question", [0.999] * 4, [0.9] * 4, lambda n, *_: 1 / (1 + n), **columns
+    )
+    (axes,) = figure["draw"](records).axes
+    assert [len(line.get_xdata()) for line in axes.lines] == 4 * [1010]
+    (verdict,) = judge(claim["CLAIMS"], records)
+    assert (verdict.status, verdict.seeds) == ("reproduced", (10, 11))
