@@ -51,7 +51,7 @@ def random_gradients(rng: np.random.Generator, columns: int) -> np.ndarray:
 
 
 def rmsprop(_: Records) -> Estimate:
-    """At γ = 0: the largest excess over D_n, or distance from it where a lone gradient attains it."""
+    """At γ = 0: largest excess over D_n, or distance from it where a lone gradient attains it."""
     rng = np.random.default_rng(0)
     gradients = np.hstack([random_gradients(rng, N_PAIRS), np.eye(N_STEPS)])
     beta = rng.uniform(0, 1, size=gradients.shape[1])
@@ -120,23 +120,23 @@ def gradient_of_invariant_weight(_: Records) -> Estimate:
         model = GPT(config, generator).double()
         with torch.no_grad():
             for weight in model.parameters():
-                weight *= 10 if weight.dim() > 1 else 1  # at first attention hardly matters
+                weight.mul_(10 if weight.dim() > 1 else 1)  # at first attention hardly matters
         tokens = torch.randint(config.vocab_size, (2, 4, config.block_size), generator=generator)
         loss = model.loss(*tokens)
         loss.backward()
+        weights = list(dict(model.query_key_parameters()).values())
+        for weight in weights:
+            assert weight.grad is not None
+            pair = weight.detach().flatten(1), weight.grad.flatten(1)
+            cosines += torch.cosine_similarity(*pair, dim=1, eps=0.0).abs().tolist()
         with torch.no_grad():
-            for _, weight in model.query_key_parameters():
-                assert weight.grad is not None
-                pair = weight.flatten(1), weight.grad.flatten(1)
-                cosines += torch.cosine_similarity(*pair, dim=1, eps=0.0).abs().tolist()
-            _, first = next(model.query_key_parameters())
-            first *= 3
+            weights[0].mul_(3)
             scaled = max(scaled, float((model.loss(*tokens) - loss).abs()))
-            first *= -1
+            weights[0].mul_(-1)
             turned = max(turned, float((model.loss(*tokens) - loss).abs()))
     detail = (
         f"{len(cosines)} matrices of {N_DRAWS} random models; 3 W_Q moves the loss by at most "
-        f"{scaled:.1g} nats, −3 W_Q by up to {turned:.1g}: it is invariant for positive scales alone"
+        f"{scaled:.1g} nats, −3 W_Q by up to {turned:.1g}: it is invariant for positive scales"
     )
     return Estimate(max(cosines), len(cosines), detail)
 
@@ -204,7 +204,7 @@ CLAIMS = (
         name="D-bounds-rmsprop",
         figure="fig02",
         reference="Appendix D holds that γ > 0 is needed",
-        statement="At γ = 0, RMSprop, D_n = √((1−β^{n+1})/(1−β)) bounds every update and is attained",
+        statement="At γ = 0, RMSprop, D_n = √((1−β^{n+1})/(1−β)) bounds all updates and is attained",
         criterion=within_rounding(
             "the largest excess of an update over D_n, or distance from it where it is attained,",
             at_most=ROUNDING,
@@ -233,7 +233,7 @@ CLAIMS = (
         name="eq5-above-D",
         figure="fig11",
         reference="Theorem 1 in discrete time",
-        statement="In B₊ Eq. (5) is at least D_n at every n, so that it bounds the discrete steps, too",
+        statement="In B₊ Eq. (5) is at least D_n at every n, and so bounds discrete steps, too",
         criterion=within_rounding(
             "the smallest relative excess of Eq. (5) over D_n", at_least=-ROUNDING
         ),
