@@ -32,13 +32,14 @@ def updates(gradients: np.ndarray, beta: Any, gamma: Any) -> np.ndarray:
     theta = np.zeros(gradients.shape[1:])
     state, found = reference_state(theta, k=1), []
     for gradient in gradients:
-        decays = {"betas": [beta], "gammas": [gamma], "eps": EPS}
-        theta, state, (update,) = reference_step(theta, gradient, state, lr=1.0, **decays)
+        theta, state, (update,) = reference_step(
+            theta, gradient, state, lr=1.0, betas=[beta], gammas=[gamma], eps=EPS
+        )
         found.append(np.abs(update))
     return np.array(found)
 
 
-def over_bound(gradients: np.ndarray, beta: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+def over_bound(gradients: np.ndarray, beta: Any, gamma: Any) -> np.ndarray:
     """Return every update over D_n, shape (steps, columns)."""
     n = np.arange(len(gradients))[:, None]
     return updates(gradients, beta, gamma) / discrete_max_update_bound(n, beta, gamma)
@@ -204,7 +205,7 @@ CLAIMS = (
         name="D-bounds-rmsprop",
         figure="fig02",
         reference="Appendix D holds that γ > 0 is needed",
-        statement="At γ = 0, RMSprop, D_n = √((1−β^{n+1})/(1−β)) bounds all updates and is attained",
+        statement="At γ = 0, RMSprop, D_n = √((1−β^{n+1})/(1−β)) bounds all updates, attained",
         criterion=within_rounding(
             "the largest excess of an update over D_n, or distance from it where it is attained,",
             at_most=ROUNDING,
