@@ -205,7 +205,7 @@ CLAIMS = (
         name="D-bounds-rmsprop",
         figure="fig02",
         reference="Appendix D holds that γ > 0 is needed",
-        statement="At γ = 0, RMSprop, D_n = √((1−β^{n+1})/(1−β)) bounds all updates, attained",
+        statement="RMSprop, γ = 0, has the largest possible update D_n = √((1−βⁿ⁺¹)/(1−β))",
         criterion=within_rounding(
             "the largest excess of an update over D_n, or distance from it where it is attained,",
             at_most=ROUNDING,
