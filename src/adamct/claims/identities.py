@@ -13,6 +13,7 @@ import numpy as np
 
 from adamct.analysis.statistics import span
 from adamct.claims.criterion import Criterion, Estimate
+from adamct.claims.numbers import number
 from adamct.claims.verdict import Claim
 from adamct.optim.reference import reference_state, reference_step
 from adamct.records import Records
@@ -85,7 +86,7 @@ def attained(_: Records) -> Estimate:
     unstable = int((gamma**2 > beta).sum())
     detail = (
         f"{beta.size} random pairs, {unstable} of them with γ² > β, at every n below {N_STEPS}; "
-        f"D_n there is up to {np.max(discrete_max_update_bound(N_STEPS - 1, beta, gamma)):.3g}"
+        f"D_n goes up to {number(np.max(discrete_max_update_bound(N_STEPS - 1, beta, gamma)))}"
     )
     return Estimate(float(np.abs(ratio - 1).max()), ratio.size, detail)
 
@@ -100,9 +101,9 @@ def paper_bound_over_exact(_: Records) -> Estimate:
     paper = np.asarray(max_update_bound(n, beta, gamma, log=True))
     excess = np.expm1(paper - discrete_max_update_bound(n, beta, gamma, log=True))
     detail = (
-        f"{beta.size:,} pairs with C > 0 at n = 0 to {STEPS_OF_EQ5[-1]:,}; "
-        f"{excess[:, : -equal.size].min():.2g} over the random ones, and over those with β = γ, "
-        "where both bounds tend to 1, rounding"
+        f"{beta.size:,} pairs with C > 0 at n = 0 to {STEPS_OF_EQ5[-1]:,}; at least "
+        f"{number(excess[:, : -equal.size].min())} over the random ones, and rounding over those "
+        "with β = γ, where both bounds tend to 1"
     )
     return Estimate(float(excess.min()), excess.size, detail)
 
@@ -137,7 +138,7 @@ def gradient_of_invariant_weight(_: Records) -> Estimate:
             turned = max(turned, float((model.loss(*tokens) - loss).abs()))
     detail = (
         f"{len(cosines)} matrices of {N_DRAWS} random models; 3 W_Q moves the loss by at most "
-        f"{scaled:.1g} nats, −3 W_Q by up to {turned:.1g}: it is invariant for positive scales"
+        f"{number(scaled)} nats, −3 W_Q by up to {number(turned)}: it is invariant for positive scales"
     )
     return Estimate(max(cosines), len(cosines), detail)
 
@@ -154,7 +155,7 @@ def order_of_equation_9(_: Records, *, as_printed: bool) -> Estimate:
     orders = np.log(rest[:, 0] / rest[:, 1]) / np.log(SCALES[0] / SCALES[1])
     detail = (
         f"{N_DRAWS} random paths in six dimensions, {span(orders)}; at η = 2λ = {SCALES[1]} "
-        f"{span(rest[:, 1], '.1e')} is left over"
+        f"at most {number(rest[:, 1].max())} is left over"
     )
     return Estimate(float(np.mean(orders)), N_DRAWS, detail)
 
@@ -226,7 +227,7 @@ CLAIMS = (
         name="D-is-attained",
         figure="fig03",
         reference="beyond the paper: the exact bound",
-        statement="One sequence of gradients, g_k = (β/γ)^k, attains D_n at every n",
+        statement="One sequence of gradients, g_k = (β/γ)ᵏ, attains D_n at every n",
         criterion=within_rounding("the largest distance of u_n/D_n from 1", at_most=ROUNDING),
         evaluate=attained,
     ),
