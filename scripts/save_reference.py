@@ -99,14 +99,14 @@ def show(scale: str, folder: Path) -> None:
     from adamct import files
     from adamct.plotting.render import draw_picture
     from adamct.plotting.source import judge_all, reference_source
-    from adamct.records.archive import VERDICTS
-    from adamct.report.summary import to_markdown
+    from adamct.report.summary import documents
 
     source = reference_source(scale, folder)
     for name, path in figure_files().items():
         if source.holds(reads(path)):
             draw_picture(name, source, folder / scale / f"{path.stem}.png")
-    files.replace(folder / scale / VERDICTS, to_markdown(judge_all(source), scale))
+    for name, text in documents(judge_all(source), scale).items():
+        files.replace(folder / scale / name, text)
 
 
 if __name__ == "__main__":

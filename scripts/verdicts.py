@@ -1,6 +1,6 @@
 """Write the verdicts and the README's numbers from the reference records; nothing is trained.
 
-python scripts/verdicts.py             # figures/reference/laptop/verdicts.md and README.md
+python scripts/verdicts.py             # verdicts.md, verdicts.json and README.md
 python scripts/verdicts.py --check     # fails where they are of other claims or records
 """
 
@@ -29,10 +29,10 @@ def main() -> int:
 
 
 def texts() -> dict[Path, str]:
-    """Return what the two files should say."""
+    """Return what the files should say."""
     from adamct.plotting.registry import figure_files
     from adamct.plotting.source import judge_all, reference_source
-    from adamct.records.archive import VERDICTS, read_provenance
+    from adamct.records.archive import read_provenance
     from adamct.report import summary
 
     source = reference_source(SCALE)
@@ -40,14 +40,15 @@ def texts() -> dict[Path, str]:
     verdicts = judge_all(source)
     blocks = summary.blocks(verdicts, read_provenance(source.reference), figure_files())
     path = ROOT / "README.md"
+    documents = summary.documents(verdicts, SCALE)
     return {
-        source.reference / VERDICTS: summary.to_markdown(verdicts, SCALE),
+        **{source.reference / name: text for name, text in documents.items()},
         path: summary.fill(path.read_text("utf-8"), blocks),
     }
 
 
 def write() -> int:
-    """Write both files."""
+    """Write the files."""
     from adamct import files
 
     for path, text in texts().items():
@@ -57,11 +58,15 @@ def write() -> int:
 
 
 def check() -> int:
-    """Compare both files with what they should say."""
+    """Compare the files with what they should say."""
     from adamct.report.summary import differs
     from adamct.runs.exits import complain
 
-    stale = [path for path, text in texts().items() if differs(path.read_text("utf-8"), text)]
+    stale = [
+        path
+        for path, text in texts().items()
+        if not path.exists() or differs(path.read_text("utf-8"), text)
+    ]
     for path in stale:
         complain(f"{path.relative_to(ROOT)} is stale: make verdicts")
     return 1 if stale else 0

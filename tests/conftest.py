@@ -28,6 +28,7 @@ SLOW = (
     "analysis/test_grids.py::test_the_interval_of_an_advantage",
     "analysis/test_statistics.py::test_the_interval_covers",
     "claims/test_claims.py",
+    "claims/test_identities.py::test_it_holds[lemma-2]",
     "claims/test_rankings.py",
     "config/test_compose.py::test_all_that_can_be_overridden",
     "config/test_compose.py::test_every_experiment_composes_at_every_scale[laptop",

@@ -28,7 +28,8 @@ def verdict(name, **changes):
         "statement": f"what {name} says", "criterion": "the interval lies below 1",
         "reads": ["max_update_normal_curve"], "status": "reproduced", "statistic": 0.0340233,
         "interval": [0.0312, 0.0395], "n": 21, "detail": f"numbers of {name}", "scale": "laptop",
-        "seeds": [0], "corpora": ["pydoc_topics"], "devices": ["AMD EPYC"],
+        "rule": "t over 3 seeds, 95 %", "seeds": [10, 11, 12], "corpora": ["pydoc_topics"],
+        "devices": ["AMD EPYC"],
     }  # fmt: skip
     return values | changes
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from adamct.claims import Verdict
+from adamct.claims import CLAIMS, Verdict
 from adamct.plotting.registry import figure_files, import_file, title
 from adamct.report import page
+from adamct.report.summary import HEADLINES, TOPICS
 
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -57,36 +58,45 @@ class Seen(HTMLParser):
 
 @pytest.fixture
 def two(leave, make_verdict, make_experiment):
-    """Leave two figures, with verdicts of all kinds."""
+    """Leave two figures, with verdicts of all kinds; the first shows one of the second."""
     verdicts = [
         make_verdict("growth-rate-half-C"),
         make_verdict("fails", status="not reproduced", statistic=167, interval=None),
         make_verdict("open", status="inconclusive", statistic=None, interval=None),
-        make_verdict("D-bounds-max-update", kind="extension"),
+        make_verdict("D-bounds-max-update", kind="theorem", rule="exact", figure="figE1"),
     ]
     leave("fig3", verdicts=verdicts, table="optimizer,lr,test_loss\nadam,0.001,2.2431234567\n")
     strip = {"figure": "figE1", "kind": "extension", "reference": "beyond the paper: the strip"}
     verdicts = [make_verdict(name, **strip) for name in ("strip-is-bounded", "euler-is-resolved")]
+    verdicts.append(make_verdict("D-bounds-max-update", kind="theorem", figure="figE1"))
     experiments = [make_experiment("instability_map", runs=144, wall_s=3700.0)]
     leave("figE1", verdicts=verdicts, experiments=experiments)
 
 
 # What a section says of what the figures left.
 SAID = (
-    ("verdicts", "6 claims: 4 reproduced, 1 not reproduced, 1 inconclusive."),
+    ("verdicts", "6 claims, each kind counted apart"),
     ("verdicts", "The paper’s claims 1 1 1 1 reproduced, 1 not reproduced, 1 inconclusive"),
-    ("verdicts", "Beyond the paper 3 3 reproduced, 0 not reproduced, 0 inconclusive"),
-    ("verdicts", "the interval lies below 1 Figure 3 Section 3.2, Fig. 3b – inconclusive"),
+    ("verdicts", "Theorems and identities 1 1 reproduced, 0 not reproduced, 0 inconclusive"),
+    ("verdicts", "Beyond the paper 2 2 reproduced, 0 not reproduced, 0 inconclusive"),
+    (
+        "verdicts",
+        "lies below 1 t over 3 seeds, 95 %; seeds 10, 11, 12 Figure 3 Section 3.2, Fig. 3b",
+    ),
     ("verdicts", "0.0340 [0.0312, 0.0395] reproduced"),
     ("verdicts", "Figure E1 the strip"),
     ("figures", f"Figure 2, {title(figure_files()['fig2'])}: make fig2"),
     ("figures", f"Figure E4, {title(figure_files()['figE4'])}: make figE4"),
     ("fig3", "Figure 3 Title of fig3 How to read fig3."),
     ("fig3", "numbers of growth-rate-half-C"),
-    ("fig3", "Criterion: the interval lies below 1."),
+    (
+        "fig3",
+        "Criterion: the interval lies below 1. The paper’s claim; t over 3 seeds, 95 %; seeds",
+    ),
+    ("fig3", "Theorem or identity; exact; seeds 10, 11, 12; counted with Figure E1."),
     ("fig3", "optimizer lr test_loss adam 0.001 2.24312"),
     ("fig3", "make fig3 reads max_update_normal_curve."),
-    ("beyond", "numbers of D-bounds-max-update (Figure 3)"),
+    ("beyond", "numbers of D-bounds-max-update (Figure E1)"),
     ("beyond", "numbers of strip-is-bounded (Figure E1)"),
     ("beyond", "Still to be measured here: make figE4."),
     ("beyond", "Also measured reproduced what euler-is-resolved says numbers of euler-is-res"),
@@ -103,6 +113,17 @@ def test_each_section_says_what_the_figures_left(two, report):
     assert html == report(times=times)
     seen = Seen(html)
     assert [words for section, words in SAID if words not in seen.by_id(section)] == []
+
+
+def test_a_claim_that_another_figure_shows_is_told_once_and_linked_where_it_is_told(
+    leave, report, make_verdict
+):
+    other = make_verdict("of-another", figure="figE1")
+    leave("fig3", verdicts=[make_verdict("own"), other])
+    seen = Seen(report())
+    assert "1 claim, each kind counted apart" in seen.by_id("verdicts")
+    assert "counted with Figure E1" in seen.by_id("claim-of-another")
+    assert "counted" not in seen.by_id("claim-own")
 
 
 def test_a_picture_is_in_the_page_at_half_its_pixels(two, report):
@@ -183,6 +204,12 @@ def test_the_outline_has_one_title_and_skips_no_level(two, report):
     assert [attrs for attrs, _ in seen.all("html")] == [{"lang": "en"}]
     assert all(len(seen.all(tag)) == 1 for tag in ("header", "nav", "main", "footer"))
     assert seen.all("a")[0][0]["href"] == "#main"
+
+
+def test_what_the_page_and_the_readme_quote_are_claims():
+    names = {claim.name for claim in CLAIMS}
+    quoted = *HEADLINES, *itertools.chain(*TOPICS.values())
+    assert [name for name in quoted if name not in names] == []
 
 
 def says(old, new):

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from matplotlib.figure import Figure
 
-from adamct.claims import Status, Verdict
+from adamct.claims import Kind, Status, Verdict
 from adamct.config.compose import compose_sweep
 from adamct.plotting.rendered import Rendered
 from adamct.runs.store import RunFolder
@@ -83,14 +83,18 @@ def test_a_figure_arrives_with_its_claims(wandb_server, sweep, tmp_path):
     Figure(figsize=(1, 1)).savefig(picture)
     table.write_text("C,slope\n-0.1,0.05\n0.1,\n")
     claim = {"name": "a", "reference": "Fig. 3", "statement": "s", "criterion": "c", "n": 3}
-    claim |= {"detail": "d", "unit": "nats"}
+    claim |= {"detail": "d", "unit": "nats", "figure": "fig03", "kind": "paper", "rule": "count"}
+    claim |= {"seeds": (10, 11), "statistic": None, "interval": None}
     reproduced = claim | {"status": "reproduced", "statistic": 0.5, "interval": (0.4, 0.61234)}
-    open_one = claim | {"status": "inconclusive", "statistic": None, "interval": None}
+    open_one = claim | {"status": "inconclusive", "kind": "theorem"}
+    of_another_figure = claim | {"status": "reproduced", "figure": "fig11"}
+    claims = [Verdict.model_construct(**c) for c in (reproduced, open_one, of_another_figure)]
     drawn = Rendered.model_construct(
+        figure="fig3",
         stem=picture.stem,
         scale="smoke",
         files=[picture.name, "fig03_max_update.pdf", table.name],
-        verdicts=[Verdict.model_construct(**claim) for claim in (reproduced, open_one)],
+        verdicts=claims,
         experiments=(),
     )
     for times in (1, 2):
@@ -103,9 +107,17 @@ def test_a_figure_arrives_with_its_claims(wandb_server, sweep, tmp_path):
     assert run.files[figure["path"]] == picture.read_bytes()
     claims, numbers = (json.loads(run.files[run.summary[n]["path"]]) for n in ("claims", "numbers"))
     assert json.loads(run.files["claims.table.json"])["data"] == claims["data"]
-    assert [line[4:6] for line in claims["data"]] == [[0.5, "[0.4, 0.6123]"], [None, None]]
+    at = claims["columns"].index
+    shown = [[line[at(c)] for c in ("kind", "statistic", "interval")] for line in claims["data"]]
+    assert shown[:2] == [["paper", 0.5, "[0.4, 0.6123]"], ["theorem", None, None]]
+    assert [line[at("rule") : at("rule") + 2] for line in claims["data"]] == 3 * [
+        ["count", "10, 11"]
+    ]
     assert numbers == {"columns": ["C", "slope"], "data": [["-0.1", "0.05"], ["0.1", ""]]}
-    assert [run.summary[f"claims/{status}"] for status in get_args(Status)] == [1, 0, 1]
+    counted = {
+        k: [run.summary[f"claims/{k}/{s}"] for s in get_args(Status)] for k in get_args(Kind)
+    }
+    assert counted == {"paper": [1, 0, 0], "theorem": [0, 0, 1], "extension": [0, 0, 0]}
     assert (run.upsert["groupName"], run.upsert["jobType"]) == ("figures-smoke", "figure")
     assert run.upsert["tags"] == ["figure 3"]
     offline = sweep.tracker.model_copy(update={"mode": "offline"})

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from adamct.analysis.statistics import Interval, student
-from adamct.claims.numbers import MINUS, in_unit
+from adamct.claims.numbers import MINUS, in_unit, number
 from adamct.records import Records
 
 Status = Literal["reproduced", "not reproduced", "inconclusive"]
@@ -182,10 +182,15 @@ class Criterion:
 
     def _limits(self) -> str:
         limits = (x for x in (self.at_least, self.at_most) if x is not None)
-        shown = [f"{in_unit(x, self.unit):.3g}".replace("-", MINUS) for x in limits]
+        shown = [_shown(in_unit(x, self.unit)) for x in limits]
         if len(shown) == 2:
             return f"is {shown[0]}" if shown[0] == shown[1] else f"lies within {' to '.join(shown)}"
         return f"is at {'most' if self.at_least is None else 'least'} {shown[0]}"
+
+
+def _shown(limit: float) -> str:
+    tiny = 0 < abs(limit) < 1e-4
+    return number(limit) if tiny else f"{limit:.3g}".replace("-", MINUS)
 
 
 def none(of: str, note: str = "") -> Criterion:

@@ -24,6 +24,11 @@ from adamct.records import Records
 # What the paper states and measures; what it, or this project, proves, so that only a bug can fail
 # it; what this project measures beyond the paper.
 Kind = Literal["paper", "theorem", "extension"]
+KINDS: dict[Kind, str] = {
+    "paper": "the paper’s claim",
+    "theorem": "theorem or identity",
+    "extension": "beyond the paper",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,28 +102,34 @@ class Verdict(BaseModel):
     corpora: tuple[str, ...]
     devices: tuple[str, ...]
 
-    def as_text(self, width: int = 96) -> str:
-        """Return a paragraph for the terminal."""
+    def as_text(self, width: int = 96, aside: str = "") -> str:
+        """Return a paragraph for the terminal.
+
+        Args:
+            width: of its lines.
+            aside: what else to say at its end.
+        """
         head = f"{self.status.upper():<15} {self.statement} ({self.reference})"
         known = self.statistic is not None
         found = f"{self.estimate}: {self.detail}" if known else self.detail
-        by = f" ({self.rule}{self._decided_by})" if self.rule else ""
+        basis = "; ".join(filter(None, (KINDS[self.kind], self.basis, aside)))
         indent = " " * 16
         return "\n".join(
             textwrap.fill(text, width, initial_indent=first, subsequent_indent=indent)
             for text, first in (
                 (head, ""),
-                (found, indent),
-                (f"criterion: {self.criterion}{by}", indent),
+                *((text, indent) for text in (found, f"criterion: {self.criterion}", basis)),
             )
         )
 
     @property
-    def _decided_by(self) -> str:
-        if self.decided_by is None:
-            return ""
-        ends = ", ".join(number(in_unit(x, self.unit)) for x in self.decided_by)
-        return f": [{ends}]"
+    def basis(self) -> str:
+        """By which rule it was decided, by which interval if not the one shown, on which seeds."""
+        rule, seeds = self.rule, ", ".join(map(str, self.seeds))
+        if self.decided_by is not None:
+            rule += f": [{', '.join(number(in_unit(x, self.unit)) for x in self.decided_by)}]"
+        words = f"seed{'s' if len(self.seeds) > 1 else ''} {seeds}" if seeds else ""
+        return "; ".join(filter(None, (rule, words)))
 
     @property
     def shown(self) -> tuple[str, str, str]:
@@ -250,8 +261,8 @@ def _fresh(claim: Claim, records: Records) -> Records:
     if fresh.empty:
         seeds = ", ".join(map(str, sorted(set(records.runs.seed))))
         raise InconclusiveError(
-            f"seed {seeds} alone: those below {FIRST_FRESH} are pilots, on which criteria were set; "
-            f"train fresh ones with seed={FIRST_FRESH},{FIRST_FRESH + 1},{FIRST_FRESH + 2}"
+            f"seed {seeds} alone: those below {FIRST_FRESH} are pilots, on which criteria were "
+            f"set; train fresh ones with seed={FIRST_FRESH},{FIRST_FRESH + 1},{FIRST_FRESH + 2}"
         )
     return records.where(fresh)
 

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from adamct.claims import Verdict
+from adamct.plotting.registry import figure_number, short_name
 
 
 class ExperimentRuns(BaseModel):
@@ -70,4 +71,10 @@ class Rendered(BaseModel):
         here = Path.cwd()
         shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
         head = f"{self.figure}: {', '.join(str(shown / name) for name in self.files)}"
-        return "\n".join([head, *(verdict.as_text() for verdict in self.verdicts)])
+        texts = (v.as_text(aside=self.counted_elsewhere(v)) for v in self.verdicts)
+        return "\n".join([head, *texts])
+
+    def counted_elsewhere(self, verdict: Verdict) -> str:
+        """Say with which figure a verdict counts; empty if with this one."""
+        own = short_name(verdict.figure)
+        return "" if own == self.figure else f"counted with Figure {figure_number(own)}"

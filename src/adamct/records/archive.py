@@ -39,7 +39,6 @@ from adamct.runs.lines import StoreError
 from adamct.runs.store import processes_of
 
 PROVENANCE = "provenance.json"
-VERDICTS = "verdicts.md"
 ENVIRONMENT = ("python", "device", "threads", "compiled", "deterministic")
 
 

@@ -17,10 +17,12 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adamct.claims import CLAIMS
+from adamct.claims.verdict import KINDS
 from adamct.files import ExpectedError
 from adamct.plotting import registry
 from adamct.plotting.rendered import ExperimentRuns, Rendered
 from adamct.report import format
+from adamct.report.summary import TOPICS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TIMES = "times.json"
@@ -171,16 +173,20 @@ def render_page(
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
     shown_by = {claim.name: registry.short_name(claim.figure) for claim in CLAIMS}
-    environment.filters["shown_by"] = shown_by.__getitem__
-    verdicts = [verdict for s in shown for verdict in s.rendered.verdicts]
+    environment.filters |= {"shown_by": shown_by.__getitem__, "kind": KINDS.__getitem__}
+    pairs = [(s.rendered, verdict) for s in shown for verdict in s.rendered.verdicts]
+    # First those of the figure that counts them: another that shows one adds nothing to a tally.
+    pairs.sort(key=lambda pair: bool(pair[0].counted_elsewhere(pair[1])))
     listed = list_runs(s.rendered for s in shown)
     return environment.get_template("report.html.jinja").render(
         scale=scale,
         shown=shown,
         figures=figures,
         drawn=[s.rendered.figure for s in shown],
-        verdicts={verdict.name: verdict for verdict in verdicts},
-        groups=format.grouped(verdicts),
+        verdicts={verdict.name: verdict for _, verdict in pairs},
+        home={verdict.name: figure.figure for figure, verdict in reversed(pairs)},
+        groups=format.grouped([v for figure, v in pairs if not figure.counted_elsewhere(v)]),
+        topics=TOPICS,
         listed=listed,
         basis={
             name: sorted({value for runs, _ in listed for value in getattr(runs, name)})

@@ -1,10 +1,11 @@
-"""The verdicts as Markdown, and the README's numbers: both from the reference records.
+"""The verdicts as Markdown and as JSON, and the README's numbers: from the reference records.
 
 A block of the README is ``<!-- generated: NAME -->`` … ``<!-- end -->``; nothing in it is typed.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -31,9 +32,46 @@ HEADLINES = (
     *("k-beats-adamw-fig06", "k-beats-adamw-fig16", "k-beats-adam-figE4"),
 )
 
+# Those that the page quotes beside each result beyond the paper, in the order of its argument.
+TOPICS = {
+    "bound": (
+        *("D-bounds-max-update", "D-where-stable", "D-on-boundary", "D-is-attained"),
+        *("D-bounds-rmsprop", "sign-sgd-is-one", "eq5-above-D"),
+        *("growth-rate-D", "growth-rate-D-float64", "exact-is-closer"),
+    ),
+    "region": (
+        *("paper-overestimates", "exactly-stable-is-bounded"),
+        "beyond-exact-boundary-is-unstable",
+    ),
+    "strip": ("strip-is-bounded", "B-minus-is-unstable"),
+    "norm": (
+        *("lemma-2", "theorem-2-as-printed", "theorem-2-without-memory", "theorem-2-corrected"),
+        *("growth-ratio-follows-memory", "recursion-is-exact", "recursion-elementwise"),
+        *("equilibrium-factor", "proposition-3-as-printed", "proposition-3"),
+    ),
+    "grid": ("ranking-turns-on-the-grid-figE4", "grid-holds-the-best-figE4", "k-beats-adam-figE4"),
+    "levels": ("D-bounds-every-level",),
+}
+# What verdicts.json says of each claim.
+FIELDS = ("name", "figure", "kind", "status", "statistic", "interval", "seeds", "n")
+
 
 class ReadmeError(ExpectedError):
     """The README's blocks are not those that can be generated."""
+
+
+def documents(verdicts: Sequence[Verdict], scale: str) -> dict[str, str]:
+    """Return the files that stand beside the records of a scale: name → text."""
+    return {"verdicts.md": to_markdown(verdicts, scale), "verdicts.json": to_json(verdicts)}
+
+
+def to_json(verdicts: Sequence[Verdict]) -> str:
+    """Return ``FIELDS`` of every verdict in full precision, a line each, for other programs.
+
+    An infinite statistic is written as ``Infinity``, one that there is not as ``null``.
+    """
+    rows = ({field: getattr(verdict, field) for field in FIELDS} for verdict in verdicts)
+    return "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n"
 
 
 def to_markdown(verdicts: Sequence[Verdict], scale: str) -> str:
@@ -45,21 +83,21 @@ def to_markdown(verdicts: Sequence[Verdict], scale: str) -> str:
     """
     parts = [
         f"# Verdicts at {scale} scale",
-        f"{len(verdicts)} claims: {format.counts(verdicts)}. An interval is over seeds; a verdict "
-        "whose rule names Holm's procedure is by a wider one. [The rules]"
-        "(../../../docs/STATISTICS.md); the criterion of each claim is in the report: "
-        f"`{format.make_command('report', scale)} RECORDS=reference`. Written by `make verdicts` "
-        "from the records in this folder.",
+        f"{len(verdicts)} claims of three kinds, counted apart. An interval is over seeds; where a "
+        "rule names another one, as Holm's procedure or a test of equivalence does, that one "
+        "decides. [The rules](../../../docs/STATISTICS.md); the criterion of each claim is in the "
+        f"report: `{format.make_command('report', scale)} RECORDS=reference`. Written by `make "
+        "verdicts` from the records in this folder.",
     ]
-    header = ("figure", "claim", "statistic [95 % interval]", "rule", "in words", "verdict")
+    header = ("figure", "claim", "statistic [95 % interval]", "rule, seeds", "in words", "verdict")
     for heading, group in format.grouped(verdicts).items():
         rows = []
         for verdict in group:
             where = f" ({of})" if (of := format.where(verdict)) else ""
             figure, statement, statistic, status = _row(verdict)
-            found = statistic, verdict.rule, verdict.detail
+            found = statistic, verdict.basis, verdict.detail
             rows.append([figure, statement + where, *found, f"**{status}**"])
-        tally = f"{len(group)} claims: {format.counts(group)}."
+        tally = f"{format.count(len(group), 'claim')}: {format.counts(group)}."
         parts += [f"## {heading}", tally, _table(header, rows)]
     return "\n\n".join(parts) + "\n"
 
@@ -89,8 +127,8 @@ def blocks(
     return {
         "tally": " ".join(f"{heading}: {format.counts(group)}." for heading, group in groups),
         "results": _table(
-            ("figure", "claim", "statistic [95 % interval]", "verdict"),
-            [_row(by_name[name]) for name in HEADLINES],
+            ("figure", "claim", "kind", "statistic [95 % interval]", "verdict"),
+            [_row(verdict, verdict.kind) for verdict in map(by_name.__getitem__, HEADLINES)],
         ),
         "figures": _table(("figure", "command", "what it shows", "training, one core"), rows),
     }
@@ -137,9 +175,9 @@ def _parts(text: str) -> tuple[list[str], list[float]]:
     return NUMBER.split(plain), [float(n.replace(",", "")) for n in NUMBER.findall(plain)]
 
 
-def _row(verdict: Verdict) -> list[str]:
-    figure, statistic = registry.figure_number(verdict.figure), verdict.estimate
-    return [figure, verdict.statement, statistic, verdict.status]
+def _row(verdict: Verdict, *said: str) -> list[str]:
+    figure = registry.figure_number(verdict.figure)
+    return [figure, verdict.statement, *said, verdict.estimate, verdict.status]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
 
-from adamct.claims.verdict import Status
+from adamct.claims import Kind, Status
 from adamct.config.execution import WandbTracker
 from adamct.plotting.registry import figure_number
 from adamct.plotting.rendered import Rendered
@@ -18,10 +19,9 @@ from adamct.tracking.mirror import Mirror
 from adamct.tracking.mode import answered
 
 CLAIM_COLUMNS = [
-    *("name", "reference", "statement", "status"),
-    *("statistic", "interval", "unit", "n", "criterion", "detail"),
+    *("name", "kind", "reference", "statement", "status"),
+    *("statistic", "interval", "unit", "n", "rule", "seeds", "criterion", "detail"),
 ]
-INTERVAL = CLAIM_COLUMNS.index("interval")
 
 
 def mirror_figure(tracker: WandbTracker, rendered: Rendered, folder: Path) -> None:
@@ -41,14 +41,16 @@ def mirror_figure(tracker: WandbTracker, rendered: Rendered, folder: Path) -> No
     name, scale, group = rendered.stem, rendered.scale, m.at_scale(m.FIGURES, rendered.scale)
     tags = (f"figure {figure_number(name)}",)
     experiments = [runs.experiment for runs in rendered.experiments]
-    statuses = Counter(verdict.status for verdict in rendered.verdicts)
+    own = [verdict for verdict in rendered.verdicts if not rendered.counted_elsewhere(verdict)]
+    counts = Counter((verdict.kind, verdict.status) for verdict in own)
     with Mirror.locked(tracker, group) as mirror:
         identity = Identity(m.at_scale(name, scale), name, group, "figure", tags)
         run = mirror.open(identity, {"scale": scale, "experiments": experiments})
         with answered():
             run.log(_shown(rendered, folder))
             # With the zeros: online, what is not written stays as an earlier rendering left it.
-            run.summary.update({f"claims/{said}": statuses[said] for said in get_args(Status)})
+            kinds = product(get_args(Kind), get_args(Status))
+            run.summary.update({f"claims/{'/'.join(pair)}": counts[pair] for pair in kinds})
             run.finish()
 
 
@@ -63,11 +65,13 @@ def _shown(rendered: Rendered, folder: Path) -> dict[str, Any]:
         elif path.suffix == ".csv":
             texts = pd.read_csv(path, dtype=str, keep_default_na=False)
             shown[m.NUMBERS_TABLE] = wandb.Table(dataframe=texts)
-    rows: list[Any] = []
+    rows = []
     for verdict in rendered.verdicts:
-        rows.append([getattr(verdict, name) for name in CLAIM_COLUMNS])
+        values = {name: getattr(verdict, name) for name in CLAIM_COLUMNS}
         if verdict.interval:
-            rows[-1][INTERVAL] = "[{:.4g}, {:.4g}]".format(*verdict.interval)
+            values["interval"] = "[{:.4g}, {:.4g}]".format(*verdict.interval)
+        values["seeds"] = ", ".join(map(str, verdict.seeds))
+        rows.append(list(values.values()))
     if rows:
         shown[m.CLAIMS_TABLE] = wandb.Table(list(CLAIM_COLUMNS), rows, allow_mixed_types=True)
     return shown
