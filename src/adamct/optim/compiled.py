@@ -91,10 +91,8 @@ def compiled_update(
     flat_g, *state = views
     flat_θ = None if θ is None else state.pop()
     replaces_g = out is g
-    arguments = (
-        *(flat_θ, flat_g, state[:k], state[k:], scalars, lr),
-        *(None if replaces_g else out, replaces_g),
-    )
+    flat_out = None if out is None or replaces_g else out.detach()
+    arguments = flat_θ, flat_g, state[:k], state[k:], scalars, lr, flat_out, replaces_g
     kind = (
         *(k, *flags.values(), g.dtype, m[0].dtype, g.device, out is None, replaces_g),
         *(x.dtype for x in in_place),
@@ -104,7 +102,7 @@ def compiled_update(
     )
     if kind in _compiled_kinds:  # what fails now is no failure to compile
         return _compiled()(*arguments, **flags)
-    for vector in (*views, *([] if out is None or replaces_g else [out])):
+    for vector in views if flat_out is None else [*views, flat_out]:
         torch._dynamo.mark_dynamic(vector, 0)
     try:
         with torch._dynamo.config.patch(recompile_limit=_KINDS):  # 70 µs: too much for each call
@@ -189,8 +187,9 @@ def flat_views(g: Tensor, state: Sequence[Tensor]) -> list[Tensor] | None:
         g, state = g.permute(order), [t.permute(order) for t in state]
     if not all(t.is_contiguous() for t in state):
         return None
-    # An expanded gradient has a stride that torch would compile anew for.
-    return [g.reshape(-1).contiguous(), *(t.view(-1) for t in state)]
+    # An expanded gradient has a stride that torch would compile anew for; and for views it would
+    # by whether they require gradients, and by the sizes of what they are views of.
+    return [t.detach() for t in (g.reshape(-1).contiguous(), *(t.view(-1) for t in state))]
 
 
 @lru_cache(maxsize=1)
