@@ -138,7 +138,7 @@ def gradient_of_invariant_weight(_: Records) -> Estimate:
             turned = max(turned, float((model.loss(*tokens) - loss).abs()))
     detail = (
         f"{len(cosines)} matrices of {N_DRAWS} random models; 3 W_Q moves the loss by at most "
-        f"{number(scaled)} nats, −3 W_Q by up to {number(turned)}: it is invariant for positive scales"
+        f"{number(scaled)} nats, −3 W_Q by up to {number(turned)}: only positive scales leave it"
     )
     return Estimate(max(cosines), len(cosines), detail)
 

@@ -65,7 +65,7 @@ def _shown(rendered: Rendered, folder: Path) -> dict[str, Any]:
         elif path.suffix == ".csv":
             texts = pd.read_csv(path, dtype=str, keep_default_na=False)
             shown[m.NUMBERS_TABLE] = wandb.Table(dataframe=texts)
-    rows = []
+    rows: list[Any] = []
     for verdict in rendered.verdicts:
         values = {name: getattr(verdict, name) for name in CLAIM_COLUMNS}
         if verdict.interval:
