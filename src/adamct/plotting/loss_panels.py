@@ -19,10 +19,10 @@ from adamct.records import Records
 
 FEWEST_SEEDS = 3  # of which an interval is drawn; fewer are drawn one by one
 ASIDE: dict[str, Any] = {
-    "xytext": (3, -5),
+    "xytext": (-6, 0),
     "textcoords": "offset points",
     "ha": "right",
-    "va": "top",
+    "va": "center",
     "fontsize": 7,
 }
 
