@@ -4,6 +4,7 @@ A claim names what it reads, how its statistic is estimated, and the criterion t
 """
 
 from adamct.claims import (
+    annealing,
     boundedness,
     continuous_time,
     generalization,
@@ -18,7 +19,7 @@ from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, Stat
 from adamct.claims.verdict import Claim, Kind, Verdict, judge
 
 SUBJECTS = (
-    *(regions, boundedness, growth_rates, generalization),
+    *(regions, boundedness, growth_rates, generalization, annealing),
     *(rankings, continuous_time, theorem_2, meta_adaptive, identities),
 )
 CLAIMS: tuple[Claim, ...] = tuple(claim for subject in SUBJECTS for claim in subject.CLAIMS)

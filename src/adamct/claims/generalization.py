@@ -1,4 +1,9 @@
-"""Claims on the test loss along a curve of (β, γ) (Section 3.3, Appendices M and N)."""
+"""Claims on the test loss along a curve of (β, γ) (Section 3.3, Appendix M).
+
+Speed is the area under the test loss in the first third of training, per step, in nats: the smaller
+it is, the faster a run generalizes. It takes every evaluation there, where the loss at one step
+would carry the noise of its batches.
+"""
 
 from __future__ import annotations
 
@@ -7,101 +12,146 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from adamct.analysis.losses import (
-    annealed_updates,
-    best_at_default_pair,
-    best_losses_by_point,
-    relative_spread,
-    spearman,
-    steepness,
-)
+from adamct.analysis.losses import best_losses, relative_spread, spearman, steepness
 from adamct.analysis.statistics import span
-from adamct.claims.criterion import Criterion, Estimate, InconclusiveError
+from adamct.claims.criterion import AllOf, Criterion, Estimate, InconclusiveError, by_seed
+from adamct.claims.numbers import MINUS
 from adamct.claims.verdict import Claim
 from adamct.records import Records
 
-# How many times as steep as in B₊ a rise is sharp, as a number and as a word.
+# How many times as steep as further in B₊ a rise is sharp, as a number and as a word.
 SHARP, SO_MANY_TIMES = 2, "twice"
-DECAYED = 900  # steps, after which annealing has made the learning rate small
+FEWEST = 3  # points in B₊ that have an order and a spread
+ALIKE = 0.5  # the ratio of two spreads from which on they are not called alike
+NEAR_ORIGIN = 0.45  # β below which a point of Figure 13's curve is near the origin
+AREA = "the area under the test loss in the first third"
+
+CURVE = "generalization_normal_curve"
+CURVE_095 = "generalization_normal_curve_095"
+LEVEL_CURVE = "generalization_level_curve"
+FIXED_GAMMA = "generalization_fixed_gamma"
 
 
-def rank_correlation(records: Records, *, column: str, what: str) -> Estimate:
-    """Spearman correlation of a column with the test loss at the first third, over B₊."""
-    stable = _stable_points(records)
-    x, loss = stable[column].to_numpy(), stable.early.to_numpy()
-    beside = (
-        f"the best test loss in the first third goes from {loss[np.argmin(x)]:.3f} nats at the "
-        f"smallest {what} to {loss[np.argmax(x)]:.3f} at the largest"
-    )
-    return Estimate.over(x, loss, statistic=spearman, paired=True, of="points in B₊", beside=beside)
+def of_experiment(records: Records, experiment: str) -> Records:
+    """Return the records of one experiment.
+
+    Raises:
+        InconclusiveError: if there are none, as where another one was trained with other seeds.
+    """
+    runs = records.runs[records.runs.experiment == experiment]
+    if runs.empty:
+        seeds = ", ".join(map(str, sorted(set(records.runs.seed))))
+        raise InconclusiveError(f"no run of {experiment} at seed {seeds} to compare with")
+    return records.where(runs)
+
+
+def stable_points(records: Records) -> pd.DataFrame:
+    """Return :func:`~adamct.analysis.losses.best_losses` of the runs in B₊, by C.
+
+    Raises:
+        InconclusiveError: if they are too few.
+    """
+    table = best_losses(records).query("C > 0").sort_values("C")
+    if table.C.nunique() < FEWEST:
+        raise InconclusiveError(
+            f"{table.C.nunique()} points in B₊, where {FEWEST} are needed", table.C.nunique()
+        )
+    return table
+
+
+def rank_correlation(records: Records, *, column: str) -> Estimate:
+    """Spearman correlation of C with a column of the losses, over B₊, in each seed."""
+
+    def of_a_seed(own: Records, column: str = column) -> float:
+        stable = stable_points(own)
+        return spearman(stable.C.to_numpy(), stable[column].to_numpy())
+
+    stable = stable_points(records)
+    means = stable.groupby("C")[column].mean()
+    beside = f"{means.iloc[0]:.2f} nats at the smallest C, {means.iloc[-1]:.2f} at the largest"
+    if column == "area":
+        others = by_seed(records, partial(of_a_seed, column="early"))
+        words = ", ".join(f"{x:.2f}".replace("-", MINUS) for x in others)
+        beside += f"; with the best test loss in the first third instead {words}"
+    return Estimate.over_seeds(records, of_a_seed, beside)
 
 
 def spread_in_the_end(records: Records) -> Estimate:
-    """Standard deviation over B₊ of the best test loss, relative to its mean."""
-    stable = _stable_points(records)
-    beside = f"relative spread at the first third {relative_spread(stable.early.to_numpy()):.2%}"
-    best = stable.best.to_numpy()
-    return Estimate.over(best, statistic=relative_spread, of="points in B₊", beside=beside)
+    """Relative spread over B₊ of the best test loss in the end, over that in the first third."""
+
+    def of_a_seed(own: Records) -> float:
+        stable = stable_points(own)
+        return relative_spread(stable.best) / relative_spread(stable.early)
+
+    stable = stable_points(records)
+    early, best = (
+        np.mean([relative_spread(own) for _, own in stable.groupby("seed")[column]])
+        for column in ("early", "best")
+    )
+    beside = f"standard deviation over mean {best:.2%} in the end, {early:.2%} in the first third"
+    return Estimate.over_seeds(records, of_a_seed, beside)
 
 
 def excess_steepness(records: Records) -> Estimate:
-    """Slope of the best test loss in −C over B₋, less ``SHARP`` times that over B₊."""
-    table = best_losses_by_point(records)
-    sides = table.query("C < 0"), table.query("C > 0")
-    require_points(min(map(len, sides)), "points on one side of C = 0")
+    """Slope of the best test loss in −C across C = 0, less ``SHARP`` times that further in B₊.
 
-    below, above = (side[["C", "best"]].to_numpy().T for side in sides)
-
-    # A difference has an interval even where the slope over B₊ may be 0; a ratio has none.
-    def excess(i: np.ndarray, j: np.ndarray) -> float:
-        return steepness(*below[:, i]) - SHARP * steepness(*above[:, j])
-
-    rows = [np.arange(len(side)) for side in sides]
-    unstable, stable = steepness(*below), steepness(*above)
-    beside = (
-        f"per unit of C the best test loss rises by {unstable:.2f} nats in B₋ and {stable:.2f} in "
-        f"B₊ ({unstable / stable:.1f} times), from {span(table.best.to_numpy(), '.2f')} nats in all"
-    )
-    return Estimate.over(*rows, statistic=excess, n=len(table), of="points", beside=beside)
-
-
-def _stable_points(records: Records) -> pd.DataFrame:
-    stable = best_losses_by_point(records).query("C > 0")
-    require_points(len(stable), "points in B₊")
-    return stable
-
-
-# ---------------------------------------------------------------------------- annealing, Fig. 14
-
-
-def annealed_update(records: Records, *, scaled: bool) -> Estimate:
-    """Median over the points of annealed training's η_n‖u_n‖∞/η₀ at the end, or of its ‖u_n‖∞.
-
-    Args:
-        records: with constant and with annealed learning rates.
-        scaled: by η_n/η₀, at the last step; otherwise ‖u_n‖∞ itself, over the second half.
+    Across: as far into B₊ as the curve goes into B₋. A slope of B₋ alone is one of few points.
     """
-    runs = records.runs
-    n, with_rate, update = annealed_updates(records.where(runs[runs.schedule == "annealed"]))
-    if n.max() < DECAYED:
-        raise InconclusiveError(f"the records end at n = {n.max()}, before the decay shows")
-    if scaled:
-        return Estimate.over(with_rate[-1], of="points", beside=f"at n = {n.max()}")
-    late = n >= n.max() / 2
-    beside = f"medians over n = {n[late].min()} to {n.max()}"
-    return Estimate.over(np.median(update[late], axis=0), of="points", beside=beside)
+
+    def of_a_seed(own: Records) -> list[float]:
+        table = best_losses(own)
+        across = abs(table.C.min()) >= table.C
+        sides = table[across], table[~across & (table.C > 0)]
+        if table.C.min() >= 0 or min(map(len, sides)) < 2:
+            raise InconclusiveError("too few points for a slope across C = 0", len(table))
+        return [steepness(side.C.to_numpy(), side.best.to_numpy()) for side in sides]
+
+    across, further = by_seed(records, of_a_seed).T
+    beside = (
+        f"per unit of C the best test loss rises by {across.mean():.2f} nats across C = 0 and "
+        f"{further.mean():.2f} further in B₊"
+    )
+    return Estimate.of_seeds(across - SHARP * further, beside)
 
 
-def annealed_excess(records: Records) -> Estimate:
-    """Best test loss with annealing in B₋, less that of (0.999, 0.9)."""
-    runs = records.runs
-    annealed = runs[runs.schedule == "annealed_warmup_cosine"]
-    reference = best_at_default_pair(records)
-    if np.isnan(reference):
-        raise InconclusiveError("the sweep has no run at (0.999, 0.9) to compare with")
-    excess = best_losses_by_point(records.where(annealed)).best.to_numpy() - reference
-    beside = f"nats above the {reference:.3f} of (0.999, 0.9)"
-    return Estimate.over(excess, of="annealed points", beside=beside)
+def spread_against_curve(records: Records, *, control: str) -> Estimate:
+    """Spread of the loss area over the points of a control, over that along Figure 4's curve.
+
+    Both are standard deviations, and so count the noise of a run: never too small.
+    """
+
+    def of_a_seed(own: Records) -> float:
+        points = best_losses(of_experiment(own, control))
+        curve = stable_points(of_experiment(own, CURVE))
+        return float(points.area.std() / curve.area.std())
+
+    points = best_losses(of_experiment(records, control))
+    beside = "; ".join(
+        f"{name} from {span(points[column].to_numpy())}"
+        for name, column in (("C", "C"), ("γ", "gamma"), ("the area", "area"))
+    )
+    return Estimate.over_seeds(records, of_a_seed, beside)
+
+
+def slower_near_origin(records: Records) -> Estimate:
+    """Loss area near the origin, less that of (0.999, 0.9), and less that of the points between.
+
+    The curve has two ends; a correlation over all of it would not see that both may be slow.
+    """
+
+    def of_a_seed(own: Records) -> list[float]:
+        table = best_losses(own)
+        near, default = table.beta < NEAR_ORIGIN, table.beta == 0.999
+        parts = [table.area[rows] for rows in (near, ~near & ~default, default)]
+        if not all(map(len, parts)):
+            raise InconclusiveError("no point near the origin, between, or at β = 0.999")
+        origin, between, at_default = (part.mean() for part in parts)
+        return [origin - at_default, origin - between]
+
+    ends, middle = map(Estimate.of_seeds, by_seed(records, of_a_seed).T)
+    beyond = f"{middle.statistic:+.4f} nats".replace("-", MINUS)
+    detail = f"{ends.detail}; less the points between, {beyond}, {middle.detail}"
+    return Estimate.of_parts(ends, middle, detail=detail)
 
 
 def _along(figure: str, reference: str, experiment: str) -> tuple[Claim, ...]:
@@ -111,64 +161,94 @@ def _along(figure: str, reference: str, experiment: str) -> tuple[Claim, ...]:
         claim(
             name=f"faster-with-C-{figure}",
             statement="The larger C, the faster the generalization",
-            criterion=Criterion("the Spearman correlation", at_most=0),
-            evaluate=partial(rank_correlation, column="C", what="C"),
+            criterion=Criterion(
+                f"the Spearman correlation of C with {AREA}, over B₊,",
+                at_most=0,
+                note="where every seed gives −1 the interval has no width: the seeds agree, "
+                "and more is not known",
+            ),
+            evaluate=partial(rank_correlation, column="area"),
         ),
         claim(
             name=f"alike-in-the-end-{figure}",
             statement="In the end all of B₊ reaches roughly the same test loss",
-            criterion=Criterion("the relative standard deviation", at_most=0.02, unit="%"),
+            criterion=Criterion(
+                "the spread over B₊ of the best test loss in the end, over that in the first "
+                "third,",
+                at_most=ALIKE,
+            ),
             evaluate=spread_in_the_end,
         ),
         claim(
             name=f"sharp-rise-{figure}",
             statement="The test loss rises sharply on entering B₋",
             criterion=Criterion(
-                f"the rise of the test loss per unit of C in B₋, less {SO_MANY_TIMES} that in B₊,",
+                "the rise of the best test loss per unit of C across C = 0, as far into B₊ as "
+                f"into B₋, less {SO_MANY_TIMES} that further in B₊,",
                 at_least=0,
                 unit="nats",
             ),
             evaluate=excess_steepness,
         ),
+        claim(
+            name=f"order-persists-{figure}",
+            kind="extension",
+            reference="beyond the paper",
+            statement="In the end the larger C still has the lower test loss",
+            criterion=Criterion(
+                "the Spearman correlation of C with the best test loss, over B₊,", at_most=-0.8
+            ),
+            evaluate=partial(rank_correlation, column="best"),
+        ),
     )
 
 
-ANNEALED = ("annealed_unstable",)
-annealed = partial(Claim, figure="fig14", reads=ANNEALED)
+def _control(control: str, name: str, statement: str) -> Claim:
+    """Return a claim on points at which C or γ is fixed, beside Figure 4's curve."""
+    return Claim(
+        name=name,
+        statement=statement,
+        figure="fig04",
+        kind="extension",
+        reference="beyond the paper",
+        criterion=Criterion(
+            f"the spread of {AREA} over its points, over that along Figure 4's curve in B₊,",
+            at_most=ALIKE,
+        ),
+        reads=(control, CURVE),
+        evaluate=partial(spread_against_curve, control=control),
+    )
+
 
 CLAIMS = (
-    *_along("fig04", "Section 3.3, Fig. 4", "generalization_normal_curve"),
-    *_along("fig12", "Appendix M, Fig. 12", "generalization_normal_curve_095"),
+    *_along("fig04", "Section 3.3, Fig. 4", CURVE),
+    _control(
+        FIXED_GAMMA,
+        "speed-at-fixed-gamma",
+        "At γ = 0.9, C moves the speed less than half as much as along the curve",
+    ),
+    _control(
+        LEVEL_CURVE,
+        "speed-at-fixed-C",
+        "At one C, γ from 0.44 to 0.9 moves the speed less than half as much as along the curve",
+    ),
+    *_along("fig12", "Appendix M, Fig. 12", CURVE_095),
     Claim(
         name="slower-towards-origin",
         figure="fig13",
         reference="Appendix M, Fig. 13",
         statement="On a level curve of C generalization is slower towards the origin",
-        criterion=Criterion("the Spearman correlation of β with the loss", at_most=0),
-        reads=("generalization_level_curve",),
-        evaluate=partial(rank_correlation, column="beta", what="β"),
-    ),
-    annealed(
-        name="annealed-to-nothing",
-        reference="Appendix N, Fig. 14",
-        statement="With η_n = η₀ exp(−n|C|/2) the update becomes very small",
-        criterion=Criterion("the median η_n‖u_n‖∞/η₀ at the end", at_most=1e-2),
-        evaluate=partial(annealed_update, scaled=True),
-    ),
-    annealed(
-        name="unscaled-of-order-one",
-        kind="extension",
-        reference="beyond the paper",
-        statement="Annealed, ‖u_n‖∞ itself stays of order 1",
-        criterion=Criterion("its median over the second half", at_least=0.1, at_most=10),
-        evaluate=partial(annealed_update, scaled=False),
-    ),
-    annealed(
-        name="annealing-does-not-rescue",
-        reference="Appendix N, Fig. 14",
-        statement="Annealing does not make B₋ generalize as (0.999, 0.9) does",
-        criterion=Criterion("the median excess of the best test loss", at_least=0, unit="nats"),
-        reads=(*ANNEALED, "generalization_normal_curve"),
-        evaluate=annealed_excess,
+        criterion=AllOf(
+            (
+                Criterion(
+                    f"{AREA} at β < {NEAR_ORIGIN}, less that at (0.999, 0.9),",
+                    at_least=0,
+                    unit="nats",
+                ),
+                Criterion("its excess over the points between", at_least=0, unit="nats"),
+            )
+        ),
+        reads=(LEVEL_CURVE,),
+        evaluate=slower_near_origin,
     ),
 )

@@ -1,7 +1,8 @@
-"""The panels of Figures 4, 12 and 13: test loss against n, the best of it, the points."""
+"""The panels of Figures 4, 12 and 13: test loss against n, the best of it, its area, the points."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,47 +12,76 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from adamct.analysis.losses import best_losses, first_third, loss_table
+from adamct.analysis.statistics import student
 from adamct.plotting import panels
-from adamct.plotting.style import LABELS, Coordinate, colourbar, colours_by
+from adamct.plotting.style import LABELS, TEXT_WIDTH, Coordinate, colourbar, colours_by
 from adamct.records import Records
 
+FEWEST_SEEDS = 3  # of which an interval is drawn; fewer are drawn one by one
+ASIDE: dict[str, Any] = {
+    "xytext": (-6, 0),
+    "textcoords": "offset points",
+    "ha": "right",
+    "va": "center",
+    "fontsize": 7,
+}
 
-def generalization(records: Records, *, by: Coordinate = "C") -> Figure:
-    """Draw the three panels.
+
+def generalization(
+    records: Records, *, by: Coordinate = "C", controls: Mapping[str, Records] | None = None
+) -> Figure:
+    """Draw the four panels.
 
     Args:
         records: one experiment's, with the test loss.
         by: what tells the runs apart: C, or β where C is the same for all.
+        controls: up to two others that stand beside in (c), by their names in its legend.
     """
-    figure, (curves, best, chosen) = panels.one_above_two()
+    figure = Figure(figsize=(TEXT_WIDTH, 5.4))
+    mosaic = figure.subplot_mosaic("aaa;bcd", height_ratios=(1.25, 1))
+    curves, best, areas, chosen = mosaic.values()
     loss_curves(curves, records, by=by)
     on = "" if by == "C" else rf" on the level curve $C={records.runs.C.iloc[0]:.3f}$"
-    n_seeds = records.runs.seed.nunique()
-    spread = "" if n_seeds == 1 else f": mean and range of {n_seeds} seeds"
-    curves.set_title(f"(a) test loss{on}{spread}")
-    draw_best_losses(best, records, by=by)
-    best.set_title("(b) best test loss")
+    curves.set_title(f"(a) test loss{on}")
+    colours = colours_by(by, records.runs)
+    table = best_losses(records)
+    mean_of_each(best, table, "early", by, colours, filled=False, label="first third")
+    mean_of_each(best, table, "best", by, colours, label="all steps")
+    best.set(xlabel=LABELS[by], ylabel="best test loss", title="(b) best test loss")
+    best.legend(loc="best")
+    if by == "beta":  # alone at its end, where the others nearly agree
+        best.annotate("(0.999, 0.9)", (0.999, table.best[table.beta == 0.999].mean()), **ASIDE)
+    mean_of_each(areas, table, "area", by, colours, label="on the curve")
+    areas.set(xlabel=LABELS[by], ylabel="mean test loss", title="(c) mean over the first third")
+    for marker, (label, control) in zip("Ds", (controls or {}).items(), strict=False):
+        others = best_losses(control)
+        mean_of_each(areas, others, "area", by, colours, marker=marker, label=label)
+    if controls:
+        areas.legend(loc="upper right")
     panels.pairs(chosen, records, by=by)
-    beta = records.runs.beta
-    chosen.set_title(rf"(c) the points, $\beta={beta.min():.3f}$ to ${beta.max():.3f}$")
+    chosen.set_title("(d) the points")
     return figure
 
 
 def loss_curves(axes: Axes, records: Records, *, by: Coordinate) -> None:
-    """Draw the test loss against n: its mean over seeds, and the seeds' range as a band.
+    """Draw the test loss against n, with its seeds.
 
-    The axis spans the runs in B₊, once they have left the initial loss behind; what lies beyond
-    is marked at the edge.
+    The axis spans what the runs reach once they have left the initial loss behind, up to that
+    loss; what lies beyond is marked at the edge.
     """
     losses = loss_table(records)
     colours = colours_by(by, records.runs)
     n_steps = records.runs.n_steps.max()
     settled = losses[losses.n >= n_steps / 10]
-    axes.set(xlim=(0, n_steps), ylim=stable_range(settled), xlabel="step $n$", ylabel="test loss")
+    low, high = settled.test_loss.min(), settled.test_loss.max()
+    initial = losses.test_loss[losses.n == 0].max()
+    room = 0.03 * (min(high, initial) - low)
+    axes.set(xlim=(0, n_steps), ylim=(low - room, min(high, initial) + room))
+    axes.set(xlabel="step $n$", ylabel="test loss")
     if panels.mark_outside(axes, settled.n, settled.test_loss):
-        axes.plot([], [], "^", color="0.3", markersize=3.5, label="a run beyond the axis")
+        axes.plot([], [], "^", color="0.3", markersize=3.5, label="a run above its initial loss")
     for value in np.unique(losses[by]):
-        mean_and_range(axes, losses[losses[by] == value], color=colours.to_rgba(value))
+        loss_curve(axes, losses[losses[by] == value], color=colours.to_rgba(value))
     axes.axvspan(
         0, first_third(n_steps), fc="0.95", ec="0.75", lw=0.6, zorder=0, label="first third"
     )
@@ -59,57 +89,74 @@ def loss_curves(axes: Axes, records: Records, *, by: Coordinate) -> None:
     colourbar(axes.figure, axes, by, records.runs)
 
 
-def mean_and_range(axes: Axes, losses: pd.DataFrame, *, color: Any, **look: Any) -> None:
-    """Draw one pair's test loss against n: the mean over seeds as a line, their range as a band."""
-    seeds = losses.groupby("n").test_loss.agg(["mean", "min", "max"])
-    axes.plot(seeds.index, seeds["mean"], color=color, **{"linewidth": 0.8, **look})
-    axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=color, alpha=0.12, linewidth=0)
+def loss_curve(axes: Axes, losses: pd.DataFrame, **look: Any) -> None:
+    """Draw one pair's test loss against n, of :func:`~adamct.analysis.losses.loss_table`."""
+    seeds = losses.pivot(index="n", columns="seed", values="test_loss")
+    line_over_seeds(axes, seeds.index.to_numpy(), seeds.to_numpy(), **look)
 
 
-def draw_best_losses(axes: Axes, records: Records, *, by: Coordinate) -> None:
-    """Draw the best test loss in the first third (open) and over all steps (filled)."""
-    best = best_losses(records)
-    colours = colours_by(by, records.runs)
-    best_of_each(axes, best, "early", by, colours, filled=False, label="first third")
-    best_of_each(axes, best, "best", by, colours, filled=True, label="all steps")
-    axes.set(xlabel=LABELS[by], ylabel="best test loss")
-    # Beside the title: among the points its markers would read as measurements.
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.1)
+def line_over_seeds(
+    axes: Axes, x: np.ndarray, values: np.ndarray, *, log: bool = False, **look: Any
+) -> None:
+    """Draw the mean over seeds as a line, and its 95 % interval as a band.
+
+    Args:
+        axes: where.
+        x: shape (points,).
+        values: of each seed, shape (points, seeds); those of fewer than three are thin lines.
+        log: take mean and interval of the logarithm.
+        look: of the line.
+    """
+    if values.shape[1] < FEWEST_SEEDS:
+        for own in values.T:
+            axes.plot(x, own, **{**look, "linewidth": 0.5})
+        return
+    mean, low, high = mean_and_ends(np.log(values) if log else values)
+    if log:
+        mean, low, high = np.exp([mean, low, high])
+    axes.plot(x, mean, **{"linewidth": 0.9, **look})
+    axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
 
 
-def best_of_each(
+def mean_of_each(
     axes: Axes,
-    best: pd.DataFrame,
+    table: pd.DataFrame,
     column: str,
     by: Coordinate,
     colours: ScalarMappable,
     *,
-    filled: bool,
     label: str,
+    filled: bool = True,
+    marker: str = "o",
 ) -> None:
-    """Draw a best test loss of each pair: the mean over seeds, and their range as a bar.
+    """Draw a quantity of each pair: the mean over seeds, and its 95 % interval as a bar.
 
     Args:
         axes: where.
-        best: of :func:`~adamct.analysis.losses.best_losses`.
-        column: ``"early"`` or ``"best"``.
+        table: of :func:`~adamct.analysis.losses.best_losses`.
+        column: of the quantity.
         by: the coordinate of the axis.
         colours: of that coordinate.
-        filled: the markers are filled.
         label: in the legend.
+        filled: whether the markers are.
+        marker: their shape.
     """
-    seeds = best.groupby(by)[column].agg(["mean", "min", "max"])
-    colour: Any = colours.to_rgba(seeds.index.to_numpy())
-    axes.vlines(seeds.index, seeds["min"], seeds["max"], colors=colour, linewidth=0.8)
-    marks: dict[str, Any] = {"s": 13, "zorder": 3}
-    faces = colour if filled else "white"
-    axes.scatter(seeds.index, seeds["mean"], edgecolors=colour, facecolors=faces, **marks)
-    grey = "0.3" if filled else "white"
-    axes.scatter([], [], s=13, edgecolors="0.3", facecolors=grey, label=label)
+    seeds = table.pivot(index=["beta", "gamma", "C"], columns="seed", values=column)
+    mean, low, high = mean_and_ends(seeds.to_numpy())
+    x = seeds.index.get_level_values(by).to_numpy()
+    colour: Any = colours.to_rgba(x)
+    axes.vlines(x, low, high, colors=colour, linewidth=0.8)
+    look: dict[str, Any] = {"s": 13 if marker == "o" else 9, "marker": marker, "zorder": 3}
+    axes.scatter(x, mean, edgecolors=colour, facecolors=colour if filled else "w", **look)
+    axes.scatter([], [], edgecolors="0.3", facecolors="0.3" if filled else "w", label=label, **look)
 
 
-def stable_range(losses: pd.DataFrame) -> tuple[float, float]:
-    """Return the range of an axis that shows the losses of the runs in B₊, or of all without."""
-    stable = losses[(losses.C > 0) | (losses.C.max() <= 0)].test_loss
-    room = 0.03 * (stable.max() - stable.min())
-    return stable.min() - room, stable.max() + room
+def mean_and_ends(values: np.ndarray) -> np.ndarray:
+    """Return mean and both ends of the 95 % interval over seeds: (points, seeds) → (3, points).
+
+    Under three seeds the ends are NaN, and nothing is drawn of them.
+    """
+    few = values.shape[1] < FEWEST_SEEDS
+    ends = [None if few else student(row) for row in values]
+    low_high = [each or (np.nan, np.nan) for each in ends]
+    return np.column_stack([values.mean(axis=1), low_high]).T
