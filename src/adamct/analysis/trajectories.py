@@ -73,7 +73,7 @@ def coarse_graining_differences(records: Records) -> tuple[np.ndarray, np.ndarra
     """
     moved = {
         (run.query_key_second_moment, run.lr): displacements(
-            records, run.run_id, "query_key_sample"
+            records, str(run.run_id), "query_key_sample"
         )
         for run in records.runs.itertuples()
     }
