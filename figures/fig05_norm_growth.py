@@ -91,7 +91,9 @@ def _draw_windows(axes: Axes, found: list[NormLaws]) -> None:
     axes.axhline(1, **LOOKS["printed"])
     axes.axhline(memory_factor(0.9), **LOOKS["corrected"])
     axes.plot(n, memory_factor(0.9, n), color="0.35", linewidth=0.8)
-    axes.annotate(r"$1+2\ell_n$", (12, memory_factor(0.9, 12)), xytext=(6, -8), textcoords="offset points")
+    axes.annotate(
+        r"$1+2\ell_n$", (12, memory_factor(0.9, 12)), xytext=(6, -8), textcoords="offset points"
+    )
     axes.set(yscale="log", xlabel="step $n$", title="(b) in windows of 10 steps")
     axes.set_ylabel(r"growth of $\|W\|^2$ over Eq. (8)'s")
     plain_log(axes.yaxis)

@@ -48,7 +48,9 @@ def draw(records: Records) -> Figure:
     products.set(title="(a) inner product", xlabel="step $n$", yscale="log")
     products.set_ylabel(r"$|\langle W_N, g_n\rangle|$")
     products.legend(loc="lower left")
-    cosines.set(title="(b) cosine", xlabel="steps before the end, $N-n$", xscale="log", yscale="log")
+    cosines.set(
+        title="(b) cosine", xlabel="steps before the end, $N-n$", xscale="log", yscale="log"
+    )
     cosines.set_ylabel(r"$|\cos(W_N, g_n)|$")
     cosines.invert_xaxis()
     runs = starts.runs[(starts.runs.gamma == 0.9) & (starts.runs.weight_decay == 0)]
@@ -57,7 +59,9 @@ def draw(records: Records) -> Figure:
     n = np.arange(len(values))
     _band(ratio, n, values, _even(len(n)), color="C0")
     ratio.axhline(0, color="0.35", linestyle="--", label="Assumption 1")
-    ratio.axhline(memory_factor(0.9) - 1, color="0.35", linestyle=":", label=r"$2\gamma/(1-\gamma)$")
+    ratio.axhline(
+        memory_factor(0.9) - 1, color="0.35", linestyle=":", label=r"$2\gamma/(1-\gamma)$"
+    )
     ratio.set(title="(c) dropped over kept", xlabel="step $n$")
     ratio.set_ylabel(r"$-2\langle W, u\rangle \,/\, \eta\|u\|^2$")
     ratio.legend(loc="upper right")

@@ -31,8 +31,6 @@ def over_seeds(
         return
     values = np.log(curves) if log else curves
     ends = np.array([student(row) for row in values], dtype=float)
-    mean, low, high = (
-        np.exp(drawn) if log else drawn for drawn in (values.mean(axis=1), *ends.T)
-    )
+    mean, low, high = (np.exp(drawn) if log else drawn for drawn in (values.mean(axis=1), *ends.T))
     (line,) = axes.plot(x, mean, **look)
     axes.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
