@@ -28,8 +28,8 @@ of two laws that are exact where v is coarse-grained: the recursion, and Eq. (8)
 recursion for Adam's own v, from the smallest to the largest of all heads and seeds.
 """
 ALT = (
-    "Four panels of the measured squared norm of a matrix against the step, with curves of Eq. (8), "
-    "its corrected form and the recursion. Below, ratios of measured to predicted growth against "
+    "Four panels of the measured squared norm of a matrix against the step, with curves of Eq. "
+    "(8), its corrected form and the recursion. Below, ratios of measured to predicted growth against "
     "the step, with levels for Eq. (8) and its correction."
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def _geometric(n_steps: int) -> np.ndarray:
 
 def _band(axes: Axes, x: np.ndarray, values: np.ndarray, edges: np.ndarray, **look: Any) -> None:
     """Draw percentiles of values (steps, heads) in windows of the steps."""
-    windows = [slice(*ends) for ends in zip(edges[:-1], edges[1:], strict=True)]
+    windows = [slice(*ends) for ends in pairwise(edges)]
     low, middle, high = np.transpose([np.percentile(values[own], PERCENTILES) for own in windows])
     at = [x[own].mean() for own in windows]
     axes.plot(at, middle, **look)
