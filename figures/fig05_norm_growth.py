@@ -29,8 +29,8 @@ recursion for Adam's own v, from the smallest to the largest of all heads and se
 """
 ALT = (
     "Four panels of the measured squared norm of a matrix against the step, with curves of Eq. "
-    "(8), its corrected form and the recursion. Below, ratios of measured to predicted growth against "
-    "the step, with levels for Eq. (8) and its correction."
+    "(8), its corrected form and the recursion. Below, ratios of measured to predicted growth "
+    "against the step, with levels for Eq. (8) and its correction."
 )
 
 FACTOR = r"$\frac{1+\gamma}{1-\gamma}$"
