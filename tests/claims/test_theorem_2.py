@@ -167,9 +167,10 @@ def test_a_short_record_decides_no_law(name, make_runs):
 
 
 def test_one_seed_gives_numbers_without_a_verdict(make_runs):
+    records = norms("printed", seeds=(10,))(make_runs)
     for name, claim in BY_NAME.items():
         if claim.reads == ("norm_growth",) and claim.kind != "theorem":
-            found = verdict(name, norms("printed", seeds=(10,))(make_runs))
+            found = verdict(name, records)
             assert (found.status, found.interval) == ("inconclusive", None)
             assert found.statistic is not None
 
@@ -184,9 +185,10 @@ def test_the_paper_law_is_judged_by_growth_and_not_by_the_norm_it_starts_from(ma
 
 
 def test_the_factor_of_eq_8_is_far_off_where_the_recursion_holds(make_runs):
-    found = verdict("theorem-2-as-printed", norms("recursion")(make_runs))
+    records = norms("recursion")(make_runs)
+    found = verdict("theorem-2-as-printed", records)
     assert 10 < found.statistic < 19
-    dropped = verdict("assumption-1", norms("recursion")(make_runs))
+    dropped = verdict("assumption-1", records)
     assert dropped.statistic == pytest.approx(18, rel=0.1)
     assert "is 18" in dropped.detail
 

@@ -69,8 +69,8 @@ def growth_over_corrected(records: Records) -> Estimate:
 
 
 def _laws(records: Records, stop: int, **others: Any) -> NormLaws:
+    _require_steps(records, stop)
     (laws,) = all_norm_predictions(records, **{**PAPERS, **others})
-    _require_steps(laws, stop)
     return laws
 
 
@@ -78,14 +78,14 @@ def _growth(records: Records, start: int, stop: int, law: str, **others: Any) ->
     return float(np.median(growth_ratio(_laws(records, stop, **others), law, start, stop)))
 
 
-def _require_steps(laws: NormLaws, stop: int) -> None:
-    if len(laws.measured) <= stop:
+def _require_steps(records: Records, stop: int) -> None:
+    if records.runs.n_steps.min() < stop:
         raise InconclusiveError(f"the record ends before n = {stop}")
 
 
 def growth_over_memory(records: Records) -> Estimate:
     """Growth over Eq. (8)'s, over (1+γ)/(1−γ), coarse-grained, at the γ > 0 farthest off."""
-    _require_steps(all_norm_predictions(records, **COARSE)[0], STATIONARY[1])
+    _require_steps(records, STATIONARY[1])
     grown = growth_by_gamma(records, "tensor_mean", *STATIONARY)
     grown = grown[grown.index > 0]
     share = grown.div(memory_factor(grown.index.to_numpy()), axis=0)
@@ -124,11 +124,11 @@ def error_of_recursion_elementwise(records: Records) -> Estimate:
 
     def ratios(own: Records, **columns: Any) -> np.ndarray:
         found = all_norm_predictions(own, **ADAM, **columns)
-        _require_steps(found[0], PAPERS_STEPS)
         return np.concatenate(
             [laws.ratio("recursion")[PAPERS_STEPS - 1 :].ravel() for laws in found]
         )
 
+    _require_steps(records, PAPERS_STEPS)
     beside = (
         f"growth over the recursion's {span(ratios(records, gamma=PAPERS_GAMMA))}, over every γ "
         f"{span(ratios(records))}"
@@ -174,9 +174,8 @@ def difference_beyond_control(records: Records) -> Estimate:
 
     At n = 20; the control is the same run at an η that is larger by 1 %.
     """
+    _require_steps(records, EARLY)
     steps = int(records.runs.n_steps.min())
-    if steps < EARLY:
-        raise InconclusiveError(f"the record ends before n = {EARLY}")
     pairs = by_seed(records, lambda own: np.transpose(coarse_graining_differences(own)))
     words = [
         f"{100 * coarse:.3g} % at n = {n}, of the control {100 * control:.3g} %"
