@@ -118,7 +118,7 @@ REFUSED = {
 UNDECIDED = {
     "theorem-2-as-printed": norms("printed", 0.7, 1.0, 1.3),
     "theorem-2-corrected": norms("corrected", 0.7, 1.0, 1.3),
-    "recursion-elementwise": norms("recursion", 1.0, 1.1, 1.35),
+    "recursion-elementwise": norms("recursion", 0.7, 1.0, 1.3),
     "growth-ratio-follows-memory": norms("corrected", 0.7, 1.0, 1.3),
     "orthogonal-at-the-end": gradients(0.001, 0.05, 0.3),
     "assumption-1": norms("printed", 1.0, 1.2, 1.4),
