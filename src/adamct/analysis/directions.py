@@ -60,17 +60,15 @@ def speed_ratio(records: Records, adam: Any, other: Any) -> np.ndarray:
     return speeds(records, adam) / speeds(records, other)
 
 
-def speed_ratios(records: Records, kind: str) -> np.ndarray:
-    """Return the speed of Ŵ under Adam over that under a kind, (windows, heads of all seeds).
+def settled_ratios(records: Records, kind: str) -> np.ndarray:
+    """Return the speed of Ŵ under Adam over that under a kind, (windows, heads) of one seed.
 
     From the window on in which decay has erased the start: none if the record ends before.
     """
-    ratios = []
-    for adam, others in by_kind(records):
-        memory = 1 / (2 * adam.query_key_lr * adam.query_key_weight_decay)
-        settled = int(SETTLED * memory) // WINDOW
-        ratios.append(speed_ratio(records, adam, others[kind])[settled:])
-    return np.concatenate(ratios, axis=1)
+    ((adam, others),) = by_kind(records)
+    memory = 1 / (2 * adam.query_key_lr * adam.query_key_weight_decay)
+    settled = int(SETTLED * memory) // WINDOW
+    return speed_ratio(records, adam, others[kind])[settled:]
 
 
 def angles_to_adam(records: Records, adam: Any, other: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -80,28 +78,25 @@ def angles_to_adam(records: Records, adam: Any, other: Any) -> tuple[np.ndarray,
 
 
 def end_angle(records: Records, kind: str) -> float:
-    """Return the last angle of Ŵ under Adam to that under a kind: median over heads, mean of seeds.
+    """Return the last angle of Ŵ under Adam to that under a kind, in degrees.
 
-    In degrees.
+    The median over heads, the mean over seeds.
     """
     pairs = [(adam, others[kind]) for adam, others in by_kind(records)]
     return float(np.mean([np.median(angles_to_adam(records, *pair)[1][-1]) for pair in pairs]))
 
 
-def final_products(records: Records, run_id: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return n, abs⟨W_N, g_n⟩ and abs(cos(W_N, g_n)) of one run, the latter (N, heads)."""
-    n, inner = records.vectors(run_id, "final_inner_products")
-    _, g2 = records.vectors(run_id, "head_squared_gradients")
-    _, W2 = records.vectors(run_id, "head_squared_norms")
-    return n, np.abs(inner), np.abs(inner) / np.sqrt(W2[-1] * g2)
+def final_products(records: Records, *, qk_norm: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return n, abs⟨W_N, g_n⟩ and abs(cos(W_N, g_n)) of the runs with or without qk-norm.
 
-
-def final_cosines(records: Records, *, qk_norm: bool) -> np.ndarray:
-    """Return abs(cos(W_N, g_n)), (N, heads of all runs), with or without qk-norm."""
-    run_ids = records.runs.run_id[records.runs.qk_norm == qk_norm]
-    return np.concatenate([final_products(records, run_id)[2] for run_id in run_ids], axis=1)
-
-
-def median_ratio(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the median of one sample over that of another."""
-    return float(np.median(one) / np.median(other))
+    Returns:
+        The steps, (N,), and both of every head of every run, (N, heads).
+    """
+    products, cosines = [], []
+    for run_id in records.runs.run_id[records.runs.qk_norm == qk_norm]:
+        n, inner = records.vectors(run_id, "final_inner_products")
+        _, g2 = records.vectors(run_id, "head_squared_gradients")
+        _, W2 = records.vectors(run_id, "head_squared_norms")
+        products.append(np.abs(inner))
+        cosines.append(np.abs(inner) / np.sqrt(W2[-1] * g2))
+    return n, np.concatenate(products, axis=1), np.concatenate(cosines, axis=1)

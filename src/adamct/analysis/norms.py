@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from adamct.records import Records
 from adamct.theory import NormLaws, norm_laws, squared_norm_growth
@@ -29,27 +29,59 @@ def norm_predictions(records: Records, run: Any) -> NormLaws:
 
 
 def all_norm_predictions(records: Records, **columns: Any) -> list[NormLaws]:
-    """Evaluate :func:`norm_predictions` on the runs whose columns have the given values.
-
-    Runs of one seed that differ in λ hold nearly the same matrices: a statistic whose interval
-    takes matrices as independent asks for one λ.
-    """
+    """Evaluate :func:`norm_predictions` on the runs whose columns have the given values."""
     runs = records.runs
     for name, value in columns.items():
         runs = runs[runs[name] == value]
     return [norm_predictions(records, run) for run in runs.itertuples()]
 
 
-def growth_ratios(found: Sequence[NormLaws], law: str, n: int | None = None) -> np.ndarray:
-    """Return the growth of ‖W‖² over a predicted one up to step n, over the heads of all runs.
+def growth_ratio(laws: NormLaws, law: str, start: int, stop: int) -> np.ndarray:
+    """Return the growth of ‖W‖² from one step to another over a law's, (heads,).
+
+    Growth is what ‖W_n‖² has gained beside ‖W_0‖² e^{−2λt}.
 
     Args:
-        found: of :func:`all_norm_predictions`.
+        laws: measured and predicted.
         law: the name of the prediction, an attribute of ``NormLaws``.
-        n: the step, from 1 on; ``None`` for the last.
+        start: a step; 0 takes in what comes before m has filled.
+        stop: a later one.
     """
-    row = -1 if n is None else n - 1
-    return np.concatenate([laws.ratio(law)[row] for laws in found])
+    grown, predicted = (
+        np.subtract(*(values - laws.decayed)[[stop, start]])
+        for values in (laws.measured, getattr(laws, law))
+    )
+    return np.asarray(grown / predicted)
+
+
+def growth_by_gamma(records: Records, second_moment: str, start: int, stop: int) -> pd.DataFrame:
+    """Return the median over heads of growth over Eq. (8)'s: a row per γ, a column per seed.
+
+    Without weight decay. Eq. (8) gives 1, and with momentum (1+γ)/(1−γ) is expected.
+    """
+    runs = records.runs[records.runs.query_key_second_moment == second_moment]
+    table = {
+        (run.gamma, run.seed): np.median(
+            growth_ratio(norm_predictions(records, run), "printed", start, stop)
+        )
+        for run in runs[runs.weight_decay == 0].itertuples()
+    }
+    return pd.Series(table).unstack()
+
+
+def dropped_over_kept(records: Records, run: Any) -> np.ndarray:
+    """Return −2⟨W_n, u_n⟩ / (η‖u_n‖²), what Assumption 1 drops over what Theorem 2 keeps.
+
+    From ‖W_{n+1}‖² = (1−ηλ)²‖W_n‖² − 2η(1−ηλ)⟨W_n, u_n⟩ + η²‖u_n‖². 0 if the assumption holds,
+    2γ/(1−γ) for stationary gradients and coarse-grained v.
+
+    Returns:
+        For n = 0 … N − 1, (steps, heads).
+    """
+    _, φ = records.vectors(run.run_id, "head_squared_norms")
+    _, u2 = records.vectors(run.run_id, "head_squared_updates")
+    keep, kept = 1 - run.lr * run.weight_decay, run.lr**2 * u2
+    return np.asarray((φ[1:] - keep**2 * φ[:-1] - kept) / (keep * kept))
 
 
 def norm_and_average(records: Records, run: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +101,11 @@ def norm_and_average(records: Records, run: Any) -> tuple[np.ndarray, np.ndarray
 
 
 def average_correlations(records: Records, second_moment: str) -> np.ndarray:
-    """Return the correlation over n of ln ‖W_n‖² with the ln of its moving average, (heads,)."""
+    """Return the correlation over n of ln ‖W_n‖² with the ln of its moving average.
+
+    Returns:
+        Of every head of every run with that second moment, (heads,).
+    """
     found = []
     for run in records.runs[records.runs.query_key_second_moment == second_moment].itertuples():
         norms, average = norm_and_average(records, run)
@@ -78,25 +114,15 @@ def average_correlations(records: Records, second_moment: str) -> np.ndarray:
     return np.array(found)
 
 
-def equilibrium_factors(records: Records) -> list[tuple[float, np.ndarray]]:
-    """Return γ, and the median over n of ‖W_n‖² over its moving average (heads,), coarse-grained.
+def equilibrium_factors(records: Records, second_moment: str) -> pd.DataFrame:
+    """Return ‖W_n‖² over its moving average: a row per γ, a column per seed.
 
-    Eq. (8) gives 1, and with momentum (1+γ)/(1−γ), :func:`adamct.theory.memory_factor`.
+    The median over n and heads. Eq. (8) gives 1, and with momentum (1+γ)/(1−γ),
+    :func:`adamct.theory.memory_factor`.
     """
-    found = []
-    for run in records.runs[records.runs.query_key_second_moment == "tensor_mean"].itertuples():
-        norms, average = norm_and_average(records, run)
-        found.append((float(str(run.gamma)), np.median(norms / average, axis=0)))
-    return found
-
-
-def growth_by_gamma(records: Records) -> dict[float, np.ndarray]:
-    """Return, per γ > 0, the growth of ‖W‖² over Eq. (8)'s at the last step, (heads of all runs,).
-
-    At λ = 0 with coarse-grained v. With momentum (1+γ)/(1−γ) is expected.
-    """
-    kind: dict[str, Any] = {"query_key_second_moment": "tensor_mean", "weight_decay": 0.0}
-    return {
-        gamma: growth_ratios(all_norm_predictions(records, gamma=gamma, **kind), "printed")
-        for gamma in sorted(set(records.runs.gamma) - {0.0})
+    runs = records.runs[records.runs.query_key_second_moment == second_moment]
+    table = {
+        (run.gamma, run.seed): np.median(np.divide(*norm_and_average(records, run)))
+        for run in runs.itertuples()
     }
+    return pd.Series(table).unstack()

@@ -24,36 +24,35 @@ def relative_error(records: Records, gap: str) -> tuple[np.ndarray, np.ndarray]:
     return n[1:], distance[1:] / moved[1:]
 
 
-def scheme_differences(records: Records) -> list[np.ndarray]:
+def scheme_differences(records: Records) -> np.ndarray:
     """Compare Euler's scheme with the exponential one on the sampled parameters.
 
     Returns:
-        For each weight decay and seed that was solved with both, the distance of the two
-        displacements over that of the exponential scheme, for n = 1 … N.
+        For each seed, the distance of the two displacements over that of the exponential scheme,
+        for n = 1 … N, (N, seeds).
     """
     differences = []
-    for _, pair in records.runs.groupby(["weight_decay", "seed"]):
+    for _, pair in records.runs.groupby("seed"):
         by_scheme = pair.set_index("scheme").run_id
-        if {"euler", "exponential"} <= set(by_scheme.index):
-            euler, exponential = (
-                displacements(records, str(by_scheme[name]), "continuous_sampled_parameters")[1:]
-                for name in ("euler", "exponential")
-            )
-            norms = np.linalg.norm(exponential, axis=1)
-            differences.append(np.linalg.norm(euler - exponential, axis=1) / norms)
-    return differences
+        euler, exponential = (
+            displacements(records, str(by_scheme[name]), "continuous_sampled_parameters")
+            for name in ("euler", "exponential")
+        )
+        differences.append(relative_differences(exponential, euler))
+    return np.transpose(differences)
 
 
-def ends_by_lr(records: Records) -> pd.DataFrame:
-    """Return the relative error and the correlation at the last step, means over seeds.
+def errors_by_lr(records: Records, gap: str, n: int) -> pd.DataFrame:
+    """Return the relative error at step n: a row per η in rising order, a column per seed.
 
-    Returns:
-        ``error, correlation``, indexed by η in rising order.
+    Args:
+        records: of runs that differ in η.
+        gap: as in :func:`relative_error`.
+        n: the step, from 1 on.
     """
-    _, error = relative_error(records, "continuous_gap")
-    _, correlation = records.matrix("continuous_correlation")
-    ends = pd.DataFrame({"error": error[-1], "correlation": correlation[-1]})
-    return ends.groupby(records.runs.lr.to_numpy()).mean()
+    _, error = relative_error(records, gap)
+    runs = records.runs.assign(error=error[n - 1])
+    return runs.pivot(index="lr", columns="seed", values="error")
 
 
 def displacements(records: Records, run_id: str, name: str) -> np.ndarray:
@@ -62,22 +61,36 @@ def displacements(records: Records, run_id: str, name: str) -> np.ndarray:
     return values - values[0]
 
 
-def query_key_displacements(records: Records, second_moment: str) -> np.ndarray:
-    """Return θ_n − θ_0 of the sampled query and key parameters, (N + 1, parameters of all seeds).
+def coarse_graining_differences(records: Records) -> tuple[np.ndarray, np.ndarray]:
+    """Compare the runs of one seed with v elementwise and coarse-grained, and a control.
 
-    Args:
-        records: of the experiment on coarse-graining.
-        second_moment: ``"elementwise"`` or ``"tensor_mean"``.
+    The control changes next to nothing: the same run at an η that is larger by 1 %. What it
+    differs by beyond that, training has made of it.
+
+    Returns:
+        Relative differences of the displacements for n = 1 … N, (N,) each: that of the two kinds
+        of v at the smaller η, and the control's, the mean over the kinds.
     """
-    runs = records.runs[records.runs.query_key_second_moment == second_moment].sort_values("seed")
-    parts = [displacements(records, run_id, "query_key_sample") for run_id in runs.run_id]
-    return np.concatenate(parts, axis=1)
+    moved = {
+        (run.query_key_second_moment, run.lr): displacements(
+            records, str(run.run_id), "query_key_sample"
+        )
+        for run in records.runs.itertuples()
+    }
+    η, larger = sorted(set(records.runs.lr))
+    own, coarse = moved["elementwise", η], moved["tensor_mean", η]
+    control = [
+        relative_differences(moved[kind, η], moved[kind, larger])
+        for kind in ("elementwise", "tensor_mean")
+    ]
+    return relative_differences(own, coarse), np.mean(control, axis=0)
 
 
-def relative_difference(one: np.ndarray, other: np.ndarray) -> float:
-    """Return ‖one − other‖ / ‖one‖.
+def relative_differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return ‖one_n − other_n‖ / ‖one_n‖ of displacements for n = 1 … N, (N,).
 
-    >>> relative_difference(np.array([3.0, 4.0]), np.array([3.0, 3.0]))
-    0.2
+    >>> relative_differences(np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([[0.0, 0.0], [3.0, 3.0]]))
+    array([0.2])
     """
-    return float(np.linalg.norm(one - other) / np.linalg.norm(one))
+    norms = np.linalg.norm(one[1:], axis=1)
+    return np.asarray(np.linalg.norm(one[1:] - other[1:], axis=1) / norms)

@@ -17,40 +17,60 @@ from functools import partial
 
 import numpy as np
 
-from adamct.analysis.directions import CORRECTED, FIXED, PRINTED, WINDOW, end_angle, speed_ratios
+from adamct.analysis.directions import (
+    CORRECTED,
+    FIXED,
+    PRINTED,
+    WINDOW,
+    end_angle,
+    settled_ratios,
+)
 from adamct.analysis.norms import average_correlations, equilibrium_factors
 from adamct.analysis.statistics import span
-from adamct.claims.criterion import Criterion, Estimate, InconclusiveError
+from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, by_seed
+from adamct.claims.theorem_2 import MEMORY, law_holds
 from adamct.claims.verdict import Claim
 from adamct.records import Records
 from adamct.theory import memory_factor
 
+SMALL_GAIN = 0.01  # of a mismatch: speeds nearer by 1 %
+POWER = 2.8  # standard errors from 0, at which a test at 5 % decides four times of five
+
 
 def correlation_with_average(records: Records, *, second_moment: str) -> Estimate:
-    """Correlation over the second half of ln ‖W_n‖² with the ln of the average, over the heads."""
-    return Estimate.over(average_correlations(records, second_moment), of="matrices")
+    """Correlation over the second half of ln ‖W_n‖² with the ln of the average."""
+    factors = equilibrium_factors(records, second_moment).mean(axis=1)
+    shares = factors / memory_factor(factors.index.to_numpy())
+    words = [f"{share:.3g} at γ = {gamma:g}" for gamma, share in shares.items()]
+    return Estimate.over_seeds(
+        records,
+        lambda own: np.median(average_correlations(own, second_moment)),
+        f"‖W_n‖² over the average and (1+γ)/(1−γ) {', '.join(words)}",
+    )
 
 
 def factor_before_average(records: Records) -> Estimate:
-    """‖W_n‖² over the average and (1+γ)/(1−γ), coarse-grained: the median over heads, γ > 0."""
-    found = equilibrium_factors(records)
-    values = np.concatenate([[], *(own / memory_factor(gamma) for gamma, own in found if gamma)])
-    words = [f"{np.median(own):.3g} at γ = {gamma}" for gamma, own in found]
+    """‖W_n‖² over the average and (1+γ)/(1−γ), coarse-grained, at the largest γ."""
+    found = equilibrium_factors(records, "tensor_mean")
+    gamma = found.index.max()
+    words = [f"{ratio:.3g} at γ = {own:g}" for own, ratio in found.mean(axis=1).items()]
     beside = (
         f"‖W_n‖² over η/(2λ) times the moving average of ‖u‖²: {', '.join(words)}; Eq. (8) says 1, "
         "the corrected law (1+γ)/(1−γ)"
     )
-    return Estimate.over(values, of="matrices", beside=beside)
+    return Estimate.of_seeds(found.loc[gamma] / memory_factor(gamma), beside)
 
 
 def ratio_of_speeds(records: Records, *, kind: str) -> Estimate:
-    """Speed of Ŵ under Adam over that under another kind of run, over the heads."""
-    ratios = _settled_ratios(records, kind)
+    """Speed of Ŵ under Adam over that under another kind of run, the mean over n of its ln."""
+    windows = np.median(by_seed(records, partial(_settled, kind=kind)), axis=2).mean(axis=0)
     beside = (
-        f"medians in windows of {WINDOW} steps {span(np.median(ratios, axis=1))}; the directions "
-        f"themselves are {end_angle(records, kind):.0f}° apart at the end"
+        f"in windows of {WINDOW} steps {span(windows)}; the directions themselves are "
+        f"{end_angle(records, kind):.0f}° apart at the end"
     )
-    return Estimate.over(np.exp(np.log(ratios).mean(axis=0)), of="matrices", beside=beside)
+    return Estimate.over_seeds(
+        records, lambda own: np.median(np.exp(np.log(_settled(own, kind)).mean(axis=0))), beside
+    )
 
 
 def gain_of_normalization(records: Records) -> Estimate:
@@ -59,46 +79,49 @@ def gain_of_normalization(records: Records) -> Estimate:
     Each ratio is divided by its median over n, the best constant factor: learning rates at a fixed
     norm are a choice, and what a constant can mend is no adaptation.
     """
-    rest, words = {}, []
-    for kind in (CORRECTED, FIXED):
-        log = np.log(_settled_ratios(records, kind))
-        rest[kind], mismatch = (
-            np.abs(log - constant).mean(axis=0) for constant in (np.median(log, axis=0), 0)
-        )
-        percent = [100 * np.expm1(np.median(values)) for values in (rest[kind], mismatch)]
-        words.append(
-            f"{kind}: speeds differ by {percent[0]:.2g} % with the best constant factor, by "
-            f"{percent[1]:.3g} % without; directions {end_angle(records, kind):.0f}° apart at the "
-            "end"
-        )
-    return Estimate.over(rest[FIXED] - rest[CORRECTED], of="matrices", beside="; ".join(words))
+
+    def of_one(own: Records) -> list[float]:
+        rest = {kind: _mismatch(np.log(_settled(own, kind))) for kind in (CORRECTED, FIXED)}
+        both = [float(np.median(rest[kind])) for kind in (CORRECTED, FIXED)]
+        return [float(np.median(rest[FIXED] - rest[CORRECTED])), *both]
+
+    gain, *rest = by_seed(records, of_one).T
+    words = [
+        f"{kind}: speeds differ by {100 * np.expm1(own.mean()):.2g} % with the best constant "
+        f"factor; directions {end_angle(records, kind):.0f}° apart at the end"
+        for kind, own in zip((CORRECTED, FIXED), rest, strict=True)
+    ]
+    if len(gain) > 1:
+        needed = (POWER * gain.std(ddof=1) / SMALL_GAIN) ** 2
+        words.append(f"at this spread, some {needed:.0f} seeds would show a rise of {SMALL_GAIN}")
+    return Estimate.of_seeds(gain, "; ".join(words))
 
 
-def _settled_ratios(records: Records, kind: str) -> np.ndarray:
-    ratios = speed_ratios(records, kind)
+def _mismatch(log_ratios: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(log_ratios - np.median(log_ratios, axis=0)).mean(axis=0))
+
+
+def _settled(records: Records, kind: str) -> np.ndarray:
+    ratios = settled_ratios(records, kind)
     if len(ratios) == 0:
         raise InconclusiveError("the record ends before decay has erased the start")
     return ratios
 
 
 ONCE_SETTLED = "once decay has erased the start"
-MEMORY = "beyond the paper: m remembers gradients that W has moved against"
 
-in_figure_E2 = partial(Claim, figure="figE2", whole_runs=True)
+# What Section 4.2 reads into Eq. (8), the paper does not measure.
+in_figure_E2 = partial(Claim, figure="figE2", kind="extension", whole_runs=True)
 of_norms = partial(in_figure_E2, reads=("norm_equilibrium",))
 of_directions = partial(in_figure_E2, reads=("direction",))
 follows = partial(
     of_norms,
     reference="Section 4.2, after Theorem 2",
-    criterion=Criterion(
-        "the median correlation of their logarithms", at_least=0.8, note=ONCE_SETTLED
-    ),
+    criterion=Criterion("the correlation of their logarithms", at_least=0.8, note=ONCE_SETTLED),
 )
 as_fast = partial(
     of_directions,
-    criterion=Criterion(
-        "the median ratio of the two speeds", at_least=0.8, at_most=1.25, note=ONCE_SETTLED
-    ),
+    criterion=law_holds("the ratio of the two speeds", note=ONCE_SETTLED),
 )
 
 CLAIMS = (
@@ -114,10 +137,9 @@ CLAIMS = (
     ),
     of_norms(
         name="equilibrium-factor",
-        kind="extension",
         reference=MEMORY,
         statement="‖W‖² is (1+γ)/(1−γ) times that average: Ŵ is slower than Section 4.2 says",
-        criterion=Criterion("their median ratio, over that factor,", at_least=0.8, at_most=1.25),
+        criterion=law_holds("their ratio, over that factor,", note=ONCE_SETTLED),
         evaluate=factor_before_average,
     ),
     as_fast(
@@ -128,7 +150,6 @@ CLAIMS = (
     ),
     as_fast(
         name="direction-turns-as-corrected",
-        kind="extension",
         reference=MEMORY,
         statement="With the angle of the corrected law, smaller by √((1+γ)/(1−γ)), it turns as "
         "fast as under 2-Adam",
@@ -139,7 +160,7 @@ CLAIMS = (
         reference="Section 4.2: the second normalization",
         statement="Beyond a constant, the second normalization brings the speed nearer to Adam's",
         criterion=Criterion(
-            "the median rise of the speeds' mismatch, constant factors apart, without it",
+            "the rise of the speeds' mismatch, constant factors apart, without it",
             at_least=0,
         ),
         evaluate=gain_of_normalization,
