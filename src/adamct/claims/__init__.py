@@ -8,6 +8,7 @@ from adamct.claims import (
     continuous_time,
     generalization,
     growth_rates,
+    learning_rates,
     meta_adaptive,
     rankings,
     regions,
@@ -18,7 +19,7 @@ from adamct.claims.verdict import Claim, Kind, Verdict, judge
 
 SUBJECTS = (
     *(regions, boundedness, growth_rates, generalization),
-    *(rankings, continuous_time, theorem_2, meta_adaptive),
+    *(rankings, learning_rates, continuous_time, theorem_2, meta_adaptive),
 )
 CLAIMS: tuple[Claim, ...] = tuple(claim for subject in SUBJECTS for claim in subject.CLAIMS)
 
