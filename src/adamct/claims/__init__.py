@@ -9,6 +9,7 @@ from adamct.claims import (
     generalization,
     growth_rates,
     learning_rates,
+    levels,
     meta_adaptive,
     rankings,
     regions,
@@ -19,7 +20,7 @@ from adamct.claims.verdict import Claim, Kind, Verdict, judge
 
 SUBJECTS = (
     *(regions, boundedness, growth_rates, generalization),
-    *(rankings, learning_rates, continuous_time, theorem_2, meta_adaptive),
+    *(rankings, learning_rates, levels, continuous_time, theorem_2, meta_adaptive),
 )
 CLAIMS: tuple[Claim, ...] = tuple(claim for subject in SUBJECTS for claim in subject.CLAIMS)
 
