@@ -6,6 +6,9 @@ was held out, else on the test split, as the paper does.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import pandas as pd
 
 from adamct.analysis.grids import ADAM, GRID, OPTIMIZER, by_point, name
@@ -32,7 +35,9 @@ def best_points(scores: pd.DataFrame) -> pd.DataFrame:
     best = means.loc[means.groupby(OPTIMIZER).idxmax().to_list()].rename("score").reset_index()
     axes = [axis for axis in GRID if scores[axis].nunique() > 1]
     ends = {axis: (scores[axis].min(), scores[axis].max()) for axis in axes}
-    at_ends = [" ".join(axis for axis in axes if row[axis] in ends[axis]) for _, row in best.iterrows()]
+    at_ends = [
+        " ".join(axis for axis in axes if row[axis] in ends[axis]) for _, row in best.iterrows()
+    ]
     return best.assign(edge=at_ends)
 
 
@@ -48,6 +53,41 @@ def contenders(best: pd.DataFrame) -> pd.DataFrame:
     others = best[best.strategy.isin(CONTENDING)].drop(papers.index)
     winners = others.groupby(["strategy", "decoupled"]).score.idxmax()
     return best.loc[sorted([*papers.index, *winners])]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """An optimizer at the learning rate that pilots chose for it.
+
+    Attributes:
+        name: as a reader says it.
+        lr: its learning rate η.
+        scores: per fresh seed; empty where it was not scored at that rate.
+    """
+
+    name: str
+    lr: float
+    scores: pd.Series
+
+
+def tuned(screen: pd.DataFrame, scores: pd.DataFrame, which: str, *, end: float = np.inf) -> Tuned:
+    """Choose an optimizer's learning rate on pilots, and look up its scores at that rate.
+
+    Args:
+        screen: of :func:`~adamct.analysis.grids.run_scores`, on pilot seeds.
+        scores: likewise, on fresh seeds.
+        which: a condition on their columns that one optimizer meets.
+        end: no rate above this is chosen.
+
+    Raises:
+        LookupError: if the screen lacks the optimizer.
+    """
+    tried = screen.query(f"({which}) and lr <= {end}")
+    if tried.empty:
+        raise LookupError(f"the screen lacks the optimizer with {which}")
+    [(_, best)] = best_points(tried).iterrows()
+    own = by_point(scores).query(f"({which}) and lr == {best.lr!r}")
+    return Tuned(name(best), float(best.lr), pd.Series(dtype=float) if own.empty else own.iloc[0])
 
 
 def settings(best: pd.DataFrame) -> list[str]:

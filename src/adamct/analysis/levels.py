@@ -12,26 +12,48 @@ from adamct.optim.reference import reference_state, reference_step
 from adamct.records import Records
 from adamct.theory import stability_coefficient
 
-SETTLED = 250  # steps after which averages of the longest memory (0.999) have filled by a fifth
 PAIR = (0.999, 0.9)  # (β̃, γ̃) of Section 4.3
 PAPERS = ("inverse_exp", "exp", "scaled", "naive")  # the strategies of Section 4.3
+
+
+def late_max_updates(records: Records) -> pd.DataFrame:
+    """Return the typical max-update of every level, once averages have filled.
+
+    Args:
+        records: of runs with every level's max-update.
+
+    Returns:
+        One row a run and level: ``strategy, k, seed, level, max_update``: the median of
+        ‖u_n^(i)‖∞ over the second half of the steps.
+    """
+    steps = _of_levels(records)
+    late = steps[steps.n >= steps.n_steps / 2]
+    keys = ["strategy", "k", "seed", "level"]
+    return late.groupby(keys, sort=False).max_update.median().reset_index()
+
+
+def largest_max_updates(records: Records) -> pd.DataFrame:
+    """Return the largest max-update of every level up to each step.
+
+    Returns:
+        One row a run, level and step: ``strategy, k, seed, level, n, max_update``.
+    """
+    steps = _of_levels(records).sort_values("n", kind="stable")
+    keys = ["strategy", "k", "seed", "level"]
+    return steps.assign(max_update=steps.groupby(keys).max_update.cummax())
 
 
 def last_over_first(records: Records) -> pd.DataFrame:
     """Return how much larger the applied max-update is than that of the first level.
 
-    Args:
-        records: of runs with k > 1 and every level's max-update.
-
     Returns:
-        One row a run: ``strategy, k, seed, ratio``: the median over n ≥ ``SETTLED`` of
-        ‖u_n^(k)‖∞ over that of ‖u_n^(1)‖∞.
+        One row a run: ``strategy, k, seed, ratio``, of :func:`late_max_updates`.
     """
-    late = records.scalars[records.scalars.n >= SETTLED]
-    medians = late.groupby("run_id").median().loc[records.runs.run_id]
-    # Of the last level, whose update is applied, ``max_update`` is the copy.
-    ratio = (medians.max_update / medians.max_update_1).to_numpy()
-    return records.runs[["strategy", "k", "seed"]].assign(ratio=ratio)
+    table = late_max_updates(records).set_index(["strategy", "k", "seed"])
+    first, last = (
+        table[table.level == level].max_update for level in (1, table.index.get_level_values("k"))
+    )
+    return (last / first).rename("ratio").reset_index()
 
 
 def outside_stable_region(strategies: Iterable[str], ks: Iterable[int]) -> tuple[int, float]:
@@ -88,3 +110,12 @@ def _normalized(inputs: np.ndarray, beta: float, gamma: float) -> np.ndarray:
         updates.append(update)
     return np.array(updates)
 
+
+
+def _of_levels(records: Records) -> pd.DataFrame:
+    """Return one row a run, level and step, with the level's max-update."""
+    runs = records.runs[["run_id", "strategy", "k", "seed", "n_steps"]]
+    names = {f"max_update_{level}": level for level in range(1, int(runs.k.max()) + 1)}
+    columns = records.scalars[["run_id", "n", *names]].rename(columns=names)
+    table = columns.melt(["run_id", "n"], var_name="level", value_name="max_update").dropna()
+    return table.merge(runs, on="run_id")

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from adamct.analysis import choice, grids
-from adamct.analysis.grids import ADAM, GRID
+from adamct.analysis.grids import ADAM
 from adamct.analysis.sequential import obrien_fleming
 from adamct.analysis.statistics import FIRST_FRESH
 from adamct.claims.criterion import Criterion, Estimate, InconclusiveError, Status, none
@@ -23,7 +22,8 @@ from adamct.records import Records, training_command
 SCREEN, SCORES = "kadam_lr_grid_screen", "kadam_lr_grid"
 LOOKS = (8, 16, 32)  # seeds
 TIE = 0.02  # nats
-TWO_ADAM, LAYER = "strategy == 'inverse_exp' and k == 2", "strategy == 'normalization_layer'"
+TWO_ADAM = choice.PAPERS_BEST
+LAYER = "strategy == 'normalization_layer'"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def advantage_at_best(records: Records, *, ours: str, criterion: Sequential) -> 
         ours: a condition on the columns of the scores that the optimizer meets.
         criterion: whose looks are taken: of the seeds the first 8, 16 or 32.
     """
-    own, adam = (_at_best(records, side) for side in (ours, f"strategy == '{ADAM}'"))
+    own, adam = (_tuned(records, side) for side in (ours, f"strategy == '{ADAM}'"))
     rows = (own.scores - adam.scores).dropna()
     looks = [n for n in criterion.looks if n <= len(rows)]
     if not looks:
@@ -81,13 +81,13 @@ def advantage_at_best(records: Records, *, ours: str, criterion: Sequential) -> 
             len(rows),
         )
     estimate = Estimate.of_seeds(rows.to_numpy()[: looks[-1]])
-    words = [f"{own.name} at η = {own.lr:g} less Adam at η = {adam.lr:g}", estimate.detail]
+    words = [f"{own.name} at η = {own.lr:g} less Adam at η = {adam.lr:g}"]
     words.append(f"look {len(looks)} of {len(criterion.looks)}")
     if looks[-1] == criterion.looks[-1]:
         words.append("a tie" if criterion.is_tie(estimate) else "no tie")
     elif criterion.decide(estimate) == "inconclusive":
         words.append(f"the next: {_command(records, criterion.looks[len(looks)])}")
-    return Estimate.of_seeds(rows.to_numpy()[: looks[-1]], "; ".join(words[:1] + words[2:]))
+    return Estimate.of_seeds(rows.to_numpy()[: looks[-1]], "; ".join(words))
 
 
 def change_of_advantage(records: Records, *, ours: str, end: float) -> Estimate:
@@ -97,7 +97,7 @@ def change_of_advantage(records: Records, *, ours: str, end: float) -> Estimate:
     """
     sides = (ours, f"strategy == '{ADAM}'")
     cut, whole = (
-        [_at_best(records, side, end=limit) for side in sides] for limit in (end, np.inf)
+        [_tuned(records, side, end=limit) for side in sides] for limit in (end, np.inf)
     )
     change = (cut[0].scores - cut[1].scores) - (whole[0].scores - whole[1].scores)
     pairs = " and ".join(f"{best.lr:g}" for best in whole)
@@ -116,28 +116,18 @@ def best_at_an_end(records: Records) -> Estimate:
     return Estimate(int(best.edge.str.contains("lr").sum()), len(best), detail)
 
 
-@dataclass(frozen=True)
-class _Best:
-    """An optimizer at its best η: its name, that η, its scores per seed."""
-
-    name: str
-    lr: float
-    scores: pd.Series
-
-
-def _at_best(records: Records, optimizer: str, *, end: float = np.inf) -> _Best:
-    screen = grids.run_scores(records.of(SCREEN), "loss").query(f"({optimizer}) and lr <= {end}")
-    points = grids.by_point(grids.run_scores(records.of(SCORES), "loss")).query(optimizer)
-    if screen.empty:
-        raise InconclusiveError("the screen lacks one of the two sides")
-    [(_, best)] = choice.best_points(screen).iterrows()
-    own = points[points.index.get_level_values("lr") == best.lr].droplevel(GRID)
-    if own.empty:
+def _tuned(records: Records, which: str, *, end: float = np.inf) -> choice.Tuned:
+    screen, scores = (grids.run_scores(records.of(name), "loss") for name in (SCREEN, SCORES))
+    try:
+        found = choice.tuned(screen, scores, which, end=end)
+    except LookupError as error:
+        raise InconclusiveError(str(error)) from error
+    if found.scores.empty:
         raise InconclusiveError(
-            f"{grids.name(best)} was not scored at η = {best.lr:g}, its best on the pilots; put the "
+            f"{found.name} was not scored at η = {found.lr:g}, its best on the pilots; put the "
             f"choice of scripts/choose.py {SCREEN} into conf/experiment/{SCORES}.yaml"
         )
-    return _Best(grids.name(best), float(best.lr), own.iloc[0])
+    return found
 
 
 def _command(records: Records, n_seeds: int) -> str:

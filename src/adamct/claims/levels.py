@@ -6,7 +6,6 @@ from functools import partial
 
 from adamct.analysis.levels import (
     PAPERS,
-    SETTLED,
     last_over_first,
     outside_stable_region,
     scale_dependence,
@@ -59,8 +58,6 @@ def dependence_on_scale(records: Records) -> Estimate:
 
 def growth_over_levels(records: Records) -> Estimate:
     """Estimate how much larger the applied max-update is than the first level's."""
-    if records.runs.n_steps.min() <= SETTLED:
-        raise InconclusiveError(f"the runs end before n = {SETTLED}, from which medians are taken")
     papers = records.where(records.runs[records.runs.strategy.isin(PAPERS)])
     ratios = last_over_first(papers)
     means = ratios.groupby(["strategy", "k"], sort=False).ratio.mean()
@@ -68,7 +65,7 @@ def growth_over_levels(records: Records) -> Estimate:
         f"{strategy.replace('_', ' ')} k = {k} {mean:.2f}" for (strategy, k), mean in means.items()
     )
     by_seed = ratios.groupby("seed").ratio.median()
-    return Estimate.of_seeds(by_seed.to_numpy(), f"{shown}; for n ≥ {SETTLED}")
+    return Estimate.of_seeds(by_seed.to_numpy(), f"{shown}; over the second half of the steps")
 
 
 theorem = partial(Claim, figure="figE5", kind="theorem")
