@@ -15,8 +15,8 @@ a narrower network at the others: for each k and strategy, the best test accurac
 learning rate and the weight decay of each optimizer were chosen on pilot seeds, which are not among
 those drawn: three, and eight for the best of each strategy, on which the verdicts rest. Points are
 means over seeds, bars 95 % intervals. Red is Adam, which all strategies share at k = 1. Decoupled
-weight decay (AdamW's) on the left, coupled (Adam's) on the right; the axis leaves out what falls
-far behind the best, and chance, which Figure 15 shows.
+weight decay (AdamW's) on the left, coupled (Adam's) on the right; long bars, chance, and
+what falls far behind the best leave the axis; Figure 15 shows them.
 """
 ALT = (
     "Two panels, decoupled and coupled weight decay: best test accuracy against k with intervals, "

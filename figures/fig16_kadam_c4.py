@@ -17,8 +17,8 @@ model at the others: for each k and strategy, the best test loss of a run, with 
 decay and decoupled weight decay. Lower is better. The learning rate and the weight decay of each
 optimizer were chosen on pilot seeds, which are not among those drawn: three, and eight for the best
 of each strategy, on which the verdicts rest. Points are means over seeds, bars 95 % intervals. Red
-is AdamW, which all strategies share at k = 1. (a) shows the optimizers that come near the best with
-their whole intervals, on an axis that does not start at 0; (b) all of them.
+is AdamW, which all strategies share at k = 1. (a) shows the optimizers that come near the best, on
+an axis that does not start at 0 and that long bars leave; (b) all of them.
 """
 ALT = (
     "Two panels, near the best and zoomed out: best test loss against k with intervals, a coloured "

@@ -44,16 +44,11 @@ def accuracy_by_decay(records: Records, *, whole: bool = False) -> Figure:
     for axes, (decoupled, title) in zip(panels, titles.items(), strict=True):
         score_against_k(axes, scores[scores.decoupled == decoupled], "accuracy", within=within)
         axes.set_title(title)
-        axes.axhline(level, color="0.4", linewidth=0.8, linestyle=":")
-        seen = within[0] < level
-        axes.annotate(
-            f"chance, {level:.2f}" + ("" if seen else ", is below this axis"),
-            *(((1, level), (0, 2)) if seen else ((0.02, 0.02), (0, 0))),
-            xycoords="data" if seen else "axes fraction",
-            textcoords="offset points",
-            color="0.4",
-            fontsize=7,
-        )
+        if within[0] < level:
+            axes.axhline(level, color="0.4", linewidth=0.8, linestyle=":")
+            axes.annotate(f"chance, {level:.2f}", (1, level), (0, 2), textcoords="offset points")
+        else:
+            axes.set_xlabel(f"$k$  (chance, {level:.2f}, lies below)")
     panels[0].set_ylabel(f"{LABELS['accuracy']}, {IMAGES.get(data, data)}")
     panels[1].set_ylabel("")
     add_legend(figure, scores)
@@ -117,17 +112,17 @@ def contenders_range(scores: pd.DataFrame, metric: Metric) -> tuple[float, float
     """Return an axis for the optimizers that come near the best; the others may leave it.
 
     It holds the means that lie no further to the worse side of the median than the best lies to
-    the better one, and Adam's, each with its whole interval: what falls far behind would otherwise
-    squeeze the differences that matter.
+    the better one, and Adam's: what falls far behind would otherwise squeeze the differences that
+    matter. Their intervals are held, too, as far as they reach half the range of the means beyond.
     """
     shown = scores[~scores.strategy.isin(["naive", "root"])]
     top, median = shown["mean"].max(), shown["mean"].median()
     near = shown[(shown["mean"] >= 2 * median - top) | (shown.strategy == ADAM)]
-    ends = near[["mean", "low", "high"]].to_numpy()
-    low, high = np.nanmin(ends), np.nanmax(ends)
-    pad = 0.05 * (high - low) or 1e-3
-    bottom, top = sorted((_sign(metric) * (low - pad), _sign(metric) * (high + pad)))
-    return bottom, top
+    lowest, beyond = near["mean"].min(), 0.5 * np.ptp(near["mean"]) or 1e-3
+    low = max(np.nanmin(near[["mean", "low"]].to_numpy()), lowest - beyond) - 0.1 * beyond
+    high = min(np.nanmax(near[["mean", "high"]].to_numpy()), top + beyond) + 0.1 * beyond
+    bottom, top = sorted((_sign(metric) * low, _sign(metric) * high))
+    return (bottom, min(top, 1.0)) if metric == "accuracy" else (bottom, top)
 
 
 def score_table(records: Records, metric: Metric) -> pd.DataFrame:
