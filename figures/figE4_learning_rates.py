@@ -79,7 +79,10 @@ def advantages(axes: Axes, adam: Tuned, others: list[tuple[Tuned, str]]) -> None
         low, high = student(gains) or (gains.mean(),) * 2
         axes.plot([place + 0.2] * 2, [low, high], color=shade)
         axes.plot(place + 0.2, gains.mean(), "o", color=shade, markersize=5)
-    labels = [own.name.replace(" (", "\n(").replace("ation l", "ation\nl") + f"\n$\\eta$ = {own.lr:g}" for own, _ in others]
+    labels = [
+        own.name.replace(" (", "\n(").replace("ation l", "ation\nl") + f"\n$\\eta$ = {own.lr:g}"
+        for own, _ in others
+    ]
     axes.set_xticks(range(len(others)), labels, fontsize=6.5)
     axes.set(xlim=(-0.5, len(others) - 0.5), ylabel="gain over Adam (nats)")
     axes.set_title(f"(b) against Adam at $\\eta$ = {adam.lr:g}")

@@ -39,7 +39,9 @@ def e4(gain, *, seeds=8, spread=0.03, best=None, scored=None, end=0.05):
 
     ``end`` is what Adam loses at 1e-3 against its best, 2e-3.
     """
-    best = {(None, 1): 2e-3, ("inverse_exp", 2): 1e-3, ("normalization_layer", 2): 1e-3} | (best or {})
+    best = {(None, 1): 2e-3, ("inverse_exp", 2): 1e-3, ("normalization_layer", 2): 1e-3} | (
+        best or {}
+    )
     screen = [
         (*optimizer, lr, seed, 3 + abs(np.log10(lr / at)))
         for (optimizer, at), lr, seed in product(best.items(), RATES, (0, 1))
@@ -110,7 +112,9 @@ def test_the_rule_names_the_level_of_the_look(name):
 
 
 def test_a_choice_that_was_not_scored_is_refused_with_the_remedy():
-    moved = e4(0.5, best={("inverse_exp", 2): 2e-3}, scored={(None, 1): 2e-3, ("inverse_exp", 2): 1e-3})
+    moved = e4(
+        0.5, best={("inverse_exp", 2): 2e-3}, scored={(None, 1): 2e-3, ("inverse_exp", 2): 1e-3}
+    )
     found = verdict("2-adam-beats-adam-figE4", moved)
     assert found.status == "inconclusive"
     assert "not scored at η = 0.002" in found.detail

@@ -14,7 +14,11 @@ EIGHT, THREE = range(10, 18), range(10, 13)
 KINDS = (True, False)
 # Optimizers: strategy, k, decoupled.
 ADAMS = [(None, 1, decoupled) for decoupled in KINDS]
-CONTENDERS = [*ADAMS, *product(("inverse_exp", "exp", "scaled"), (2,), KINDS), ("inverse_exp", 3, True)]
+CONTENDERS = [
+    *ADAMS,
+    *product(("inverse_exp", "exp", "scaled"), (2,), KINDS),
+    ("inverse_exp", 3, True),
+]
 SWEPT = [*ADAMS, *product(("scaled", "naive", "root"), range(2, 6), KINDS)]
 OPTIMIZERS = {
     "kadam_cifar10": SWEPT,
@@ -46,7 +50,12 @@ def swept(name, score, *, seeds=EIGHT, spread=0.002, flattery=0.0, optimizers=No
     test = [score(*optimizer) + of_seed[seed] * (metric == "loss") for optimizer, seed in points]
     test += rng.normal(0, spread, len(points))
     rows = [
-        {"run_id": run_id, "n": n, f"test_{metric}": sign * (value + more), f"validation_{metric}": held}
+        {
+            "run_id": run_id,
+            "n": n,
+            f"test_{metric}": sign * (value + more),
+            f"validation_{metric}": held,
+        }
         for run_id, value in zip(runs.run_id, test, strict=True)
         for n, more, held in ((0, flattery, sign * 0.1), (100, 0.0, sign * 0.2))
     ]
@@ -99,7 +108,10 @@ def test_every_claim_is_tested():
 
 @pytest.mark.parametrize("name", SCORES)
 def test_a_verdict_follows_the_data(name):
-    assert [verdict(name, score).status for score in SCORES[name]] == ["reproduced", "not reproduced"]
+    assert [verdict(name, score).status for score in SCORES[name]] == [
+        "reproduced",
+        "not reproduced",
+    ]
 
 
 @pytest.mark.parametrize("name", SELECTIONS)

@@ -111,7 +111,6 @@ def _normalized(inputs: np.ndarray, beta: float, gamma: float) -> np.ndarray:
     return np.array(updates)
 
 
-
 def _of_levels(records: Records) -> pd.DataFrame:
     """Return one row a run, level and step, with the level's max-update."""
     runs = records.runs[["run_id", "strategy", "k", "seed", "n_steps"]]

@@ -96,9 +96,7 @@ def change_of_advantage(records: Records, *, ours: str, end: float) -> Estimate:
     The advantage with each at its best η up to the end, less that with each at its best of all.
     """
     sides = (ours, f"strategy == '{ADAM}'")
-    cut, whole = (
-        [_tuned(records, side, end=limit) for side in sides] for limit in (end, np.inf)
-    )
+    cut, whole = ([_tuned(records, side, end=limit) for side in sides] for limit in (end, np.inf))
     change = (cut[0].scores - cut[1].scores) - (whole[0].scores - whole[1].scores)
     pairs = " and ".join(f"{best.lr:g}" for best in whole)
     beside = f"the best η of the two are {pairs}, up to the end "
