@@ -22,11 +22,11 @@ PAPER: dict[str, Any] = {"color": "#555555", "linestyle": ":", "linewidth": 0.8}
 CAPTION = """
 Theorem 3, level by level. Upper rows: the largest max-update of every level of k-Adam up to a step,
 mean over seeds, against the step, on logarithmic axes; a panel for each k and strategy. Dashed and
-labelled is the exact bound Dₙ for the levels' (βᵢ, γᵢ), which are the same for all levels of a panel;
-dotted is Eq. (10). Scaled shares a panel with inverse exp, in grey: its max-updates and its bound
-are 1 within a percent. Below: the median max-update over the second half of the steps against the
-level, with 95 % intervals over seeds where there are three: an update that grew no larger from level
-to level would fall from left to right. The pairs come from (β, γ) = (0.999, 0.9); η = 10⁻³ is
+labelled is the exact bound Dₙ for the levels' (βᵢ, γᵢ), the same for all levels of a panel; dotted
+is Eq. (10). Scaled shares a panel with inverse exp, in grey: its max-updates and its bound are 1
+within a percent. Below: the median max-update over the second half of the steps against the level,
+with 95 % intervals over seeds where there are three: an update that grew no larger from level to
+level would fall from left to right. The pairs come from (β, γ) = (0.999, 0.9); η = 10⁻³ is
 constant, without weight decay. The guard, which would clamp every level to its bound, is off.
 """
 ALT = (

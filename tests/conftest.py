@@ -22,6 +22,8 @@ torch.set_num_threads(1)
 # What `make check` leaves out: these start processes, train, compile, serve, open a browser, or
 # draw many samples.
 SLOW = (
+    "analysis/test_choice.py::test_the_committed",
+    "analysis/test_choice.py::test_tuning",
     "analysis/test_statistics.py::test_the_interval_covers",
     "claims/test_claims.py",
     "claims/test_rankings.py",

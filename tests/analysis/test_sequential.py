@@ -1,4 +1,4 @@
-"""O'Brien and Fleming's boundaries are those of the tables, and keep their level in a simulation."""
+"""O'Brien and Fleming's boundaries are those of the tables, and keep their level."""
 
 import numpy as np
 import pytest

@@ -48,7 +48,7 @@ def violations(records: Records, bound: Callable[..., Values]) -> Violations:
 def level_violations(
     records: Records, bound: Callable[..., Values] = discrete_max_update_bound
 ) -> Violations:
-    """Check every level of k-Adam against a bound at the level's own (β_i, γ_i), as in Theorem 3."""
+    """Check every level of k-Adam against a bound at its own (β_i, γ_i), as in Theorem 3."""
     runs = records.runs
     levels = [
         log_excess(records.where(runs[runs.k == k]), bound, f"_{level}")

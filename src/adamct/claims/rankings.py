@@ -174,8 +174,8 @@ def selection_flatters_little(figure: str, experiment: str, metric: Metric, wher
         figure=figure,
         kind="extension",
         reference="beyond the paper, which selects on test",
-        statement=f"Taking the evaluation that is best on test, not on validation, flatters {where} "
-        "by little",
+        statement="Taking the evaluation that is best on test, not on validation, flatters "
+        f"{where} by little",
         criterion=Criterion("the median gain", at_most=0.01, unit=UNIT[metric]),
         reads=(experiment,),
         evaluate=partial(gain_of_selection, metric=metric),
