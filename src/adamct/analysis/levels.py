@@ -69,7 +69,7 @@ def outside_stable_region(strategies: Iterable[str], ks: Iterable[int]) -> tuple
     return int((C <= 0).sum()), float(C.min())
 
 
-def scale_dependence(ks: Iterable[int], *, n_steps: int = 200, seed: int = 0) -> float:
+def scale_dependence(ks: Iterable[int], *, n_steps: int = 60, seed: int = 0) -> float:
     """Return how far the update of any level depends on a constant before what it is given.
 
     Level i is Adam's normalization of what level i−1 hands on: m^(i) is linear in that and √v^(i)
