@@ -25,7 +25,8 @@ torch.set_num_threads(1)
 # What `make check` leaves out: these start processes, train, compile, serve, open a browser, or
 # draw many samples.
 SLOW = (
-    "analysis/test_grids.py::test_the_interval_of_an_advantage",
+    "analysis/test_choice.py::test_the_committed",
+    "analysis/test_choice.py::test_tuning",
     "analysis/test_statistics.py::test_the_interval_covers",
     "claims/test_claims.py",
     "claims/test_identities.py::test_it_holds[lemma-2]",

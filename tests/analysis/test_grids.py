@@ -1,20 +1,14 @@
-"""Which point an optimizer takes, on which split, and what seeds make of a comparison."""
-
-from itertools import product
+"""How runs are scored, on which split, and how optimizers are compared within a seed."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from adamct.analysis.grids import (
-    best_points,
-    by_point,
-    held_out_advantage,
-    run_scores,
-    seed_noise,
-    varied_axes,
-)
+from adamct.analysis import grids
+from adamct.analysis.grids import advantages, distance_behind, over_seeds, run_scores
 from adamct.records import Records
+
+NAN = float("nan")
 
 
 def records(rows, evaluations):
@@ -34,6 +28,12 @@ def records(rows, evaluations):
     return Records(runs, pd.DataFrame(lines))
 
 
+def scored(*rows):
+    """Scores of optimizers at one point each: strategy, k, seed, test."""
+    table = pd.DataFrame(rows, columns=["strategy", "k", "seed", "test"])
+    return table.assign(decoupled=True, lr=1e-3, weight_decay=0.0)
+
+
 @pytest.mark.parametrize(
     ("evaluations", "scores"),
     [
@@ -44,8 +44,10 @@ def records(rows, evaluations):
     ],
 )
 def test_the_scores_of_a_run_are_those_of_its_best_evaluation(evaluations, scores):
-    (row,) = run_scores(records([("exp", 2, 1e-3, 0)], [evaluations]), "loss").itertuples()
+    table = run_scores(records([("exp", 2, 1e-3, 0)], [evaluations]), "loss")
+    (row,) = table.itertuples()
     assert (row.test, row.validation, row.test_at_validation) == scores
+    assert grids.selection_gain(table) == scores[0] - scores[2]
 
 
 def test_at_k_1_every_strategy_is_one_adam():
@@ -56,46 +58,48 @@ def test_at_k_1_every_strategy_is_one_adam():
     assert table[["strategy", "k"]].to_numpy().tolist() == [["adam", 1], ["naive", 2]]
 
 
-def test_the_best_point_follows_the_split_it_is_selected_on_and_is_flagged_at_an_edge():
-    rows = [("exp", 2, lr, seed) for lr in (1e-4, 1e-3, 1e-2) for seed in (0, 1)]
-    losses = [(1.0, 2.0), (1.2, 2.0), (1.5, 1.0), (1.7, 1.0), (3.0, 3.0), (3.0, 3.0)]
-    scores = run_scores(records(rows, [[pair] for pair in losses]), "loss")
-    (on_test,) = best_points(scores).itertuples()
-    assert (on_test.lr, on_test.edge) == (1e-4, "lr")
-    assert (on_test.mean, on_test.low, on_test.high) == pytest.approx((-1.1, -1.2, -1.0))
-    (held,) = best_points(scores, select_on="validation").itertuples()
-    assert (held.lr, held.edge, held.mean) == (1e-3, "", pytest.approx(-1.6))
-    assert best_points(scores[scores.lr == 1e-4]).edge.tolist() == [""]  # one value has no end
-    assert varied_axes(scores) == ["lr"]
-    assert varied_axes(scores.assign(weight_decay=scores.lr)) == ["lr", "weight_decay"]
+def test_an_interval_needs_three_seeds_and_takes_those_that_an_optimizer_has():
+    values = {"adam": [0.1, 0.2, 0.3, 0.6], "exp": [0.5, 0.7], "scaled": [0.4, 0.5, 0.9]}
+    rows = [(s, 2, seed, x) for s, own in values.items() for seed, x in enumerate(own)]
+    table = over_seeds(scored(*rows)).set_index("strategy")
+    assert table["mean"].to_dict() == pytest.approx({s: np.mean(own) for s, own in values.items()})
+    assert table.n_seeds.to_dict() == {"adam": 4, "exp": 2, "scaled": 3}
+    assert np.isnan(table.loc["exp", ["low", "high"]].astype(float)).all()
+    # t(0.975, 2) = 4.3027, t(0.975, 3) = 3.1824
+    for strategy, t in (("adam", 3.1824), ("scaled", 4.3027)):
+        own = np.array(values[strategy])
+        half = t * own.std(ddof=1) / np.sqrt(len(own))
+        ends = own.mean() - half, own.mean() + half
+        assert tuple(table.loc[strategy, ["low", "high"]]) == pytest.approx(ends, abs=1e-4)
 
 
-def drawn(rng, spread, *, rates, n_seeds):
-    """Scores of two optimizers of equal worth at each of some rates."""
-    points = list(product(("exp", "scaled"), rates, range(n_seeds)))
-    scores = pd.DataFrame(points, columns=["strategy", "lr", "seed"])
-    test = spread * rng.normal(size=len(points)) - 1
-    return scores.assign(k=2, decoupled=True, weight_decay=0.01, test=test)
+def test_optimizers_are_compared_within_the_seeds_that_all_have():
+    rows = [("exp", 2, 0, 1.0), ("exp", 2, 1, 2.0), ("exp", 2, 2, 9.0)]
+    rows += [("adam", 1, 0, 0.5), ("adam", 1, 1, 1.0), ("scaled", 2, 0, 2.0), ("scaled", 2, 1, 0.0)]
+    found = advantages(scored(*rows), "strategy == 'exp'", "strategy != 'exp'")
+    assert found.columns.tolist() == [0, 1]
+    assert found.droplevel(["k", "decoupled", "lr", "weight_decay"]).T.to_dict("list") == {
+        "adam": [0.5, 1.0],
+        "scaled": [-1.0, 2.0],
+    }
+    assert advantages(scored(*rows), "strategy == 'naive'", "k > 0").empty
+    with pytest.raises(ValueError, match="2 optimizers meet 'k == 2'; expected one"):
+        advantages(scored(*rows), "k == 2", "k == 1")
 
 
-def test_the_interval_of_an_advantage_covers_the_truth_as_often_as_it_says():
-    """Two optimizers of equal worth, three rates each; intervals of other widths would not."""
-    rng, sides = np.random.default_rng(1), ("strategy == 'exp'", "strategy == 'scaled'")
-    drawings = [drawn(rng, 0.1, rates=(1, 2, 3), n_seeds=4) for _ in range(100)]
-    found = [held_out_advantage(scores, *sides) for scores in drawings]
-    means = np.array([by_seed.mean() for by_seed, _ in found])
-    halves = np.array([(high - low) / 2 for _, (low, high) in found])
-    half_as_wide, as_wide, twice_as_wide = (
-        np.mean(np.abs(means) <= factor * halves) for factor in (0.5, 1, 2)
+def test_a_strategy_is_compared_with_the_best_other_at_the_same_k():
+    others = [("exp", 3, 0, 0.5), ("exp", 3, 1, 0.7), ("scaled", 3, 0, 0.9), ("scaled", 3, 1, 0.4)]
+    others += [("exp", 4, 0, 0.3), ("exp", 4, 1, 0.3), ("exp", 2, 0, 1.0), ("exp", 2, 1, 1.0)]
+    own = [("naive", k, seed, 0.1) for k in (2, 3, 4) for seed in (0, 1)]
+    found = distance_behind(scored(*others, *own), "naive", above=2)
+    # The best other at k = 3 is scaled, with the mean 0.65, in both seeds.
+    assert found.to_numpy() == pytest.approx(np.array([[0.8, 0.3], [0.2, 0.2]]))
+
+
+def test_what_has_learned_lies_above_chance_by_the_margin():
+    table = scored(
+        ("exp", 2, 0, 0.1), ("exp", 2, 1, 0.4), ("naive", 2, 0, 0.1), ("naive", 2, 1, 0.2)
     )
-    assert half_as_wide < 0.85 <= as_wide < 0.96 < twice_as_wide
-
-
-def test_seed_noise_is_the_spread_within_the_best_points():
-    scores = drawn(np.random.default_rng(0), 0.3, rates=(1e-3,), n_seeds=200)
-    noise, freedom = seed_noise(by_point(scores))
-    assert noise == pytest.approx(0.3, rel=0.15)
-    assert freedom == 199  # of the better half, here one of two
-    one = by_point(run_scores(records([("exp", 2, 1e-3, 0)], [[(1.0, 1.0)]]), "loss"))
-    assert one.shape == (1, 1)
-    assert seed_noise(one)[1] == 0
+    assert set(grids.learned(table, 0.1, 0.1).strategy) == {"exp"}
+    digits = pd.DataFrame({"corpus": ["digits"]})
+    assert grids.chance(Records(digits, digits)) == 0.1

@@ -95,15 +95,16 @@ def compare_facts(name, facts, others):
 def says_where_it_comes_from(facts):
     assert (facts.figure, facts.scale) == ("fig6", "smoke")
     assert facts.seconds > 0
-    (experiment,) = facts.experiments
+    experiment, contenders = facts.experiments
+    assert (contenders.points, contenders.seeds) == (8, (10,))
     assert experiment.question.endswith("?")
     assert experiment.command.startswith(
         "python scripts/run.py -m experiment=kadam_cifar10 scale=smoke runs_dir="
     )
-    # k = 1 and 3, two strategies, learning rates, kinds of decay and seeds; at k = 1 no strategy.
-    assert (experiment.points, experiment.runs) == (32, 24)
-    assert experiment.statuses == {"finished": 24}
-    assert (experiment.seeds, experiment.n_steps) == ((0, 1), (20,))
+    # Adam and 3-Adam of two strategies with either kind of decay, and the k-th roots with one.
+    assert (experiment.points, experiment.runs) == (7, 7)
+    assert experiment.statuses == {"finished": 7}
+    assert (experiment.seeds, experiment.n_steps) == ((10,), (20,))
     assert experiment.corpora == ("digits",)
     assert experiment.wall_s > 0
     assert len(experiment.run_ids_sha256) == 64

@@ -142,7 +142,7 @@ def test_every_point_has_its_own_identity(experiment):
     distinct = {json.dumps([point.spec.run_id, point.labels]) for point in points}
     assert len({identity.id for identity in identities}) == len(distinct)
     assert len({identity.name for identity in identities}) == len(distinct)
-    assert experiment != "kadam_cifar10" or len(points.runs) < len(distinct)
+    assert experiment != "kadam_cifar10_screen" or len(points.runs) < len(distinct)
     for point, identity in zip(points, identities, strict=True):
         assert identity.id.startswith(point.spec.run_id)
         assert identity.group == f"{experiment}-smoke"
@@ -159,10 +159,10 @@ def test_names_show_what_differs():
     assert names[0] == "β=0.952 γ=0.99913 η=0.001 seed 0"
     chosen = ["optimizer.k=3", "optimizer.strategy=exp", "seed=1"]
     chosen += ["optimizer.lr=1e-3", "optimizer.decoupled=false"]
-    (point,) = compose_sweep(["experiment=kadam_cifar10", *chosen])
+    (point,) = compose_sweep(["experiment=kadam_cifar10_screen", *chosen])
     whole = "k=3 exp β=0.999 γ=0.9 η=0.001 λ=1e-05 coupled warmup_cosine seed 1"
     assert run_identity(point).name == whole
-    assert run_identity(point).tags == ("figure 6", "figure 15", "B+", "k=3", "exp")
+    assert run_identity(point).tags == ("B+", "k=3", "exp")
     turning = compose_sweep(["experiment=direction", "seed=0"])
     assert [run_identity(point).name.partition(" mean v qk-norm ")[2] for point in turning] == [
         "W_Q,W_K: k=1 η=0.001 seed 0",

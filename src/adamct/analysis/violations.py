@@ -45,11 +45,13 @@ def violations(records: Records, bound: Callable[..., Values]) -> Violations:
     return _counted(log_excess(records, bound))
 
 
-def level_violations(records: Records) -> Violations:
-    """Check every level of k-Adam against D_n with the level's own (β_i, γ_i), as in Theorem 3."""
+def level_violations(
+    records: Records, bound: Callable[..., Values] = discrete_max_update_bound
+) -> Violations:
+    """Check every level of k-Adam against a bound at its own (β_i, γ_i), as in Theorem 3."""
     runs = records.runs
     levels = [
-        log_excess(records.where(runs[runs.k == k]), discrete_max_update_bound, f"_{level}")
+        log_excess(records.where(runs[runs.k == k]), bound, f"_{level}")
         for k in sorted(set(runs.k))
         for level in range(1, k + 1)
     ]

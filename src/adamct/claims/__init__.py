@@ -10,6 +10,8 @@ from adamct.claims import (
     generalization,
     growth_rates,
     identities,
+    learning_rates,
+    levels,
     meta_adaptive,
     rankings,
     regions,
@@ -20,7 +22,8 @@ from adamct.claims.verdict import Claim, Kind, Verdict, judge
 
 SUBJECTS = (
     *(regions, boundedness, growth_rates, generalization, annealing),
-    *(rankings, continuous_time, theorem_2, meta_adaptive, identities),
+    *(rankings, learning_rates, levels),
+    *(continuous_time, theorem_2, meta_adaptive, identities),
 )
 CLAIMS: tuple[Claim, ...] = tuple(claim for subject in SUBJECTS for claim in subject.CLAIMS)
 

@@ -163,7 +163,7 @@ class Criterion:
         if self.confidence is not None:
             if not estimate.by_seed:
                 raise ValueError(f"the criterion on {self.of} needs a value of each seed")
-            interval = estimate.interval(1 - part * (1 - self.confidence))
+            interval = estimate.interval(1 - part * (1 - self.confidence_for(estimate)))
             low, high = interval or (-math.inf, math.inf)
         if estimate.undefined:
             return "inconclusive"
@@ -172,6 +172,11 @@ class Criterion:
         if least <= low and high <= most:
             return "reproduced"
         return "not reproduced" if high < least or low > most else "inconclusive"
+
+    def confidence_for(self, estimate: Estimate) -> float:
+        """Return the confidence of the interval that decides an estimate."""
+        assert self.confidence is not None
+        return self.confidence
 
     def __str__(self) -> str:
         subject = self.of
@@ -224,6 +229,10 @@ class AllOf:
     def confidence(self) -> float | None:
         """Of the interval of the first part; ``None`` if it is a count."""
         return self.parts[0].confidence
+
+    def confidence_for(self, estimate: Estimate) -> float:
+        """Return that of the interval of the first part; as :meth:`Criterion.confidence_for`."""
+        return self.parts[0].confidence_for(estimate)
 
     def decide(self, estimate: Estimate, part: float = 1.0) -> Status:
         """Judge the parts of an estimate; as :meth:`Criterion.decide`."""

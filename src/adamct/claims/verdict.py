@@ -218,7 +218,7 @@ class _Case:
     def _decided(self) -> dict[str, Any]:
         criterion, found, level = self.claim.criterion, self.known, None
         if criterion.confidence is not None:
-            level = 1 - (1 - criterion.confidence) / self.divisor
+            level = 1 - (1 - criterion.confidence_for(found)) / self.divisor
         return {
             "status": criterion.decide(found, 1 / self.divisor),
             **{name: getattr(found, name) for name in ("statistic", "n", "detail")},

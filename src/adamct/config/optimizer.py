@@ -20,6 +20,10 @@ Betas = Annotated[tuple[Beta, ...], Lax]  # (β_1, …, β_k); torch's betas[1] 
 Gammas = Annotated[tuple[Gamma, ...], Lax]  # (γ_1, …, γ_k); torch's betas[0] at k = 1
 
 
+# (strategy, k, decoupled, lr, weight_decay): an optimizer at one point of its grid
+Setting = Annotated[tuple[str | None, int, bool, float, float], Lax]
+
+
 class Levels(Frozen):
     """The decays of every level i = 1…k; k = 1 is Adam."""
 
@@ -81,6 +85,16 @@ class OptimizerConfig(OptimizerOptions):
     gamma: Gamma | None
     level_betas: Betas | None
     level_gammas: Gammas | None
+
+    def at(self, setting: Setting | None) -> OptimizerConfig:
+        """Return this with the values of a setting; explicit levels stay with their own label."""
+        if setting is None:
+            return self
+        names = ("strategy", "k", "decoupled", "lr", "weight_decay")
+        values: dict[str, Any] = dict(zip(names, setting, strict=True))
+        if values["strategy"] != self.strategy:
+            values |= {"level_betas": None, "level_gammas": None}
+        return OptimizerConfig(**self.model_dump() | values)
 
 
 class OptimizerSpec(Levels, OptimizerOptions):

@@ -30,7 +30,8 @@ def resolve(values: object, with_data: bool) -> Sweep:
     try:
         config = Config.model_validate(values)
         pair = _pair(config)
-        optimizer = _optimizer(config.optimizer, pair)
+        configured = config.optimizer.at(config.setting)
+        optimizer = _optimizer(configured, pair)
         task, on_cpu = config.task, config.execution.device == "cpu"
         if with_data:
             data = _identified(task.data, config.data_dir, config.cache_dir)
@@ -53,7 +54,7 @@ def resolve(values: object, with_data: bool) -> Sweep:
         "beta": pair[0],
         "gamma": pair[1],
         "k": len(optimizer.betas),
-        "strategy": config.optimizer.strategy,
+        "strategy": configured.strategy,
         "point": config.point,
         "seed": config.seed,
     }

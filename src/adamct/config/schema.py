@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from adamct.config.execution import Execution, TrackerSpec
 from adamct.config.frozen import Frozen, Lax, Pair
 from adamct.config.observables import Observable
-from adamct.config.optimizer import OptimizerConfig
+from adamct.config.optimizer import OptimizerConfig, Setting
 from adamct.config.spec import ContinuousSpec, EvaluationSpec, Precision, ScheduleSpec, TaskSpec
 from adamct.files import ExpectedError
 
@@ -64,6 +64,7 @@ class Config(Frozen):
     curve: CurveConfig | None
     point: int | None
     pair: Pair | None
+    setting: Setting | None
     n_steps: int
     seed: int
     seeds: str
