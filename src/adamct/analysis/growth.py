@@ -191,14 +191,13 @@ def reach(records: Records) -> pd.DataFrame:
         second half of the steps over that of the first, NaN if it diverged; and ``slope``, the
         median 10-step slope of the second half.
     """
-    return records.runs.assign(
-        **pd.DataFrame([_reach(run, records) for run in records.runs.itertuples()])
-    )
+    series = dict(list(records.scalars.groupby("run_id")[["n", "max_update"]]))
+    reached = [_reach(run, series[run.run_id]) for run in records.runs.itertuples()]
+    return records.runs.reset_index(drop=True).assign(**pd.DataFrame(reached))
 
 
-def _reach(run: Any, records: Records) -> dict[str, float]:
-    n, values = records.series(run.run_id, "max_update")
-    n, values = (column[np.isfinite(values)] for column in (n, values))
+def _reach(run: Any, series: pd.DataFrame) -> dict[str, float]:
+    n, values = series[np.isfinite(series.max_update)].to_numpy(float).T
     half, largest = len(n) // 2, values.max()
     centres = np.arange(max(half, HALF_WIDTH), len(n) - HALF_WIDTH)
     whole = len(n) == run.n_steps
