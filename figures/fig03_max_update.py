@@ -19,7 +19,7 @@ from adamct.analysis.growth import (
     with_bands,
 )
 from adamct.plotting import panels
-from adamct.plotting.style import EXACT, LABELS, PAPER, TEXT_WIDTH, colours_by
+from adamct.plotting.style import EXACT, LABELS, PAPER, TEXT_WIDTH
 from adamct.records import Records
 
 READS = ("max_update_normal_curve",)

@@ -73,7 +73,9 @@ def max_updates(axes: Axes, records: Records, pairs: pd.DataFrame) -> None:
 def discrete_top(pairs: pd.DataFrame) -> float:
     """Return the largest D_n of some pairs from the first step that is shown."""
     n = np.arange(FROM, 2000)[:, None]
-    return float(np.max(discrete_max_update_bound(n, pairs.beta.to_numpy(), pairs.gamma.to_numpy())))
+    return float(
+        np.max(discrete_max_update_bound(n, pairs.beta.to_numpy(), pairs.gamma.to_numpy()))
+    )
 
 
 def over_eq5(axes: Axes, records: Records) -> None:

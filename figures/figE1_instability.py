@@ -57,12 +57,10 @@ def maps(figure: SubFigure, runs: pd.DataFrame) -> None:
     means = logs.groupby(["beta", "gamma"], as_index=False)[["largest", "over_stable"]].mean()
     means[["largest", "over_stable"]] = np.exp(means[["largest", "over_stable"]])
     diverged = runs[runs.status == "diverged"]
-    for panel, column, colours in zip(
-        axes[0], ("largest", "over_stable"), (UPDATES, UPDATES), strict=True
-    ):
-        plane.heat_map(panel, means, column, colours)
+    for panel, column in zip(axes[0], ("largest", "over_stable"), strict=True):
+        plane.heat_map(panel, means, column, UPDATES)
         panel.plot(1 - diverged.beta, 1 - diverged.gamma, label="diverged", **DIVERGED)
-        figure.colorbar(colours, ax=panel, pad=0.02, extend="both")
+        figure.colorbar(UPDATES, ax=panel, pad=0.02, extend="both")
     axes[0, 0].set_title(r"(a) largest $\|u_n\|_\infty$")
     axes[0, 1].set_title(r"(b) largest $\|u_n\|_\infty$ over $1/\sqrt{1-\beta}$")
     plane.everywhere(axes[1, 0], growth_rate, RATES)

@@ -86,9 +86,9 @@ def against_C(axes: Axes, table: pd.DataFrame) -> None:
 
 def median_of_points(axes: Axes, table: pd.DataFrame, net: pd.DataFrame, row: int) -> None:
     """Draw the medians over the points of a setting, a mean over seeds, in one row."""
-    measured = {
-        theory: table.assign(ratio=slope_ratio(table, theory)) for theory in THEORIES
-    } | {"net": net.assign(ratio=net.measured / net.exact)}
+    measured = {theory: table.assign(ratio=slope_ratio(table, theory)) for theory in THEORIES} | {
+        "net": net.assign(ratio=net.measured / net.exact)
+    }
     for offset, (name, each) in zip((-0.15, 0.0, 0.15), measured.items(), strict=True):
         by_seed = each.groupby("seed", as_index=False).ratio.median().assign(all=0)
         means = with_bands(by_seed, "ratio", ["all"])

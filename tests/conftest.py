@@ -24,8 +24,11 @@ torch.set_num_threads(1)
 SLOW = (
     "analysis/test_grids.py::test_the_interval_of_an_advantage",
     "analysis/test_statistics.py::test_the_interval_covers",
+    "claims/test_boundedness.py",
     "claims/test_claims.py",
+    "claims/test_growth_rates.py",
     "claims/test_rankings.py",
+    "claims/test_regions.py::test_a_verdict",
     "config/test_compose.py::test_all_that_can_be_overridden",
     "config/test_compose.py::test_every_experiment_composes_at_every_scale[laptop",
     "config/test_compose.py::test_every_experiment_composes_at_every_scale[paper",

@@ -108,8 +108,9 @@ def net_change(records: Records, *, theory: Theory) -> Estimate:
     unstable = _long_enough(records, UNSTABLE)
     table = net_growth(unstable)
     beside = (
-        f"measured {table.measured.median():+.4f} per step, predicted {table[theory].median():.4f}; "
-        f"it rises in {np.sum(table.measured > 0)} of {len(table)} runs"
+        f"measured {table.measured.median():+.4f} per step, predicted "
+        f"{table[theory].median():.4f}; it rises in "
+        f"{np.sum(table.measured > 0)} of {len(table)} runs"
     )
 
     def ratio(own: Records) -> float:
@@ -123,9 +124,7 @@ def _robust(records: Records) -> pd.DataFrame:
     return slope_table(records, late_steps(records.runs.n_recorded.min()))
 
 
-def _of_points(
-    records: Records, of: Callable[[pd.DataFrame], np.ndarray], beside: str
-) -> Estimate:
+def _of_points(records: Records, of: Callable[[pd.DataFrame], np.ndarray], beside: str) -> Estimate:
     """Estimate the median over the points of a column of robust slopes."""
     return Estimate.over_seeds(records, lambda own: np.median(of(_robust(own))), beside)
 

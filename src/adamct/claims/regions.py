@@ -94,8 +94,9 @@ def excess_over_stable(records: Records) -> Estimate:
     low = table.loc[table.over_stable.idxmin()]
     beside = (
         f"over {_pairs(table)} pairs with {LEAST_GROWTH:g} e-foldings or more at the exact rate, "
-        f"the least at ({low.beta:g}, {low.gamma:g}); {np.mean(table.largest > 10):.0%} of the runs "
-        f"pass 10; max-updates from {number(table.largest.min())} to {number(table.largest.max())}"
+        f"the least at ({low.beta:g}, {low.gamma:g}); {np.mean(table.largest > 10):.0%} of the "
+        f"runs pass 10; max-updates from {number(table.largest.min())} to "
+        f"{number(table.largest.max())}"
     )
     return _per_seed(table, lambda own: own.over_stable.min(), beside)
 
@@ -113,9 +114,7 @@ def share_of_exponent(records: Records) -> Estimate:
     return _per_seed(table, lambda own: own.exponent.median(), beside)
 
 
-def _measured(
-    records: Records, regions: tuple[str, ...], rate: str, least: float
-) -> pd.DataFrame:
+def _measured(records: Records, regions: tuple[str, ...], rate: str, least: float) -> pd.DataFrame:
     """Return the runs of some regions with what they reach.
 
     Args:
