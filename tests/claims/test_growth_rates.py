@@ -55,14 +55,14 @@ CASES = {
     "no-growth-where-stable": (constant, growing(0.003), [*map(growing, (-0.002, 0, 0.002))]),
     "growth-equals-half-C": (at_half_C, as_predicted, apart(at_half_C, 0.97, 1, 1.03)),
     "growth-rate-half-C": (as_predicted, fast, apart(at_half_C, 0.7, 1, 1.3)),
-    "growth-equals-D": (as_predicted, at_half_C, apart(as_predicted, 0.97, 1, 1.03)),
+    "growth-rate-D": (as_predicted, at_half_C, apart(as_predicted, 0.97, 1, 1.03)),
     "growth-right-after-C-0": (at_half_C, constant, apart(at_half_C, 0.7, 1, 1.3)),
     "net-growth": (eq5, sawtooth, apart(eq5, 0.7, 1, 1.3)),
     "exact-is-closer": (as_predicted, eq5, apart(as_predicted, 0.9, 1, 1.2)),
 }
 for setting in ("float64", "cnn"):
     CASES |= {
-        f"growth-equals-D-{setting}": CASES["growth-equals-D"],
+        f"growth-rate-D-{setting}": CASES["growth-rate-D"],
         f"growth-rate-half-C-{setting}": CASES["growth-rate-half-C"],
         f"net-growth-{setting}": (as_predicted, sawtooth, apart(as_predicted, 0.7, 1, 1.3)),
     }
@@ -97,7 +97,7 @@ def test_a_fall_in_the_max_update_is_not_growth_in_b_plus(judged):
 
 
 def test_a_sawtooth_has_the_slope_of_its_flanks_but_no_net_growth(judged):
-    assert judged("growth-equals-D", sawtooth).status == "reproduced"
+    assert judged("growth-rate-D", sawtooth).status == "reproduced"
     assert judged("net-growth", sawtooth).statistic < 0.1
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_cut_near_the_boundary(judged):
         near = 2 / gamma - 1 / beta - 1 > -0.02
         return power_of(as_predicted, 0.5 if near else 1)(n, beta, gamma)
 
-    parts = judged("growth-equals-D", slow_near).detail.split("; ")[1].split(", ")
+    parts = judged("growth-rate-D", slow_near).detail.split("; ")[1].split(", ")
     ratios, counts = zip(*(part.split(" at the ") for part in parts), strict=True)
     assert [float(ratio) for ratio in ratios] == pytest.approx([1, 0.5], abs=2e-3)
     unstable = int((stability_coefficient(*CURVE) < 0).sum())
@@ -118,7 +118,7 @@ def test_nothing_is_cut_near_the_boundary(judged):
 def test_only_a_point_in_the_unstable_region_says_something_of_growth(of_seeds):
     records = of_seeds("max_update_normal_curve", CURVE, as_predicted)
     stable = records.where(records.runs[records.runs.C > 0])
-    [found] = judge([BY_NAME["growth-equals-D"]], Records(stable.runs, stable.scalars))
+    [found] = judge([BY_NAME["growth-rate-D"]], Records(stable.runs, stable.scalars))
     assert found.status == "inconclusive"
     assert "no run in" in found.detail
 

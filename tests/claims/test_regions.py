@@ -40,7 +40,7 @@ rates = [growing(rate) for rate in (0.0005, 0.003, 0.006)]
 # Of each claim on the map: measurements that it accepts, refuses, and cannot decide.
 CASES = {
     "stable-does-not-grow": (constant, growing(0.01), rates),
-    "strip-does-not-grow": (constant, growing(0.01), rates),
+    "strip-is-bounded": (constant, growing(0.01), rates),
     "beyond-exact-boundary-exceeds-stable": (
         at_the_bound, constant, [constant, times(1e-6), at_the_bound],
     ),

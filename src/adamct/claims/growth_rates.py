@@ -168,7 +168,7 @@ def in_figure_E3(ending: str, setting: str, reads: tuple[str, ...]) -> tuple[Cla
     )
     return (
         beyond(
-            name=f"growth-equals-D-{ending}",
+            name=f"growth-rate-D-{ending}",
             statement=f"In B₋ the max-update grows like D_n {setting}, too",
             criterion=NEAR_PERFECT,
             evaluate=partial(rate, theory="exact"),
@@ -218,7 +218,7 @@ CLAIMS = (
         evaluate=partial(rate, theory="half_C"),
     ),
     in_figure_3(
-        name="growth-equals-D",
+        name="growth-rate-D",
         kind="extension",
         reference="beyond the paper: the exact bound",
         statement="In B₋ the slope is that of ln D_n",

@@ -193,7 +193,7 @@ CLAIMS = (
         evaluate=partial(largest_rise, regions=STABLE),
     ),
     in_figure_E1(
-        name="strip-does-not-grow",
+        name="strip-is-bounded",
         reference="beyond the paper: the strip",
         statement="Between C = 0 and γ² = β, where Eq. (5) grows, the max-update does not",
         criterion=DOES_NOT_DOUBLE,
