@@ -30,7 +30,7 @@ Eq. (5) (dotted), and the exact bound Dₙ (dashed) of every fourth point: tight
 thousands above where C is most negative. (b) Its slope, the median of the 10-step slopes of ln
 ‖uₙ‖∞ over n = 500 to 1000: that of the rising flanks (biased upwards where nothing grows). Light
 marks are single slopes at the paper's n = 1000, triangles those beyond the axis, crosses the net
-slope from n ≈ 480 to 1000, falls included. (c) The median slope over that of either theory in B₋:
+slope from n ≈ 480 to 980, falls included. (c) The median slope over that of either theory in B₋:
 shaded is within 1 % and within [0.8, 1.25]. (d) The points; C = 0 (dotted) all but coincides with
 γ² = β (dashed). Bars are 95 % intervals over three seeds or more.
 """

@@ -27,7 +27,7 @@ float64 optimizer state, and in a CNN on images. (a, b, c) The median 10-step sl
 n = 500 to 1000, over the median of the same differences of ln of the paper's Eq. (5) (open) and of
 ln Dₙ (filled), so that the bias correction counts in both; triangles lie beyond the axis. Shaded is
 within 1 %. (d) The median over the points: of these slopes, and of the net change of ln ‖uₙ‖∞ from
-n ≈ 480 to 1000 over that of ln Dₙ (crosses), which is negative where the max-update falls back more
+n ≈ 480 to 980 over that of ln Dₙ (crosses), which is negative where the max-update falls back more
 often than it grows. Bars are 95 % intervals over three seeds or more. The CNN has units that never
 fire, whose parameters get no gradient: their growth is never reset.
 """
