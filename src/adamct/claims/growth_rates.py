@@ -41,7 +41,8 @@ FLAT = 0.001
 def no_growth(records: Records) -> Estimate:
     """Median over the points of B₊ of the net slope of ln ‖u_n‖∞, per seed.
 
-    The robust slope that serves in B₋ would be biased here: a sawtooth's median slope is that of its longer flank.
+    The robust slope that serves in B₋ would be biased here: a sawtooth's median slope is that of
+    its longer flank.
     """
     stable = _long_enough(records, STABLE)
     robust = _robust(stable).slope
