@@ -1,4 +1,4 @@
-"""Records of finished runs with vectors, for claims that compare whole runs."""
+"""Records that claims are tested on: runs with vectors, and what some pairs reach in each seed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from adamct.records import Records
+from adamct.records import Records, join
 
 
 def finished_runs(make_records, experiment, n_steps, vectors, *, gamma=0.9, **columns):
@@ -53,3 +53,20 @@ def with_a_diverged_run():
         return Records(runs, kept)
 
     return spoil
+
+
+@pytest.fixture
+def of_seeds(make_records):
+    """Return a function: what was measured of some pairs, alike in all seeds or one a seed."""
+
+    def build(experiment, pairs, measured, seeds=(10, 11, 12), **columns):
+        each = measured if isinstance(measured, list) else [measured] * len(seeds)
+        parts = []
+        for seed, u in zip(seeds, each, strict=True):
+            own = make_records(experiment, *pairs, u, seed=seed, status="finished", **columns)
+            run_ids = {run_id: f"{experiment}{seed}{run_id}" for run_id in own.runs.run_id}
+            tables = (own.runs, own.scalars)
+            parts.append(Records(*(t.assign(run_id=t.run_id.map(run_ids)) for t in tables)))
+        return join(parts)
+
+    return build

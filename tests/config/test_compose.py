@@ -49,11 +49,12 @@ def test_the_points_lie_on_the_normal_curve_and_cover_both_regions():
     sweep = compose_sweep(["experiment=max_update_normal_curve"])
     beta = [point.spec.optimizer.betas[0] for point in sweep]
     gamma = [point.spec.optimizer.gammas[0] for point in sweep]
-    assert len(sweep) == len(sweep.runs) == 64
+    assert len(sweep) == len(sweep.runs) == 3 * 21
     assert gamma == pytest.approx(normal_curve(0.999, 0.9).gamma(beta), abs=1e-11)
-    n_unstable = int((stability_coefficient(beta, gamma) < 0).sum())
-    assert 24 <= n_unstable <= 40
-    assert {point.spec.seed for point in sweep} == {0}
+    C = stability_coefficient(beta, gamma)
+    unstable, near = ((C < 0).sum(), ((C > -0.02) & (C < 0)).sum())
+    assert (unstable, near) == (3 * 12, 3 * 5)
+    assert {point.spec.seed for point in sweep} == {10, 11, 12}
 
 
 def test_paper_scale_is_appendix_H():
@@ -80,7 +81,10 @@ def test_a_strategy_at_k_1_is_adam():
         assert one.spec.run_id == adam.spec.run_id != two.spec.run_id
 
 
-@pytest.mark.parametrize("experiment", ["annealed_unstable", "max_update_float64"])
+UNSTABLE = ("annealed_unstable", "max_update_float64", "max_update_cnn")
+
+
+@pytest.mark.parametrize("experiment", UNSTABLE)
 @pytest.mark.parametrize("scale", SCALES)
 def test_points_in_the_unstable_region_are_those_of_figure_3(composed, experiment, scale):
     def pairs(*asked):
@@ -88,10 +92,10 @@ def test_points_in_the_unstable_region_are_those_of_figure_3(composed, experimen
         return {(point.labels["beta"], point.labels["gamma"]) for point in sweep}
 
     chosen = pairs(f"experiment={experiment}", f"scale={scale}")
-    figure3 = pairs("experiment=max_update_normal_curve", "scale=laptop")
+    figure3 = pairs("experiment=max_update_normal_curve", "scale=paper")
     unstable = {pair for pair in figure3 if stability_coefficient(*pair) < 0}
     assert chosen <= unstable
-    assert scale != "paper" or chosen == unstable
+    assert experiment == "max_update_cnn" or scale != "paper" or chosen == unstable
 
 
 @pytest.mark.parametrize(

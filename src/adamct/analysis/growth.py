@@ -1,29 +1,26 @@
-"""How fast the max-update grows: its slope at one step, over a window, and its share of growth."""
+"""How fast the max-update grows: its slope at a step and over many, its net growth, its reach."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import stats
 
-from adamct.analysis.violations import violations
 from adamct.records import Records
 from adamct.theory import (
     discrete_max_update_bound,
-    local_slopes,
     log_slope,
     max_update_bound,
     predicted_slope,
-    share_at_predicted_rate,
 )
 from adamct.theory.domain import Values, plain
 from adamct.theory.slopes import HALF_WIDTH
 
 SLOPE_STEP = 1000  # Appendix H: the slope is taken at n = 1000
-FEWEST_STEPS = 2 * HALF_WIDTH + 2  # of a record that says something of its slopes
 CLEARLY_UNSTABLE = -0.02  # C; nearer to 0 the growth is slower than the resets between
 
 Theory = Literal["half_C", "paper", "exact"]
@@ -38,34 +35,55 @@ def slope_step(n_steps: int) -> int:
     return min(SLOPE_STEP, n_steps - 1 - HALF_WIDTH)
 
 
-def slope_table(records: Records, at: int) -> pd.DataFrame:
-    """Return each run's slope of ln ‖u_n‖∞ at one step, beside what the theories predict.
+def late_steps(n_steps: int) -> np.ndarray:
+    """Return the steps of a robust slope: n = 500 … 1000, or the second half of a shorter record.
+
+    >>> late_steps(2000)[[0, -1]]
+    array([ 500, 1000])
+    """
+    last = slope_step(n_steps)
+    return np.arange(last // 2, last + 1)
+
+
+def slope_table(records: Records, at: ArrayLike) -> pd.DataFrame:
+    """Return each run's slope of ln ‖u_n‖∞, beside what the theories predict.
+
+    The max-update of B₋ is a sawtooth: it grows, and falls back once a gradient returns. Its slope
+    at one step may lie on either flank; the median over many is that of the longer flank, the
+    growth. So it is no net slope (see :func:`net_growth`), and biased upwards where nothing grows.
 
     Args:
-        records: runs that hold the steps ``at`` − 5 and ``at`` + 5.
-        at: the step.
+        records: runs that hold the steps from 5 before to 5 after those asked for.
+        at: one step, or several, over which the median is taken.
 
     Returns:
-        One row a run, per step: ``C``; ``slope``, NaN where the run ended before; ``half_C``,
+        One row a run, per step: ``seed, C``; ``slope``, NaN where the run ended before; ``half_C``,
         |C|/2 where C < 0; and, for the pair of the last level, whose update is applied, the same
-        finite difference of ln Eq. (5) (``paper``) and of ln D_n (``exact``), so that the bias
+        finite differences of ln Eq. (5) (``paper``) and of ln D_n (``exact``), so that the bias
         correction counts in all three. Eq. (5) is NaN at the edges of the square.
     """
+    slopes = _slopes(records, np.atleast_1d(at))
+    medians = {name: pd.DataFrame(values).median() for name, values in slopes.items()}
+    return records.runs[["seed", "C"]].reset_index(drop=True).assign(**medians)
+
+
+def _slopes(records: Records, steps: np.ndarray) -> dict[str, np.ndarray]:
+    """Return slopes at some steps, measured and predicted: each of shape (steps, runs)."""
     n, values = records.matrix("max_update")
-    C = records.runs.C.to_numpy()
-    beta, gamma = (
+    pair = tuple(
         np.array([run[f"{name}_{run['k']}"] for run in records.runs.to_dict("records")])
         for name in ("beta", "gamma")
     )
-    return pd.DataFrame(
-        {
-            "C": C,
-            "slope": log_slope(n, values, at=at),
-            "half_C": -C / 2,
-            "paper": predicted_slope(at, beta, gamma, bound=inner_max_update_bound),
-            "exact": predicted_slope(at, beta, gamma, bound=discrete_max_update_bound),
-        }
-    )
+    measured = np.asarray(log_slope(n, values, at=steps))
+    bounds = {"paper": inner_max_update_bound, "exact": discrete_max_update_bound}
+    return {
+        "slope": measured,
+        "half_C": np.broadcast_to(-records.runs.C.to_numpy() / 2, measured.shape),
+        **{
+            theory: np.asarray(predicted_slope(steps[:, None], *pair, bound=bound))
+            for theory, bound in bounds.items()
+        },
+    }
 
 
 def inner_max_update_bound(
@@ -81,39 +99,75 @@ def inner_max_update_bound(
     return plain(np.where(inside, max_update_bound(n, β, γ, log=log), np.nan))
 
 
-def slope_error(slopes: pd.DataFrame, theory: Theory) -> np.ndarray:
-    """Return measured over predicted slope, less 1, from a :func:`slope_table`."""
-    return (slopes.slope / slopes[theory] - 1).to_numpy()
+def slope_ratio(slopes: pd.DataFrame, theory: Theory) -> np.ndarray:
+    """Return measured over predicted slope, of each row of a :func:`slope_table`."""
+    return (slopes.slope / slopes[theory]).to_numpy()
 
 
-def rate_errors(slopes: pd.DataFrame, theory: Theory) -> np.ndarray:
-    """Return the size of :func:`slope_error` at the points with C < ``CLEARLY_UNSTABLE``."""
-    return np.abs(slope_error(slopes[slopes.C < CLEARLY_UNSTABLE], theory))
-
-
-def median_slope(n: np.ndarray, values: np.ndarray, first: float, last: float = np.inf) -> float:
-    """Return the median 10-step slope of ln ‖u_n‖∞ over a window of one run.
+def share_of_steps_off(records: Records, theory: Theory, tolerance: float = 0.1) -> float:
+    """Return how often a slope taken at one step N = 100, 110, … misses a theory's.
 
     Args:
-        n: the steps.
-        values: ‖u_n‖∞; what is not finite is left out.
-        first: the first step of the window.
-        last: its last step. All runs see the same batch at the same step, so that slopes at one
-            step share its noise, which a window averages out. The claim on B₊ ends it at n = 1000,
-            where Appendix H takes its slopes; the map of Figure E1 takes all of the second half.
+        records: of runs in B₋.
+        theory: whose slope.
+        tolerance: relative deviation that does not count as missing.
 
     Returns:
-        The slope per step; NaN for fewer than ``FEWEST_STEPS`` values.
-
-    >>> n = np.arange(100)
-    >>> round(median_slope(n, np.exp(0.02 * n), first=50), 6)
-    0.02
+        The share of all (N, run) that miss by more.
     """
-    finite = np.isfinite(values)
-    if finite.sum() < FEWEST_STEPS:
-        return float("nan")
-    centres, slopes = local_slopes(n[finite], values[finite])
-    return float(np.median(slopes[(centres >= first) & (centres <= last)]))
+    last = slope_step(int(records.runs.n_recorded.min()))
+    slopes = _slopes(records, np.arange(min(100, last), last + 1, 10))
+    return float(np.mean(~(np.abs(slopes["slope"] / slopes[theory] - 1) <= tolerance)))
+
+
+def net_growth(records: Records) -> pd.DataFrame:
+    """Return how ln ‖u_n‖∞ changes over 500 steps, falls included, beside what the bounds do.
+
+    The change is that of the mean over n = 450 … 509 to that over 950 … 1009, or over the same
+    parts of a shorter record.
+
+    Returns:
+        One row a run: ``seed, C``; ``measured``, and the same change of ln Eq. (5) (``paper``) and
+        of ln D_n (``exact``), per step; ``below_paper, below_exact``: the mean of ln bound −
+        ln ‖u_n‖∞ over the later window.
+    """
+    n, values = records.matrix("max_update")
+    at = slope_step(int(records.runs.n_recorded.min()))
+    windows = [(n >= start * at) & (n < (start + 0.06) * at) for start in (0.45, 0.95)]
+    pair = records.runs.beta.to_numpy(), records.runs.gamma.to_numpy()
+
+    def of(log_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        early, late = (log_values[window].mean(axis=0) for window in windows)
+        return late, (late - early) / (at / 2)
+
+    late, measured = of(np.log(values))
+    table = {"seed": records.runs.seed, "C": records.runs.C, "measured": measured}
+    for theory, bound in (("paper", max_update_bound), ("exact", discrete_max_update_bound)):
+        above, table[theory] = of(np.asarray(bound(n[:, None], *pair, log=True)))
+        table[f"below_{theory}"] = above - late
+    return pd.DataFrame(table)
+
+
+def with_bands(table: pd.DataFrame, column: str, by: Sequence[str]) -> pd.DataFrame:
+    """Return the mean of a column over seeds, with its 95 % interval by Student's t.
+
+    Args:
+        table: one row a seed and value of ``by``.
+        column: which.
+        by: the columns that tell apart what is averaged.
+
+    Returns:
+        ``by``, ``mean, low, high``; both ends are NaN below three seeds.
+
+    >>> table = pd.DataFrame({"C": [0.1, 0.1, 0.1], "slope": [1.0, 2.0, 3.0]})
+    >>> with_bands(table, "slope", ["C"]).round(2).to_dict("records")
+    [{'C': 0.1, 'mean': 2.0, 'low': -0.48, 'high': 4.48}]
+    """
+    found = table.groupby(list(by))[column].agg(["mean", "std", "count"]).reset_index()
+    enough = found["count"].where(found["count"] >= 3)
+    half = stats.t.isf(0.025, enough - 1) * found["std"] / np.sqrt(enough)
+    ends = {"low": found["mean"] - half, "high": found["mean"] + half}
+    return found.drop(columns=["std", "count"]).assign(**ends)
 
 
 def growth_powers(records: Records) -> tuple[np.ndarray, np.ndarray]:
@@ -127,25 +181,30 @@ def growth_powers(records: Records) -> tuple[np.ndarray, np.ndarray]:
     return n[late], np.polyfit(np.log(n[late]), np.log(values[late]), 1)[0]
 
 
-def exponential_growth(records: Records) -> pd.DataFrame:
-    """Measure each run of a map of (β, γ), over the steps that it has if it diverged.
+def reach(records: Records) -> pd.DataFrame:
+    """Measure how far the max-update of each run of a map of (β, γ) gets, up to where it diverged.
 
     Returns:
-        One row a run: ``share``, of the steps, those whose local slope is that of a predicted
-        exponential up to ``RATE_TOLERANCE``: of the exact theory where it predicts one, else of
-        the paper, and NaN in B₊, where neither does; ``exceeded``, whether some step exceeds D_n
-        beyond rounding.
+        The runs with ``largest``, their largest max-update; ``over_stable``, ln of it over
+        1/√(1−β), which no pair of B₊ with this β passes (D_n ≤ 1/√(1−β) there, and D_∞ is that on
+        C = 0); ``log_bound``, ln D_n at the last step; ``later_rise``, ln of the largest of the
+        second half of the steps over that of the first, NaN if it diverged; and ``slope``, the
+        median 10-step slope of the second half.
     """
-    runs: Iterable[Any] = records.runs.itertuples()
-    shares = [_share_at_a_rate(*records.series(run.run_id, "max_update"), run) for run in runs]
-    exceeding = violations(records, discrete_max_update_bound).run_ids
-    return records.runs[[]].assign(share=shares, exceeded=records.runs.run_id.isin(exceeding))
+    series = dict(list(records.scalars.groupby("run_id")[["n", "max_update"]]))
+    reached = [_reach(run, series[run.run_id]) for run in records.runs.itertuples()]
+    return records.runs.reset_index(drop=True).assign(**pd.DataFrame(reached))
 
 
-def _share_at_a_rate(n: np.ndarray, values: np.ndarray, run: Any) -> float:
-    usable = np.isfinite(values) & (values > 0)
-    if run.paper_rate == 0 or usable.sum() < FEWEST_STEPS:
-        return float("nan")
-    bound = discrete_max_update_bound if run.exact_rate > 0 else max_update_bound
-    pair = run.beta, run.gamma
-    return float(share_at_predicted_rate(n[usable], values[usable], *pair, bound=bound))
+def _reach(run: Any, series: pd.DataFrame) -> dict[str, float]:
+    n, values = series[np.isfinite(series.max_update)].to_numpy(float).T
+    half, largest = len(n) // 2, values.max()
+    centres = np.arange(max(half, HALF_WIDTH), len(n) - HALF_WIDTH)
+    whole = len(n) == run.n_steps
+    return {
+        "largest": largest,
+        "over_stable": np.log(largest) + np.log1p(-run.beta) / 2,
+        "log_bound": discrete_max_update_bound(n[-1], run.beta, run.gamma, log=True),
+        "later_rise": np.log(values[half:].max() / values[:half].max()) if whole else np.nan,
+        "slope": np.median(log_slope(n, values, centres)) if len(centres) else np.nan,
+    }

@@ -85,7 +85,7 @@ def colours_by(column: Coordinate, runs: pd.DataFrame) -> ScalarMappable:
     lowest, highest = float(runs[column].min()), float(runs[column].max())
     if column == "C":
         return ScalarMappable(TwoSlopeNorm(0.0, min(lowest, -1e-9), max(highest, 1e-9)), STABILITY)
-    colours = mpl.colormaps["viridis"](np.linspace(0, 0.88, 256))
+    colours = mpl.colormaps["viridis"](np.linspace(0, 0.72, 256))
     norm = Normalize(lowest, max(highest, lowest + 1e-9))
     return ScalarMappable(norm, LinearSegmentedColormap.from_list("beta", colours))
 
