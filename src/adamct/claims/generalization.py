@@ -163,8 +163,8 @@ def _along(figure: str, reference: str, experiment: str) -> tuple[Claim, ...]:
             criterion=Criterion(
                 f"the Spearman correlation of C with {AREA}, over B₊,",
                 at_most=0,
-                note="where every seed gives −1 the interval has no width: the seeds agree, "
-                "and more is not known",
+                note="ρ is bounded by 1, which the interval may pass; it has no width where every "
+                "seed gives one value: the seeds agree, and more is not known",
             ),
             evaluate=partial(rank_correlation, column="area"),
         ),
