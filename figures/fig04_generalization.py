@@ -19,8 +19,9 @@ warm-up and cosine decay from η = 10⁻³. Lines and markers are means over see
 Test loss against the step. (b) The best test loss within the first third of training (open) and
 within all of it (filled), against C. (c) The mean test loss over the first third, which measures
 the speed: along the curve, on which γ falls as C rises; at γ = 0.9, where C rises with β alone
-(diamonds); and at one C, where γ goes from 0.44 to 0.9 (squares). (d) Where the curve lies, with
-C = 0 (dotted) and γ² = β (dashed). At laptop scale the text is documentation of Python, not C4.
+(diamonds); and at one C, where γ goes from 0.44 to 0.9 (squares). (d) Where the curve lies, with C
+= 0 (dotted) and γ² = β (dashed). Verdicts compare runs of one seed, and can be sharper than the
+bars. At laptop scale the text is documentation of Python, not C4.
 """
 ALT = (
     "Top: test-loss curves coloured from red, C below zero, to blue, C above. Bottom: best test "

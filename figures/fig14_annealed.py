@@ -28,8 +28,9 @@ weights, and (b) the max-update itself, under annealing alone. (c) The test loss
 cosine decay multiplied by the annealing, beside (0.999, 0.9) without it (blue). (d) The best test
 loss against C, with the annealing (filled) and at the same points without (open); the blue line is
 (0.999, 0.9). Lines and markers are means over seeds, in (a) and (b) of the logarithm, bands and
-bars their 95 % intervals (t); with fewer than three seeds there are none, and a line is a seed. At
-laptop scale the text is documentation of Python, not C4.
+bars their 95 % intervals (t); with fewer than three seeds there are none, and a line is a seed.
+Verdicts compare runs of one seed, and can be sharper than the bars. At laptop scale the text is
+documentation of Python, not C4.
 """
 ALT = (
     "Four panels coloured by C: the annealed update and the max-update against the step, "

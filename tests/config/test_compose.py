@@ -209,6 +209,16 @@ def test_an_unknown_key_in_a_file_is_named(tmp_path, monkeypatch):
         compose_sweep([])
 
 
+@pytest.mark.parametrize("control", ["generalization_fixed_gamma", "generalization_level_curve"])
+def test_figure_4_shares_its_default_pair_with_its_controls(composed, control):
+    names = ("generalization_normal_curve", control)
+    curve, others = (
+        {point.spec for point in composed(f"experiment={name}", "scale=smoke", with_data=False)}
+        for name in names
+    )
+    assert {spec.optimizer.betas for spec in curve & others} == {(0.999,)}
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_figure_14_compares_runs_of_one_schedule(composed, scale):
     """Annealed runs, the same without it, and the default that both are judged by."""

@@ -19,8 +19,7 @@ from adamct.claims.numbers import MINUS
 from adamct.claims.verdict import Claim
 from adamct.records import Records
 
-# How many times as steep as further in B₊ a rise is sharp, as a number and as a word.
-SHARP, SO_MANY_TIMES = 2, "twice"
+SHARP = 2  # times as steep as further in B₊ is a sharp rise
 FEWEST = 3  # points in B₊ that have an order and a spread
 ALIKE = 0.5  # the ratio of two spreads from which on they are not called alike
 NEAR_ORIGIN = 0.45  # β below which a point of Figure 13's curve is near the origin
@@ -121,9 +120,9 @@ def spread_against_curve(records: Records, *, control: str) -> Estimate:
     """
 
     def of_a_seed(own: Records) -> float:
-        points = best_losses(of_experiment(own, control))
-        curve = stable_points(of_experiment(own, CURVE))
-        return float(points.area.std() / curve.area.std())
+        points = best_losses(of_experiment(own, control)).area.to_numpy()
+        curve = stable_points(of_experiment(own, CURVE)).area.to_numpy()
+        return float(np.std(points, ddof=1) / np.std(curve, ddof=1))
 
     points = best_losses(of_experiment(records, control))
     beside = "; ".join(
@@ -142,7 +141,7 @@ def slower_near_origin(records: Records) -> Estimate:
     def of_a_seed(own: Records) -> list[float]:
         table = best_losses(own)
         near, default = table.beta < NEAR_ORIGIN, table.beta == 0.999
-        parts = [table.area[rows] for rows in (near, ~near & ~default, default)]
+        parts = [table.area[rows].to_numpy() for rows in (near, ~near & ~default, default)]
         if not all(map(len, parts)):
             raise InconclusiveError("no point near the origin, between, or at β = 0.999")
         origin, between, at_default = (part.mean() for part in parts)
@@ -164,8 +163,8 @@ def _along(figure: str, reference: str, experiment: str) -> tuple[Claim, ...]:
             criterion=Criterion(
                 f"the Spearman correlation of C with {AREA}, over B₊,",
                 at_most=0,
-                note="where every seed gives −1 the interval has no width: the seeds agree, "
-                "and more is not known",
+                note="ρ is bounded by 1, which the interval may pass; it has no width where every "
+                "seed gives one value: the seeds agree, and more is not known",
             ),
             evaluate=partial(rank_correlation, column="area"),
         ),
@@ -184,7 +183,7 @@ def _along(figure: str, reference: str, experiment: str) -> tuple[Claim, ...]:
             statement="The test loss rises sharply on entering B₋",
             criterion=Criterion(
                 "the rise of the best test loss per unit of C across C = 0, as far into B₊ as "
-                f"into B₋, less {SO_MANY_TIMES} that further in B₊,",
+                f"into B₋, less {SHARP} × that further in B₊,",
                 at_least=0,
                 unit="nats",
             ),
