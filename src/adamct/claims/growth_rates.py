@@ -48,8 +48,8 @@ def no_growth(records: Records) -> Estimate:
     robust = _robust(stable).slope
     single = slope_table(stable, SLOPE_STEP).slope
     beside = (
-        f"of single runs {span(net_growth(stable).measured, '.1g')}; the median 10-step slope, "
-        f"which is biased upwards for a sawtooth, is {robust.median():+.5f}; at n = {SLOPE_STEP} "
+        f"of single runs {span(net_growth(stable).measured.to_numpy(), '.1g')}; the median 10-step "
+        f"slope, which is biased upwards for a sawtooth, is {robust.median():+.5f}; at n = {SLOPE_STEP} "
         f"alone {single.mean():+.5f} ± {single.std():.5f}"
     )
     return Estimate.over_seeds(stable, lambda own: net_growth(own).measured.median(), beside)
@@ -87,7 +87,7 @@ def rate_near_boundary(records: Records) -> Estimate:
     beside = (
         f"at {_points(table)} with {CLEARLY_UNSTABLE:g} ≤ C < 0, the nearest at C = "
         f"{table.C.max():.2g}; their largest max-updates are {span(np.nanmax(values, axis=0))}, "
-        f"and the measured slope {span(table.slope, '.4f')}"
+        f"and the measured slope {span(table.slope.to_numpy(), '.4f')}"
     )
     return _of_points(near, partial(slope_ratio, theory="half_C"), beside)
 
