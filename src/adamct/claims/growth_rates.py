@@ -49,8 +49,8 @@ def no_growth(records: Records) -> Estimate:
     single = slope_table(stable, SLOPE_STEP).slope
     beside = (
         f"of single runs {span(net_growth(stable).measured.to_numpy(), '.1g')}; the median 10-step "
-        f"slope, which is biased upwards for a sawtooth, is {robust.median():+.5f}; at n = {SLOPE_STEP} "
-        f"alone {single.mean():+.5f} ± {single.std():.5f}"
+        f"slope, which is biased upwards for a sawtooth, is {robust.median():+.5f}; at n = "
+        f"{SLOPE_STEP} alone {single.mean():+.5f} ± {single.std():.5f}"
     )
     return Estimate.over_seeds(stable, lambda own: net_growth(own).measured.median(), beside)
 
