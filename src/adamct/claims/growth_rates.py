@@ -171,7 +171,7 @@ def in_figure_E3(ending: str, setting: str, reads: tuple[str, ...]) -> tuple[Cla
         beyond(
             name=f"growth-rate-D-{ending}",
             statement=f"In B₋ the max-update grows like D_n {setting}, too",
-            criterion=NEAR_PERFECT,
+            criterion=A_LAW,
             evaluate=partial(rate, theory="exact"),
         ),
         beyond(
@@ -219,11 +219,19 @@ CLAIMS = (
         evaluate=partial(rate, theory="half_C"),
     ),
     in_figure_3(
-        name="growth-rate-D",
+        name="growth-equals-D",
         kind="extension",
         reference="beyond the paper: the exact bound",
         statement="In B₋ the slope is that of ln D_n",
         criterion=NEAR_PERFECT,
+        evaluate=partial(rate, theory="exact"),
+    ),
+    in_figure_3(
+        name="growth-rate-D",
+        kind="extension",
+        reference="beyond the paper: the exact bound",
+        statement="In B₋ the slope is about that of ln D_n",
+        criterion=A_LAW,
         evaluate=partial(rate, theory="exact"),
     ),
     in_figure_3(
