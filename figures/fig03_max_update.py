@@ -54,7 +54,8 @@ def draw(records: Records) -> Figure:
     own = records.of(READS[0])
     runs = own.runs
     figure = Figure(figsize=(TEXT_WIDTH, 5.8))
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.2, 1))
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.2, 1))
+    upper, lower = halves
     curves, chosen = upper.subplots(1, 2, width_ratios=(2.4, 1))
     slopes, ratios = lower.subplots(1, 2)
     panels.max_update_curves(curves, own.where(runs[runs.seed == runs.seed.min()]))

@@ -92,7 +92,7 @@ def max_update(axes: Axes, records: Records) -> None:
     each = records.scalars.merge(records.runs[["run_id", "beta"]])
     for beta, band in with_bands(each, "max_update", ["beta", "n"]).groupby("beta"):
         if beta in set(some.beta):
-            colour = colours.to_rgba(beta)
+            colour = colours.to_rgba(np.array(beta))
             axes.plot(band.n + 1, band["mean"], linewidth=0.8, color=colour)
             axes.fill_between(band.n + 1, band.low, band.high, color=colour, alpha=0.25, lw=0)
     label = r"$D_\infty=1/\sqrt{1-\beta}$"

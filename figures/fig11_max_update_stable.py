@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -58,7 +61,8 @@ def max_updates(axes: Axes, records: Records, pairs: pd.DataFrame) -> None:
     n = np.arange(FROM, records.runs.n_steps.max())
     each = records.scalars.merge(records.runs[["run_id", "C"]])
     bands = with_bands(each[each.C.isin(pairs.C)], "max_update", ["C", "n"])
-    for pair in pairs.itertuples():
+    each_pair: Iterable[Any] = pairs.itertuples()
+    for pair in each_pair:
         colour = colours.to_rgba(pair.C)
         for bound, look in ((max_update_bound, PAPER), (discrete_max_update_bound, EXACT)):
             axes.plot(n + 1, bound(n, pair.beta, pair.gamma), **{**look, "color": colour})

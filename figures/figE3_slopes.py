@@ -48,7 +48,8 @@ SETTINGS = dict(zip(READS, ("GPT, float32", "GPT, float64", "CNN, float64"), str
 def draw(records: Records) -> Figure:
     """Draw (a, b, c) the ratios of the slopes against C, (d) their medians and the net growth."""
     figure = Figure(figsize=(TEXT_WIDTH, 4.6))
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.25, 1))
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.25, 1))
+    upper, lower = halves
     ratios = upper.subplots(1, 3, sharey=True)
     medians = lower.subplots()
     medians.axvline(0, color="0.85", linewidth=0.8, zorder=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -192,7 +192,8 @@ def reach(records: Records) -> pd.DataFrame:
         median 10-step slope of the second half.
     """
     series = dict(list(records.scalars.groupby("run_id")[["n", "max_update"]]))
-    reached = [_reach(run, series[run.run_id]) for run in records.runs.itertuples()]
+    runs: Iterable[Any] = records.runs.itertuples()
+    reached = [_reach(run, series[run.run_id]) for run in runs]
     return records.runs.reset_index(drop=True).assign(**pd.DataFrame(reached))
 
 

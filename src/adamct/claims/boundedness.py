@@ -87,7 +87,7 @@ def distance_below(records: Records, *, regions: tuple[str, ...]) -> Estimate:
         raise InconclusiveError(f"tightness is judged at n ≈ {SLOPE_STEP}; a run has {shortest}")
     table = net_growth(records)
     beside = (
-        f"of single runs {span(table.below_paper, '.2f')}; below D_n by "
+        f"of single runs {span(table.below_paper.to_numpy(), '.2f')}; below D_n by "
         f"{table.below_exact.median():.2f}; a max-update lower by a factor of "
         f"{np.exp(table.below_paper.median()):.3g}"
     )

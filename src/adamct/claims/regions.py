@@ -73,13 +73,13 @@ def largest_rise(records: Records, *, regions: tuple[str, ...], least: float = 0
         least: e-foldings at the paper's rate that the steps must have room for.
     """
     table = _measured(records, regions, "paper_rate", least)
-    top = table.loc[table.later_rise.idxmax()]
+    top = table.iloc[int(np.nanargmax(table.later_rise))]
     beside = (
         f"over {_pairs(table)} pairs, with a median of {table.later_rise.median():+.3f}; the "
         f"largest at ({top.beta:g}, {top.gamma:g}); max-updates up to {number(table.largest.max())}"
     )
     if least:
-        rises = table.paper_rate * table.n_steps / 2
+        rises = (table.paper_rate * table.n_steps / 2).to_numpy()
         beside += f"; at the paper's rate they would rise by {span(rises)}"
     return _per_seed(table, lambda own: own.later_rise.max(), beside)
 
@@ -91,7 +91,7 @@ def excess_over_stable(records: Records) -> Estimate:
     is D_∞. What passes it has left the stable region by its size alone.
     """
     table = _measured(records, BEYOND, "exact_rate", LEAST_GROWTH)
-    low = table.loc[table.over_stable.idxmin()]
+    low = table.iloc[int(np.argmin(table.over_stable))]
     beside = (
         f"over {_pairs(table)} pairs with {LEAST_GROWTH:g} e-foldings or more at the exact rate, "
         f"the least at ({low.beta:g}, {low.gamma:g}); {np.mean(table.largest > 10):.0%} of the "
