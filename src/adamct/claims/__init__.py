@@ -4,6 +4,7 @@ A claim names what it reads, how its statistic is estimated, and the criterion t
 """
 
 from adamct.claims import (
+    assumptions,
     boundedness,
     continuous_time,
     generalization,
@@ -18,7 +19,7 @@ from adamct.claims.verdict import Claim, Kind, Verdict, judge
 
 SUBJECTS = (
     *(regions, boundedness, growth_rates, generalization),
-    *(rankings, continuous_time, theorem_2, meta_adaptive),
+    *(rankings, continuous_time, theorem_2, assumptions, meta_adaptive),
 )
 CLAIMS: tuple[Claim, ...] = tuple(claim for subject in SUBJECTS for claim in subject.CLAIMS)
 
