@@ -81,11 +81,11 @@ def _draw_matrices(panels: list[Axes], laws: NormLaws) -> None:
 
 def _draw_windows(axes: Axes, found: list[NormLaws]) -> None:
     """Draw growth over Eq. (8)'s in windows, with what the laws say of it."""
-    starts = np.arange(0, len(found[0].measured) - WINDOW, WINDOW)
+    starts = range(0, len(found[0].measured) - WINDOW, WINDOW)
     ratios = [
         [np.median(growth_ratio(laws, "printed", n, n + WINDOW)) for laws in found] for n in starts
     ]
-    middle = starts + WINDOW / 2
+    middle = np.array(starts) + WINDOW / 2
     over_seeds(axes, middle, np.array(ratios), color="C0", linewidth=1.4)
     n = np.arange(len(found[0].measured))
     axes.axhline(1, **LOOKS["printed"])
@@ -100,7 +100,7 @@ def _draw_windows(axes: Axes, found: list[NormLaws]) -> None:
 
 
 def _draw_exact_laws(axes: Axes, records: Records, adam: list[NormLaws]) -> None:
-    coarse = {
+    coarse: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "recursion, coarse-grained": ("recursion", {"gamma": 0.9}, {"color": "#1b1b1b"}),
         r"Eq. (8), coarse-grained, $\gamma=0$": (
             "printed", {"gamma": 0.0}, {"color": "C1", "linestyle": "--"},

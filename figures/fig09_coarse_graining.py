@@ -64,6 +64,6 @@ def _draw_differences(axes: Axes, records: Records) -> None:
     n = np.arange(1, len(coarse) + 1)
     over_seeds(axes, n, coarse, log=True, color="C0", label="$v$ coarse-grained")
     over_seeds(axes, n, control, log=True, color="0.5", label=r"control: $\eta$ larger by 1 %")
-    axes.set(title="(b) relative difference of displacements", yscale="log")
+    axes.set(title="(b) relative difference", yscale="log")
     plain_log(axes.yaxis)
     axes.legend(loc="lower right")

@@ -5,11 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from adamct.claims import judge
-from adamct.claims.theorem_2 import CLAIMS
+from adamct.claims import assumptions, judge, theorem_2
 from adamct.theory import norm_laws
 
-BY_NAME = {claim.name: claim for claim in CLAIMS}
+BY_NAME = {claim.name: claim for claim in (*theorem_2.CLAIMS, *assumptions.CLAIMS)}
 SEEDS = (10, 11, 12)
 N, HEADS = 200, 2
 KINDS = (  # γ, v, λ

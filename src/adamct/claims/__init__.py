@@ -5,6 +5,7 @@ A claim names what it reads, how its statistic is estimated, and the criterion t
 
 from adamct.claims import (
     annealing,
+    assumptions,
     boundedness,
     continuous_time,
     generalization,
@@ -23,7 +24,7 @@ from adamct.claims.verdict import Claim, Kind, Verdict, judge
 SUBJECTS = (
     *(regions, boundedness, growth_rates, generalization, annealing),
     *(rankings, learning_rates, levels),
-    *(continuous_time, theorem_2, meta_adaptive, identities),
+    *(continuous_time, theorem_2, assumptions, meta_adaptive, identities),
 )
 CLAIMS: tuple[Claim, ...] = tuple(claim for subject in SUBJECTS for claim in subject.CLAIMS)
 
