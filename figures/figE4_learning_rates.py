@@ -21,13 +21,13 @@ READS = ("kadam_lr_grid_screen", "kadam_lr_grid")
 TIE = 0.02  # nats
 CAPTION = f"""
 Adam, 2-Adam, 3-Adam and 2-Adam with γ₂ = 0 (a normalization layer made explicit) in language
-modelling, of C4 at paper scale and of Python's reference manual with a smaller model at the others.
-(a) Best test loss against η: thin lines are pilot seeds, with a mark at every η that was tried;
-they choose each optimizer's η. Large points are means over fresh seeds at the chosen η, and at the best up to
-{PAPER_END:g}, where the paper's grid for C4 ends (vertical line); bars are 95 % intervals. (b) What
-each gains over Adam, both at their chosen η, in every fresh seed, with mean and 95 % interval;
-within the grey band, ±{TIE} nats, a difference counts as a tie. Verdicts take wider intervals until
-the last of three looks.
+modelling, of C4 at paper scale and of Python's reference manual with a smaller model at the
+others. (a) Best test loss against η: thin lines are pilot seeds, with a mark at every η that was
+tried; they choose each optimizer's η. Large points are means over fresh seeds at the chosen η,
+and at the best up to {PAPER_END:g}, where the paper's grid for C4 ends (vertical line); bars are
+95 % intervals. (b) What each gains over Adam, both at their chosen η, in every fresh seed, with
+mean and 95 % interval; within the grey band, ±{TIE} nats, a difference counts as a tie. Verdicts
+take wider intervals until the last of three looks.
 """
 ALT = (
     "Left, best test loss against the learning rate on a logarithmic axis, thin lines per pilot "

@@ -42,7 +42,8 @@ def draw(records: Records) -> Figure:
     ks = sorted(set(own.runs.k))
     own_panel = [name for name in dict.fromkeys(own.runs.strategy) if name != "scaled"]
     figure = Figure(figsize=(TEXT_WIDTH, 1.6 * len(ks) + 2.4))
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.6 * len(ks), 2.4))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1.6 * len(ks), 2.4))
+    upper, lower = parts
     grid = upper.subplots(len(ks), len(own_panel), sharex=True, sharey=True, squeeze=False)
     reached = largest_max_updates(own)
     for k, row in zip(ks, grid, strict=True):
@@ -77,7 +78,7 @@ def levels(axes: Axes, reached: pd.DataFrame, colours: Any) -> None:
     """Draw the largest max-update so far, mean over seeds, a line a level."""
     for level, of_level in reached.groupby("level"):
         mean = of_level.groupby("n").max_update.mean()
-        axes.plot(mean.index + 1, mean, linewidth=0.8, color=colours[int(level) - 1])
+        axes.plot(mean.index + 1, mean, linewidth=0.8, color=colours[int(str(level)) - 1])
 
 
 def bounds(axes: Axes, run: pd.Series) -> None:

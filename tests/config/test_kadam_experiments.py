@@ -1,4 +1,4 @@
-"""The screens of Section 4.3 are Appendix H's grids, point by point; what is scored is theirs."""
+"""The screens of Section 4.3 are Appendix H's grids, point by point."""
 
 import pytest
 

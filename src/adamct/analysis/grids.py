@@ -71,13 +71,14 @@ def over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
         One row a point: ``strategy, k, decoupled, lr, weight_decay``; ``mean``; ``low`` and
         ``high``, the ends of Student's interval, NaN for fewer than three seeds; ``n_seeds``.
     """
+    points = by_point(scores)
     rows = []
-    for point, values in by_point(scores).iterrows():
-        known_seeds = values.dropna().to_numpy()
+    for values in points.to_numpy():
+        known_seeds = values[~np.isnan(values)]
         interval = student(known_seeds) if len(known_seeds) > 2 else None
-        ends = interval or (np.nan, np.nan)
-        rows.append((*point, known_seeds.mean(), *ends, len(known_seeds)))
-    return pd.DataFrame(rows, columns=[*OPTIMIZER, *GRID, "mean", "low", "high", "n_seeds"])
+        rows.append((known_seeds.mean(), *(interval or (np.nan, np.nan)), len(known_seeds)))
+    table = pd.DataFrame(rows, index=points.index, columns=["mean", "low", "high", "n_seeds"])
+    return table.reset_index()
 
 
 def advantages(scores: pd.DataFrame, ours: str, theirs: str) -> pd.DataFrame:

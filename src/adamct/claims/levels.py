@@ -60,9 +60,10 @@ def growth_over_levels(records: Records) -> Estimate:
     """Estimate how much larger the applied max-update is than the first level's."""
     papers = records.where(records.runs[records.runs.strategy.isin(PAPERS)])
     ratios = last_over_first(papers)
-    means = ratios.groupby(["strategy", "k"], sort=False).ratio.mean()
+    means = ratios.groupby(["strategy", "k"], sort=False).ratio.mean().reset_index()
     shown = ", ".join(
-        f"{strategy.replace('_', ' ')} k = {k} {mean:.2f}" for (strategy, k), mean in means.items()
+        f"{row.strategy.replace('_', ' ')} k = {row.k} {row.ratio:.2f}"
+        for _, row in means.iterrows()
     )
     by_seed = ratios.groupby("seed").ratio.median()
     return Estimate.of_seeds(by_seed.to_numpy(), f"{shown}; over the second half of the steps")

@@ -65,7 +65,7 @@ def advantage_over_all(records: Records, *, metric: Metric) -> Estimate:
     if n_seeds < FEWEST_SEEDS:
         raise InconclusiveError(_more_seeds(records, n_rivals + 1, n_seeds), n_seeds)
     nearest = rows.mean(axis=1).idxmin()
-    rival = pd.Series(dict(zip(rows.index.names, nearest, strict=True)))
+    rival = rows.loc[[nearest]].reset_index().iloc[0]
     beside = (
         f"its strongest rival of {n_rivals} is {_words(rival)}; the differences from all are "
         f"{span(rows.mean(axis=1).to_numpy())}"
