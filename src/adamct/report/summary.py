@@ -21,36 +21,41 @@ BLOCK = re.compile(r"(<!-- generated: (?P<name>\w+) -->\n).*?(?=<!-- end -->)", 
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
 # The claims that the README quotes, by name, in the order of its argument.
 HEADLINES = (
-    *("D-bounds-max-update", "eq5-bounds-max-update", "growth-rate-half-C", "growth-rate-D"),
-    *("exactly-stable-is-bounded", "B-minus-is-unstable", "beyond-exact-boundary-is-unstable"),
-    *("bounded-on-boundary", "eq5-on-boundary"),
-    *("faster-with-C-fig04", "sharp-rise-fig04", "annealing-does-not-rescue"),
-    *("assumption-1", "coarse-graining-changes-little"),
+    *("D-bounds-max-update", "growth-equals-half-C", "growth-rate-half-C", "growth-rate-D"),
+    *("net-growth", "eq5-is-tight-where-unstable", "bounded-on-boundary"),
+    *("strip-is-bounded", "beyond-exact-boundary-exceeds-stable"),
+    *("faster-with-C-fig04", "sharp-rise-fig04"),
+    *("annealing-does-not-rescue", "annealing-is-worse-than-none"),
+    *("assumption-1", "coarse-graining-keeps-trajectory", "coarse-graining-keeps-loss"),
     *("theorem-2-as-printed", "theorem-2-corrected", "recursion-is-exact"),
-    *("direction-turns-as-printed", "direction-turns-as-corrected"),
+    *("proposition-3-as-printed", "direction-turns-as-printed", "direction-turns-as-corrected"),
     *("continuous-follows-discrete", "continuous-follows-given-gradients"),
-    *("k-beats-adamw-fig06", "k-beats-adamw-fig16", "k-beats-adam-figE4"),
+    *("2-adam-inverse-exp-best-fig06", "2-adam-beats-adamw-fig16"),
+    *("normalization-layer-figE4", "k-adam-is-more-stable"),
 )
 
 # Those that the page quotes beside each result beyond the paper, in the order of its argument.
 TOPICS = {
     "bound": (
-        *("D-bounds-max-update", "D-where-stable", "D-on-boundary", "D-is-attained"),
+        *("D-bounds-max-update", "D-on-boundary", "D-is-attained"),
         *("D-bounds-rmsprop", "sign-sgd-is-one", "eq5-above-D"),
-        *("growth-rate-D", "growth-rate-D-float64", "exact-is-closer"),
+        *("growth-equals-D", "growth-rate-D", "growth-rate-D-float64", "exact-is-closer"),
     ),
     "region": (
-        *("paper-overestimates", "exactly-stable-is-bounded"),
-        "beyond-exact-boundary-is-unstable",
+        *("paper-overestimates", "D-on-map", "stable-does-not-grow"),
+        *("beyond-exact-boundary-exceeds-stable", "beyond-exact-boundary-follows-D"),
     ),
-    "strip": ("strip-is-bounded", "B-minus-is-unstable"),
+    "strip": ("strip-is-bounded",),
     "norm": (
         *("lemma-2", "theorem-2-as-printed", "theorem-2-without-memory", "theorem-2-corrected"),
         *("growth-ratio-follows-memory", "recursion-is-exact", "recursion-elementwise"),
         *("equilibrium-factor", "proposition-3-as-printed", "proposition-3"),
     ),
-    "grid": ("ranking-turns-on-the-grid-figE4", "grid-holds-the-best-figE4", "k-beats-adam-figE4"),
-    "levels": ("D-bounds-every-level",),
+    "grid": (
+        *("cut-grid-flatters-2-adam-figE4", "grid-holds-the-best-figE4"),
+        *("2-adam-beats-adam-figE4", "normalization-layer-figE4"),
+    ),
+    "levels": ("eq10-bounds-every-level", "D-bounds-every-level", "k-adam-is-more-stable"),
 }
 # What verdicts.json says of each claim.
 FIELDS = ("name", "figure", "kind", "status", "statistic", "interval", "seeds", "n")
