@@ -56,7 +56,7 @@ def draw(records: Records) -> Figure:
     max_update(whole, own)
     whole.set_title("(a) max-update and its bounds")
     fitted_powers(powers, own)
-    powers.set_title("(b) fitted power of $n$")
+    powers.set_title(r"(b) fitted power of $n$: $\sqrt{n}$ is ½, bounded is 0")
     over_bound(over_exact, own, exact_bound)
     over_exact.set_title("(c) max-update over $D_n$")
     over_bound(over_paper, own, max_update_bound)
@@ -119,9 +119,8 @@ def fitted_powers(axes: Axes, records: Records) -> None:
     """Draw p of ‖u_n‖∞ ∝ n^p against β, over seeds."""
     table = records.runs.assign(power=growth_powers(records)[1])
     means = with_bands(table, "power", ["beta"])
-    for power, text in ((0.0, "bounded"), (0.5, r"$\sqrt{n}$")):
+    for power in (0.0, 0.5):
         axes.axhline(power, color="0.75", linewidth=0.8, zorder=0)
-        axes.annotate(text, (means.beta.min(), power), (0, 3), textcoords="offset points")
     bars = means[["low", "high"]].sub(means["mean"], axis=0).abs().fillna(0).T.to_numpy()
     axes.errorbar(means.beta, means["mean"], bars, fmt="o", color="#1b1b1b", elinewidth=0.7)
     axes.set(xlabel=LABELS["beta"], ylabel="$p$", ylim=(min(-0.75, means["mean"].min()), 0.75))
