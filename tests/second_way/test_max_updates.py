@@ -25,7 +25,7 @@ MAP = ("instability_map", "instability_strip")
 
 
 def stability(β, γ):
-    """C(β, γ); pairs of a curve are rounded to 12 decimals, which leaves some 1e-12 where it is 0."""
+    """C(β, γ); pairs are rounded to 12 decimals, which leaves some 1e-12 where it is 0."""
     C = 2 / γ - 1 / β - 1
     return 0.0 if abs(C) * β * γ < 2e-12 else C
 
