@@ -276,18 +276,3 @@ def test_the_statistic_and_its_interval_are_the_same(name, read, agrees):
     by_seed = of_seeds(read, experiments)
     values = [summary([of_run(run) for run in runs if counts(run)]) for runs in by_seed.values()]
     agrees(name, values, by_seed)
-
-
-def test_every_pair_of_every_strategy_is_stable(verdicts):
-    """Five strategies with k = 1 to 10 (Section 4.3 and Appendix O)."""
-    rules = [
-        lambda x, k: 1 - (1 - x) ** (1 / k),
-        lambda x, k: x**k,
-        lambda x, k: x / k,
-        lambda x, k: x,
-        lambda x, k: x ** (1 / k),
-    ]
-    pairs = [(rule(0.999, k), rule(0.9, k)) for rule in rules for k in range(1, 11)]
-    outside = sum(stability(*each) <= 0 for each in pairs)
-    verdict = verdicts["strategies-are-stable"]
-    assert (verdict["statistic"], verdict["n"]) == (outside, len(pairs))
