@@ -65,6 +65,7 @@ SLOW = (
     "scripts/test_light_imports.py",
     "scripts/test_parity.py::test_the_command",
     "scripts/test_reproduce.py",
+    "second_way/test_max_updates.py",
     "tracking/",
     "train/test_loop.py::test_a_compiled",
     "train/test_loop.py::test_at_k_1",

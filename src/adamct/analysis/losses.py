@@ -37,9 +37,9 @@ def best_losses(records: Records) -> pd.DataFrame:
     Returns:
         One row a run: ``run_id, seed, beta, gamma, C, schedule``; the best test loss in the first
         third of the steps (``early``) and in all (``best``); the area under the test loss in the
-        first third, per step (``area``): the mean of its evaluations there, less the one before
-        training. The smaller it is, the faster the run generalizes. A run that diverged counts
-        with what it reached before; one that ended within the first third has no area (NaN).
+        first third, per step (``area``): the mean of its evaluations there, without the one
+        before training. The smaller it is, the faster the run generalizes. A run that diverged
+        counts with what it reached before; one that ended within the first third has no area (NaN).
     """
     runs, losses = records.runs, loss_table(records)
     early = losses[losses.n <= first_third(losses.n_steps)]

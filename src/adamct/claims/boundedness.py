@@ -67,7 +67,10 @@ def count_violations(
 
 
 def power_on_boundary(records: Records) -> Estimate:
-    """Median power p of ‖u_n‖∞ ∝ n^p over the second half, over the points of C = 0, per seed."""
+    """Median power p of ‖u_n‖∞ ∝ n^p over the second half, over the points of C = 0, per seed.
+
+    Of a run it is fitted by least squares of ln ‖u_n‖∞ on ln n.
+    """
     n, values = records.matrix("max_update")
     if n.max() < FITTED_FROM:
         raise InconclusiveError(f"{len(records.runs)} points with {n.max() + 1} steps")
@@ -80,7 +83,10 @@ def power_on_boundary(records: Records) -> Estimate:
 
 
 def distance_below(records: Records, *, regions: tuple[str, ...]) -> Estimate:
-    """Median over the points of a region of ln Eq. (5) − ln ‖u_n‖∞ late in training, per seed."""
+    """Median over the points of a region of ln Eq. (5) − ln ‖u_n‖∞ late in training, per seed.
+
+    Of a run it is the mean over n = 950 … 1009, the later window of ``net_growth``.
+    """
     records = in_region(records, regions)
     shortest = records.runs.n_recorded.min()
     if shortest <= SLOPE_STEP:

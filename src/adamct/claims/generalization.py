@@ -1,8 +1,8 @@
 """Claims on the test loss along a curve of (β, γ) (Section 3.3, Appendix M).
 
 Speed is the area under the test loss in the first third of training, per step, in nats: the smaller
-it is, the faster a run generalizes. It takes every evaluation there, where the loss at one step
-would carry the noise of its batches.
+it is, the faster a run generalizes. It is the mean of every evaluation at n from 1 to a third of
+the steps, where the loss at one step would carry the noise of its batches.
 """
 
 from __future__ import annotations
@@ -76,7 +76,10 @@ def rank_correlation(records: Records, *, column: str) -> Estimate:
 
 
 def spread_in_the_end(records: Records) -> Estimate:
-    """Relative spread over B₊ of the best test loss in the end, over that in the first third."""
+    """Relative spread over B₊ of the best test loss in the end, over that in the first third.
+
+    A relative spread is the standard deviation over the mean.
+    """
 
     def of_a_seed(own: Records) -> float:
         stable = stable_points(own)
@@ -94,7 +97,8 @@ def spread_in_the_end(records: Records) -> Estimate:
 def excess_steepness(records: Records) -> Estimate:
     """Slope of the best test loss in −C across C = 0, less ``SHARP`` times that further in B₊.
 
-    Across: as far into B₊ as the curve goes into B₋. A slope of B₋ alone is one of few points.
+    Across: as far into B₊ as the curve goes into B₋. A slope of B₋ alone is one of few points. Both
+    slopes are by least squares.
     """
 
     def of_a_seed(own: Records) -> list[float]:

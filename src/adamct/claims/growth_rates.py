@@ -1,7 +1,10 @@
 """Claims on the growth of the max-update, and the rates of both theories (Section 3.2).
 
-Measured is the slope of ln ‖u_n‖∞, its median over n = 500 … 1000 (see ``slope_table``), at every
-point of B₋, however near to C = 0. A seed's statistic is the median over its points.
+Measured is the 10-step slope of ln ‖u_n‖∞, (ln ‖u_{n+5}‖∞ − ln ‖u_{n−5}‖∞)/10: its median over
+every step n = 500 … 1000 (see ``slope_table``), at every point of B₋, however near to C = 0.
+Predicted is |C|/2, or the same median of the slopes of ln D_n or ln Eq. (5). The net slope has no
+sawtooth: it is the mean of ln ‖u_n‖∞ over n = 950 … 1009 less that over 450 … 509, over 500 (see
+``net_growth``). A seed's statistic is the median over its points.
 """
 
 from __future__ import annotations

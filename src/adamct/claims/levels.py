@@ -57,7 +57,11 @@ def dependence_on_scale(records: Records) -> Estimate:
 
 
 def growth_over_levels(records: Records) -> Estimate:
-    """Estimate how much larger the applied max-update is than the first level's."""
+    """Estimate how much larger the applied max-update is than the first level's.
+
+    Of a run it is the ratio of their medians over the second half of the steps; of a seed, the
+    median over k and the strategies of Section 4.3.
+    """
     papers = records.where(records.runs[records.runs.strategy.isin(PAPERS)])
     ratios = last_over_first(papers)
     means = ratios.groupby(["strategy", "k"], sort=False).ratio.mean().reset_index()

@@ -65,7 +65,8 @@ def paper_overestimates(_: Records) -> Estimate:
 def largest_rise(records: Records, *, regions: tuple[str, ...], least: float = 0.0) -> Estimate:
     """Largest rise of the max-update, over the runs of some regions, per seed.
 
-    It is ln of the largest max-update of the second half of the steps over that of the first.
+    It is ln of the largest max-update of the second half of the steps over that of the first; a run
+    that diverged has none.
 
     Args:
         records: of a map of (β, γ).
@@ -102,7 +103,10 @@ def excess_over_stable(records: Records) -> Estimate:
 
 
 def share_of_exponent(records: Records) -> Estimate:
-    """Median of ln of the largest max-update over ln D_N, over the runs with γ² > β, per seed."""
+    """Median of ln of the largest max-update over ln D_N, over the runs with γ² > β, per seed.
+
+    N is the last step with a finite max-update.
+    """
     table = _measured(records, BEYOND, "exact_rate", LEAST_GROWTH)
     table = table.assign(exponent=np.log(table.largest) / table.log_bound)
     by_beta = table.groupby("beta").exponent.median()
