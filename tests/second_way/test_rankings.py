@@ -92,11 +92,7 @@ def over_adam(by_seed, strategy, *, decoupled):
     """The advantage in accuracy of a strategy at its smallest k over Adam with the same decay."""
     runs = flat(by_seed)
     ks = {k for run in runs for own, k in [optimizer(run)] if own == strategy}
-    ks = {
-        k
-        for k in ks
-        if scores(runs, "accuracy", name=(strategy, k), decoupled=decoupled)
-    }
+    ks = {k for k in ks if scores(runs, "accuracy", name=(strategy, k), decoupled=decoupled)}
     ours = scores(runs, "accuracy", name=(strategy, min(ks)), decoupled=decoupled)
     return less(ours, scores(runs, "accuracy", name=ADAM, decoupled=decoupled))
 
@@ -135,8 +131,7 @@ def far_behind(by_seed, strategy, above):
             n_own += bool(own)
             if own and mean(own.values()) > CHANCE + LEARNED:
                 tried = [
-                    scores(runs, "accuracy", name=(name, k), decoupled=decoupled)
-                    for name in others
+                    scores(runs, "accuracy", name=(name, k), decoupled=decoupled) for name in others
                 ]
                 best = max((own for own in tried if own), key=lambda own: mean(own.values()))
                 distances.append(less(best, own))
@@ -233,7 +228,9 @@ def grid(read):
 def looks():
     """Seeds at a look → its level, by the distribution of all looks at once."""
     t = np.array(LOOKS) / LOOKS[-1]
-    together = stats.multivariate_normal(cov=np.sqrt(np.minimum.outer(t, t) / np.maximum.outer(t, t)))
+    together = stats.multivariate_normal(
+        cov=np.sqrt(np.minimum.outer(t, t) / np.maximum.outer(t, t))
+    )
 
     def staying(c):
         return together.cdf(c / np.sqrt(t), lower_limit=-c / np.sqrt(t))
@@ -243,7 +240,8 @@ def looks():
 
 
 @pytest.mark.parametrize(
-    ("name", "own"), [("2-adam-beats-adam-figE4", PAPERS_BEST), ("normalization-layer-figE4", LAYER)]
+    ("name", "own"),
+    [("2-adam-beats-adam-figE4", PAPERS_BEST), ("normalization-layer-figE4", LAYER)],
 )
 def test_the_look_decides(name, own, grid, verdicts, agrees, student, looks):
     screen, fresh, seeds = grid

@@ -72,9 +72,7 @@ def decades_between_cosines(runs):
     for run in runs:
         inner = run.vector("final_inner_products")[-1]
         gradient = run.vector("head_squared_gradients")[-1]
-        cosine = np.abs(inner) / (
-            np.sqrt(run.vector("head_squared_norms")[-1]) * np.sqrt(gradient)
-        )
+        cosine = np.abs(inner) / (np.sqrt(run.vector("head_squared_norms")[-1]) * np.sqrt(gradient))
         cosines[run.spec["task"]["model"].get("qk_norm", False)] = np.median(cosine)
     return math.log10(cosines[False]) - math.log10(cosines[True])
 
@@ -106,7 +104,8 @@ def difference_beyond_control(runs):
 def rise_of_loss(runs):
     found = kinds_of_v(runs)
     plain, coarse = (
-        sum(found[kind, False].scalar("train_loss")[-TAIL:]) for kind in ("elementwise", "tensor_mean")
+        sum(found[kind, False].scalar("train_loss")[-TAIL:])
+        for kind in ("elementwise", "tensor_mean")
     )
     return coarse / plain - 1
 
