@@ -1,6 +1,7 @@
 """The claims on whole trajectories, by norms written out (Figs. 1, 8 and 9)."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def error_at_smallest_lr(runs):
 def largest_ratio(runs):
     """The largest ratio of the error at a learning rate to that at the next larger one."""
     errors = [error(run, "continuous_gap", -1) for run in by_lr(runs)]
-    return max(smaller / larger for smaller, larger in zip(errors, errors[1:], strict=False))
+    return max(smaller / larger for smaller, larger in pairwise(errors))
 
 
 def error_that_stays(runs):
