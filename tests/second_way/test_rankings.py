@@ -1,5 +1,6 @@
 """The claims on k-Adam, run by run and without a table of scores (Figs. 6, 15, 16 and E4)."""
 
+from functools import cache
 from statistics import mean, median
 
 import numpy as np
@@ -25,6 +26,7 @@ FORMULAS = {
 # ------------------------------------------------------------------------- single runs
 
 
+@cache
 def optimizer(run):
     """(strategy, k), from the decays of the levels."""
     betas, gammas = run.option("betas"), run.option("gammas")
@@ -50,6 +52,7 @@ def point(run):
     return run.option("lr"), run.option("weight_decay", 0.0)
 
 
+@cache
 def evaluations(run, metric):
     """(test, validation) of every evaluation, more is better: accuracies, or losses turned."""
     sign = 1 if metric == "accuracy" else -1
