@@ -85,10 +85,11 @@ def dropped_over_kept(records: Records, run: Any) -> np.ndarray:
 
 
 def norm_and_average(records: Records, run: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return ‖W_n‖² and η/(2λ) · (moving average of ‖u‖²) over the second half of a run.
+    """Return ‖W_n‖² and η/(2λ) · (moving average of ‖u‖²) for n ≥ N/2.
 
     Under Eq. (8) ‖W_n‖² tends to η/(2λ) times the moving average of ‖u‖² with decay e^{−2ηλ},
-    which is what the second level of 2-Adam with γ_2 = 0 divides by (Section 4.2).
+    which is what the second level of 2-Adam with γ_2 = 0 divides by (Section 4.2). The average
+    starts at 0: it is what Eq. (8) adds to ‖W_0‖² e^{−2λt}, η² Σ_{j<n} e^{−2ηλ(n−j)} ‖u_j‖².
 
     Returns:
         Each of shape (steps, heads).
@@ -117,7 +118,7 @@ def average_correlations(records: Records, second_moment: str) -> np.ndarray:
 def equilibrium_factors(records: Records, second_moment: str) -> pd.DataFrame:
     """Return ‖W_n‖² over its moving average: a row per γ, a column per seed.
 
-    The median over n and heads. Eq. (8) gives 1, and with momentum (1+γ)/(1−γ),
+    The median over n ≥ N/2 and heads at once. Eq. (8) gives 1, and with momentum (1+γ)/(1−γ),
     :func:`adamct.theory.memory_factor`.
     """
     runs = records.runs[records.runs.query_key_second_moment == second_moment]

@@ -38,7 +38,10 @@ POWER = 2.8  # standard errors from 0, at which a test at 5 % decides four times
 
 
 def correlation_with_average(records: Records, *, second_moment: str) -> Estimate:
-    """Correlation over the second half of ln ‖W_n‖² with the ln of the average."""
+    """Correlation over n ≥ N/2 of ln ‖W_n‖² with the ln of the average, of each head at each γ.
+
+    The average of ‖u‖² starts at 0, as :func:`~adamct.analysis.norms.norm_and_average` says.
+    """
     factors = equilibrium_factors(records, second_moment).mean(axis=1)
     shares = factors / memory_factor(factors.index.to_numpy())
     words = [f"{share:.3g} at γ = {gamma:g}" for gamma, share in shares.items()]
@@ -50,7 +53,10 @@ def correlation_with_average(records: Records, *, second_moment: str) -> Estimat
 
 
 def factor_before_average(records: Records) -> Estimate:
-    """‖W_n‖² over the average and (1+γ)/(1−γ), coarse-grained, at the largest γ."""
+    """‖W_n‖² over the average and (1+γ)/(1−γ), coarse-grained, at the largest γ.
+
+    The median over n ≥ N/2 and heads at once.
+    """
     found = equilibrium_factors(records, "tensor_mean")
     gamma = found.index.max()
     words = [f"{ratio:.3g} at γ = {own:g}" for own, ratio in found.mean(axis=1).items()]
@@ -62,7 +68,11 @@ def factor_before_average(records: Records) -> Estimate:
 
 
 def ratio_of_speeds(records: Records, *, kind: str) -> Estimate:
-    """Speed of Ŵ under Adam over that under another kind of run, the mean over n of its ln."""
+    """Speed of Ŵ under Adam over that under another kind of run, the mean over n of its ln.
+
+    The speed is the root mean square of ‖Ŵ_{n+1} − Ŵ_n‖ in windows of 20 steps, from n = 4/(2ηλ)
+    on: four times what decay takes to forget.
+    """
     windows = np.median(by_seed(records, partial(_settled, kind=kind)), axis=2).mean(axis=0)
     beside = (
         f"in windows of {WINDOW} steps {span(windows)}; the directions themselves are "

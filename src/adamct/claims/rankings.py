@@ -76,9 +76,10 @@ def advantage_over_all(records: Records, *, metric: Metric) -> Estimate:
 def distance_behind(records: Records, *, strategy: str, above: int) -> Estimate:
     """Estimate how far a strategy falls behind the best other one at the same k, if it learned.
 
-    The statistic of a seed is the median over k and both kinds of weight decay. Accuracies near
-    chance order nothing: where fewer than half of the strategy's optimizers have learned, the runs
-    were too short for it.
+    The best other is that of the best mean over the seeds, at the same k and kind of weight decay;
+    the statistic of a seed is the median over both of the strategy's optimizers that have learned:
+    whose mean accuracy lies 0.1 above chance. Accuracies near chance order nothing: where fewer
+    than half of them have learned, the runs were too short for it.
     """
     scores, chance = grids.run_scores(records, "accuracy"), grids.chance(records)
     own = scores[(scores.strategy == strategy) & (scores.k > above)]
