@@ -66,7 +66,7 @@ def largest_rise(records: Records, *, regions: tuple[str, ...], least: float = 0
     """Largest rise of the max-update, over the runs of some regions, per seed.
 
     It is ln of the largest max-update of the second half of the steps over that of the first; a run
-    that diverged has none.
+    that diverged has none, and leaves the claim undecided.
 
     Args:
         records: of a map of (β, γ).
@@ -82,7 +82,7 @@ def largest_rise(records: Records, *, regions: tuple[str, ...], least: float = 0
     if least:
         rises = (table.paper_rate * table.n_steps / 2).to_numpy()
         beside += f"; at the paper's rate they would rise by {span(rises)}"
-    return _per_seed(table, lambda own: own.later_rise.max(), beside)
+    return _per_seed(table, lambda own: own.later_rise.max(skipna=False), beside)
 
 
 def excess_over_stable(records: Records) -> Estimate:
