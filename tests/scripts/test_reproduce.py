@@ -168,7 +168,7 @@ def test_a_server_that_fails_is_asked_once_and_one_switched_off_never(
 
 
 @pytest.mark.parametrize(
-    ("script", "words", "said"),
+    ("name", "words", "said"),
     [
         ("plot", "fig3 --scale smoke", "4 of 4 runs of max_update_normal_curve (smoke scale) are"),
         ("plot", "fig3 --scale paper --records reference", "no reference of max_update_normal_cu"),
@@ -177,14 +177,14 @@ def test_a_server_that_fails_is_asked_once_and_one_switched_off_never(
     ],
 )
 def test_records_that_are_not_there_are_named_and_nothing_is_trained(
-    script, words, said, main, tmp_path, capsys
+    name, words, said, main, tmp_path, capsys
 ):
     """Where there is an experiment, with the command that trains it."""
     try:
-        code = main(script, *words.split(), "--out", tmp_path, f"runs_dir={tmp_path}")
+        code = main(name, *words.split(), "--out", tmp_path, f"runs_dir={tmp_path}")
     except SystemExit as end:
         code = end.code
-    assert code == (1 if script == "reproduce" else 2)
+    assert code == (1 if name == "reproduce" else 2)
     said_all = capsys.readouterr().err
     assert said in said_all
     command = "scripts/run.py -m experiment=max_update_normal_curve scale="

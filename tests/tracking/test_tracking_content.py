@@ -156,7 +156,7 @@ def test_every_point_has_its_own_identity(experiment):
 def test_names_show_what_differs():
     names = [run_identity(point).name for point in compose_sweep([*CURVE, "seed=10,11"])]
     assert len(set(names)) == len(names)
-    assert names[0] == "β=0.952 γ=0.99913 η=0.001 seed 0"
+    assert names[0] == "β=0.9523 γ=0.99859 η=0.001 seed 10"
     chosen = ["optimizer.k=3", "optimizer.strategy=exp", "seed=1"]
     chosen += ["optimizer.lr=1e-3", "optimizer.decoupled=false"]
     (point,) = compose_sweep(["experiment=kadam_cifar10_screen", *chosen])

@@ -120,8 +120,9 @@ def test_a_workspace_shows_its_experiments_and_its_figure_and_nothing_else(figur
 
 
 def test_scores_are_drawn_against_what_varies():
+    titles = {panel.title: panel for panel in panels(build("figE4"), "ScatterPlot")}
+    assert titles["best/test_loss against lr"].log_x
     titles = {panel.title: panel for panel in panels(build("fig6"), "ScatterPlot")}
-    assert titles["best/test_accuracy against lr"].log_x
     assert "best/test_accuracy against k" in titles
     assert "best/test_accuracy against beta" not in titles  # one pair of the strategy for all
     titles = [panel.title for panel in panels(build("fig4"), "ScatterPlot")]
@@ -137,8 +138,8 @@ def optimizer_colour(label):
     [("fig3", "C"), ("fig13", "beta"), ("fig7", "beta"), ("fig6", "strategy"), ("fig5", None)],
 )
 def test_runs_have_the_colours_of_the_figure_and_bounds_its_dashes(figure, by):
-    built, (experiment,) = build(figure), reads(FILES[figure])
-    points = compose_sweep([f"experiment={experiment}", "scale=smoke"])
+    built, sweeps = build(figure), reads(FILES[figure])
+    points = [p for name in sweeps for p in compose_sweep([f"experiment={name}", "scale=smoke"])]
     labels = pd.DataFrame([point.labels for point in points])
     labels["C"] = stability_coefficient(labels.beta, labels.gamma)
     ids = [run_identity(point).id for point in points]
