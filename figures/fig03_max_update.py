@@ -16,8 +16,8 @@ from adamct.analysis.growth import (
     slope_ratio,
     slope_step,
     slope_table,
-    with_bands,
 )
+from adamct.analysis.statistics import with_bands
 from adamct.plotting import panels
 from adamct.plotting.style import EXACT, LABELS, PAPER, TEXT_WIDTH
 from adamct.records import Records

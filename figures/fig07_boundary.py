@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from adamct.analysis.growth import growth_powers, with_bands
+from adamct.analysis.growth import growth_powers
+from adamct.analysis.statistics import with_bands
 from adamct.analysis.violations import log_excess
 from adamct.plotting.panels import label_bounds, mark_outside
 from adamct.plotting.style import (

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adamct.analysis.growth import with_bands
+from adamct.analysis.statistics import with_bands
 from adamct.analysis.violations import log_excess
 from adamct.plotting import panels
 from adamct.plotting.style import EXACT, PAPER, TEXT_WIDTH, colourbar, colours_by, plain_log

@@ -16,7 +16,9 @@ from adamct.analysis.losses import (
     best_losses,
     loss_table,
 )
-from adamct.plotting.loss_panels import line_over_seeds, loss_curve, mean_and_ends, mean_of_each
+from adamct.analysis.statistics import mean_and_ends
+from adamct.plotting.loss_panels import loss_curve, mean_of_each
+from adamct.plotting.seed_bands import over_seeds
 from adamct.plotting.style import LABELS, STABILITY, TEXT_WIDTH, colourbar, colours_by, plain_log
 from adamct.records import Records
 
@@ -70,7 +72,7 @@ def max_updates(axes: Axes, records: Records, *, scaled: bool) -> None:
     values = times_rate if scaled else update
     for C in np.unique(annealed.runs.C):
         own = values[:, annealed.runs.C == C]
-        line_over_seeds(axes, n, own, log=True, color=colours.to_rgba(C))
+        over_seeds(axes, n, own, log=True, color=colours.to_rgba(C), linewidth=0.9)
     name = r"$\eta_n\|u_n\|_\infty/\eta_0$" if scaled else r"$\|u_n\|_\infty$"
     axes.set(yscale="log", xlabel="step $n$", ylabel=name, xlim=(0, records.runs.n_steps.max()))
     if not scaled:

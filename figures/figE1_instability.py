@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from adamct.analysis.growth import reach, with_bands
+from adamct.analysis.growth import reach
+from adamct.analysis.statistics import with_bands
 from adamct.plotting import plane, style
 from adamct.plotting.style import EXACT, PAPER, growth_colours
 from adamct.records import Records

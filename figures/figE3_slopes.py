@@ -14,8 +14,8 @@ from adamct.analysis.growth import (
     net_growth,
     slope_ratio,
     slope_table,
-    with_bands,
 )
+from adamct.analysis.statistics import with_bands
 from adamct.plotting.panels import mark_outside
 from adamct.plotting.style import EXACT, LABELS, PAPER, TEXT_WIDTH
 from adamct.records import Records

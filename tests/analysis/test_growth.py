@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from adamct.analysis import growth
+from adamct.analysis.statistics import with_bands
 from adamct.records import Records
 from adamct.theory import (
     discrete_growth_rate,
@@ -105,10 +106,10 @@ def test_what_a_run_reaches_is_taken_up_to_where_it_diverged(records):
 def test_a_band_is_students_interval_over_seeds(records):
     values = [0.5, 1.5, 1.0, 2.0]
     table = records.runs.loc[[0] * 4].assign(x=values)
-    [row] = growth.with_bands(table, "x", ["C"]).to_dict("records")
+    [row] = with_bands(table, "x", ["C"]).to_dict("records")
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (row["mean"], row["low"], row["high"]) == pytest.approx((1.25, *expected))
-    [two] = growth.with_bands(table[:2], "x", ["C"]).to_dict("records")
+    [two] = with_bands(table[:2], "x", ["C"]).to_dict("records")
     assert two["mean"] == 1.0
     assert np.isnan([two["low"], two["high"]]).all()
 

@@ -7,7 +7,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from scipy import stats
 
-from adamct.plotting.loss_panels import generalization, line_over_seeds, loss_curves, mean_and_ends
+from adamct.analysis.statistics import mean_and_ends
+from adamct.plotting.loss_panels import generalization, loss_curves
+from adamct.plotting.seed_bands import over_seeds
 from adamct.records import Records
 from adamct.theory import level_curve, stability_coefficient
 
@@ -31,7 +33,7 @@ def records_of(make, beta, gamma, loss, seeds=(10, 11, 12)):
 def test_seeds_are_a_band_from_three_on_and_lines_below(seeds, drawn):
     values = np.random.default_rng(0).normal(2.0, 0.1, size=(4, len(seeds)))
     axes = Figure().subplots()
-    line_over_seeds(axes, np.arange(4), values, color="k")
+    over_seeds(axes, np.arange(4), values, color="k")
     bands = [band for band in axes.collections if isinstance(band, PolyCollection)]
     assert (len(axes.lines), len(bands)) == drawn
     if bands:
@@ -43,7 +45,7 @@ def test_seeds_are_a_band_from_three_on_and_lines_below(seeds, drawn):
 def test_the_mean_of_a_logarithm_is_a_geometric_mean():
     values = np.array([[1e-9, 1e-8, 1e-7], [1.0, 1.0, 1.0]])
     axes = Figure().subplots()
-    line_over_seeds(axes, np.arange(2), values, log=True, color="k")
+    over_seeds(axes, np.arange(2), values, log=True, color="k")
     assert axes.lines[0].get_ydata() == pytest.approx([1e-8, 1.0])
 
 

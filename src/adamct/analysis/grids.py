@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
-from adamct.analysis.statistics import student
+from adamct.analysis.statistics import with_bands
 from adamct.data.catalogue import IMAGE_SETS, known
 from adamct.records import Records
 
@@ -71,14 +70,9 @@ def over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
         One row a point: ``strategy, k, decoupled, lr, weight_decay``; ``mean``; ``low`` and
         ``high``, the ends of Student's interval, NaN for fewer than three seeds; ``n_seeds``.
     """
-    points = by_point(scores)
-    rows = []
-    for values in points.to_numpy():
-        known_seeds = values[~np.isnan(values)]
-        interval = student(known_seeds) if len(known_seeds) > 2 else None
-        rows.append((known_seeds.mean(), *(interval or (np.nan, np.nan)), len(known_seeds)))
-    table = pd.DataFrame(rows, index=points.index, columns=["mean", "low", "high", "n_seeds"])
-    return table.reset_index()
+    points = [*OPTIMIZER, *GRID]
+    n_seeds = scores.groupby(points).seed.nunique().rename("n_seeds")
+    return with_bands(scores, "test", points).join(n_seeds, on=points)
 
 
 def advantages(scores: pd.DataFrame, ours: str, theirs: str) -> pd.DataFrame:

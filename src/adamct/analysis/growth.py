@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from adamct.records import Records
 from adamct.theory import (
@@ -146,28 +145,6 @@ def net_growth(records: Records) -> pd.DataFrame:
         above, table[theory] = of(np.asarray(bound(n[:, None], *pair, log=True)))
         table[f"below_{theory}"] = above - late
     return pd.DataFrame(table)
-
-
-def with_bands(table: pd.DataFrame, column: str, by: Sequence[str]) -> pd.DataFrame:
-    """Return the mean of a column over seeds, with its 95 % interval by Student's t.
-
-    Args:
-        table: one row a seed and value of ``by``.
-        column: which.
-        by: the columns that tell apart what is averaged.
-
-    Returns:
-        ``by``, ``mean, low, high``; both ends are NaN below three seeds.
-
-    >>> table = pd.DataFrame({"C": [0.1, 0.1, 0.1], "slope": [1.0, 2.0, 3.0]})
-    >>> with_bands(table, "slope", ["C"]).round(2).to_dict("records")
-    [{'C': 0.1, 'mean': 2.0, 'low': -0.48, 'high': 4.48}]
-    """
-    found = table.groupby(list(by))[column].agg(["mean", "std", "count"]).reset_index()
-    enough = found["count"].where(found["count"] >= 3)
-    half = stats.t.isf(0.025, enough - 1) * found["std"] / np.sqrt(enough)
-    ends = {"low": found["mean"] - half, "high": found["mean"] + half}
-    return found.drop(columns=["std", "count"]).assign(**ends)
 
 
 def growth_powers(records: Records) -> tuple[np.ndarray, np.ndarray]:

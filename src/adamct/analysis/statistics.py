@@ -7,12 +7,14 @@ independent draws. So a statistic is taken in each seed, and its interval over t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+FEWEST = 3  # seeds, below which an interval is not drawn: it says nothing that they do not
 FIRST_FRESH = 10  # the seeds below are pilots: they set criteria and choose, and never score
 
 
@@ -53,9 +55,57 @@ def student(values: ArrayLike, confidence: float = 0.95) -> Interval | None:
     n_rows, n_seeds = rows.shape
     if n_seeds < 2:
         return None
-    t = stats.t.isf((1 - confidence) / (2 * n_rows), n_seeds - 1)
-    mean, half = rows.mean(axis=1), t * rows.std(axis=1, ddof=1) / np.sqrt(n_seeds)
+    mean = rows.mean(axis=1)
+    half = half_width(rows.std(axis=1, ddof=1), n_seeds, (1 - confidence) / (2 * n_rows))
     return Interval(float((mean - half).min()), float((mean + half).min()))
+
+
+def half_width(std: Any, n_seeds: Any, tail: float = 0.025) -> Any:
+    """Return half the width of Student's interval of a mean, t · std / √n, elementwise.
+
+    Args:
+        std: standard deviation over the seeds, of n − 1 degrees of freedom.
+        n_seeds: n.
+        tail: the probability on either side, α/2.
+    """
+    return stats.t.isf(tail, n_seeds - 1) * std / np.sqrt(n_seeds)
+
+
+def mean_and_ends(values: np.ndarray) -> np.ndarray:
+    """Return the mean over seeds and both ends of its 95 % interval, to be drawn.
+
+    Args:
+        values: shape (points, seeds).
+
+    Returns:
+        Shape (3, points); the ends are NaN below ``FEWEST`` seeds.
+    """
+    mean, n_seeds = values.mean(axis=1), values.shape[1]
+    if n_seeds < FEWEST:
+        return np.array([mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)])
+    half = half_width(values.std(axis=1, ddof=1), n_seeds)
+    return np.array([mean, mean - half, mean + half])
+
+
+def with_bands(table: pd.DataFrame, column: str, by: Sequence[str]) -> pd.DataFrame:
+    """Return the mean of a column over seeds, with its 95 % interval by Student's t.
+
+    Args:
+        table: one row a seed and value of ``by``.
+        column: which.
+        by: the columns that tell apart what is averaged.
+
+    Returns:
+        ``by``, ``mean, low, high``; both ends are NaN below three seeds.
+
+    >>> table = pd.DataFrame({"C": [0.1, 0.1, 0.1], "slope": [1.0, 2.0, 3.0]})
+    >>> with_bands(table, "slope", ["C"]).round(2).to_dict("records")
+    [{'C': 0.1, 'mean': 2.0, 'low': -0.48, 'high': 4.48}]
+    """
+    found = table.groupby(list(by))[column].agg(["mean", "std", "count"]).reset_index()
+    half = half_width(found["std"], found["count"].where(found["count"] >= FEWEST))
+    ends = {"low": found["mean"] - half, "high": found["mean"] + half}
+    return found.drop(columns=["std", "count"]).assign(**ends)
 
 
 def holm(levels: Sequence[float]) -> list[int]:

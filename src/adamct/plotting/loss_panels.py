@@ -12,12 +12,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from adamct.analysis.losses import best_losses, first_third, loss_table
-from adamct.analysis.statistics import student
+from adamct.analysis.statistics import mean_and_ends
 from adamct.plotting import panels
+from adamct.plotting.seed_bands import over_seeds
 from adamct.plotting.style import LABELS, TEXT_WIDTH, Coordinate, colourbar, colours_by
 from adamct.records import Records
 
-FEWEST_SEEDS = 3  # of which an interval is drawn; fewer are drawn one by one
 ASIDE: dict[str, Any] = {
     "xytext": (-6, 0),
     "textcoords": "offset points",
@@ -92,30 +92,7 @@ def loss_curves(axes: Axes, records: Records, *, by: Coordinate) -> None:
 def loss_curve(axes: Axes, losses: pd.DataFrame, **look: Any) -> None:
     """Draw one pair's test loss against n, of :func:`~adamct.analysis.losses.loss_table`."""
     seeds = losses.pivot(index="n", columns="seed", values="test_loss")
-    line_over_seeds(axes, seeds.index.to_numpy(), seeds.to_numpy(), **look)
-
-
-def line_over_seeds(
-    axes: Axes, x: np.ndarray, values: np.ndarray, *, log: bool = False, **look: Any
-) -> None:
-    """Draw the mean over seeds as a line, and its 95 % interval as a band.
-
-    Args:
-        axes: where.
-        x: shape (points,).
-        values: of each seed, shape (points, seeds); those of fewer than three are thin lines.
-        log: take mean and interval of the logarithm.
-        look: of the line.
-    """
-    if values.shape[1] < FEWEST_SEEDS:
-        for own in values.T:
-            axes.plot(x, own, **{**look, "linewidth": 0.5})
-        return
-    mean, low, high = mean_and_ends(np.log(values) if log else values)
-    if log:
-        mean, low, high = np.exp([mean, low, high])
-    axes.plot(x, mean, **{"linewidth": 0.9, **look})
-    axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
+    over_seeds(axes, seeds.index.to_numpy(), seeds.to_numpy(), **{"linewidth": 0.9, **look})
 
 
 def mean_of_each(
@@ -149,14 +126,3 @@ def mean_of_each(
     look: dict[str, Any] = {"s": 13 if marker == "o" else 9, "marker": marker, "zorder": 3}
     axes.scatter(x, mean, edgecolors=colour, facecolors=colour if filled else "w", **look)
     axes.scatter([], [], edgecolors="0.3", facecolors="0.3" if filled else "w", label=label, **look)
-
-
-def mean_and_ends(values: np.ndarray) -> np.ndarray:
-    """Return mean and both ends of the 95 % interval over seeds: (points, seeds) → (3, points).
-
-    Under three seeds the ends are NaN, and nothing is drawn of them.
-    """
-    few = values.shape[1] < FEWEST_SEEDS
-    ends = [None if few else student(row) for row in values]
-    low_high = [each or (np.nan, np.nan) for each in ends]
-    return np.column_stack([values.mean(axis=1), low_high]).T

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from adamct.analysis.statistics import student
-
-FEWEST = 3  # seeds, below which an interval says nothing that the seeds do not
+from adamct.analysis.statistics import FEWEST, mean_and_ends
 
 
 def over_seeds(
@@ -29,8 +27,7 @@ def over_seeds(
         for line in lines[1:]:
             line.set_label("_")  # one entry in the legend
         return
-    values = np.log(curves) if log else curves
-    ends = np.array([student(row) for row in values], dtype=float)
-    mean, low, high = (np.exp(drawn) if log else drawn for drawn in (values.mean(axis=1), *ends.T))
+    ends = np.exp(mean_and_ends(np.log(curves))) if log else mean_and_ends(curves)
+    mean, low, high = ends
     (line,) = axes.plot(x, mean, **look)
     axes.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
