@@ -37,6 +37,12 @@ UNSTABLE = ("B-", "strip")
 ANYWHERE = ("B+", "B0", "strip", "B-")
 
 
+def require_unclamped(records: Records) -> None:
+    """Raise :class:`InconclusiveError` where the guard held updates to the bound to be checked."""
+    if records.runs.guard.any():
+        raise InconclusiveError("the guard was on, which clamps updates to the bound")
+
+
 def count_violations(
     records: Records, *, bound: str, regions: tuple[str, ...] = ANYWHERE
 ) -> Estimate:
@@ -47,8 +53,7 @@ def count_violations(
         bound: a name of ``BOUNDS``.
         regions: as :func:`in_region` takes them.
     """
-    if records.runs.guard.any():
-        raise InconclusiveError("the guard was on, which clamps updates to the bound")
+    require_unclamped(records)
     records = in_region(records, regions)
     found = violations(records, BOUNDS[bound])
     detail = (
